@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Field positions, and where a new array puts its data.
+//
+// Placement on a new member, sectors (as mdadm places an array with a PPL, so
+// that a log or a bitmap can be added later without moving data):
+//
+//      8  superblock, 4 KiB
+//     16  1 MiB for a PPL or a bitmap, unused now
+//   2064  bad block log, 4 KiB: named in the superblock, empty, feature bit off
+//   2072  headroom: 128 MiB, halved until it is at most 1/1024 of the device,
+//         for md to reshape into
+//    ...  data, from the next 1 MiB boundary
+#include "md/superblock.h"
+
+#include <sys/random.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cerrno>
+
+#include "base/bytes.h"
+#include "base/io.h"
+#include "ringraid/geometry.h"
+
+namespace rr::md {
+namespace {
+
+constexpr uint32_t sb_magic = 0xa92b4efc;
+constexpr uint32_t new_max_dev = 128;  // mdadm's: header and table fill 512 bytes
+constexpr uint64_t log_sectors = 2048;
+constexpr uint64_t bblog_size = 8;
+constexpr uint64_t mib_sectors = 2048;
+constexpr uint64_t headroom_most = 128 * mib_sectors;
+constexpr uint64_t md_data_least = 10;  // super_1_load refuses less
+
+// Byte offsets of struct mdp_superblock_1.
+namespace at {
+constexpr size_t magic = 0, major_version = 4, feature_map = 8, pad0 = 12, set_uuid = 16,
+                 set_name = 32, ctime = 64, level = 72, layout = 76, size = 80, chunksize = 88,
+                 raid_disks = 92, log_place = 96, data_offset = 128, data_size = 136,
+                 super_offset = 144, recovery_offset = 152, dev_number = 160,
+                 corrected_reads = 164, device_uuid = 168, devflags = 184, bblog_shift = 185,
+                 bblog_size = 186, bblog_offset = 188, utime = 192, events = 200,
+                 resync_offset = 208, csum = 216, max_dev = 220, logical_block_size = 224,
+                 pad3 = 228, dev_roles = 256;
+}  // namespace at
+constexpr size_t name_bytes = 32;
+
+uuid load_uuid(std::span<const uint8_t> block, size_t offset) {
+    uuid id;
+    std::copy_n(block.begin() + static_cast<ptrdiff_t>(offset), id.size(), id.begin());
+    return id;
+}
+
+std::string load_name(std::span<const uint8_t> block) {
+    const auto field = block.subspan(at::set_name, name_bytes);
+    return {field.begin(), std::find(field.begin(), field.end(), uint8_t{0})};
+}
+
+bool all_zero(std::span<const uint8_t> bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [](uint8_t b) { return b == 0; });
+}
+
+// Identity and checksum: until these hold, no other field means anything.
+Status check_identity(std::span<const uint8_t> block) {
+    if (block.size() < sb_bytes)
+        return fail(EINVAL, "a superblock has {} bytes, not {}", sb_bytes, block.size());
+    if (load_le<uint32_t>(block, at::magic) != sb_magic)
+        return fail(ENODATA, "no md superblock 1.2");
+    if (const auto version = load_le<uint32_t>(block, at::major_version); version != 1)
+        return fail(ENODATA, "md superblock of version {}, not 1", version);
+    const auto max_dev = load_le<uint32_t>(block, at::max_dev);
+    if (max_dev > max_dev_limit)
+        return fail(EBADMSG, "superblock has {} roles, more than {}", max_dev, max_dev_limit);
+    if (load_le<uint32_t>(block, at::csum) != sb_csum(block, max_dev))
+        return with_hint(fail(EBADMSG, "superblock checksum is wrong"),
+                         "if the other members are sound, start without this one");
+    if (const auto place = load_le<uint64_t>(block, at::super_offset); place != sb_sector)
+        return fail(EINVAL, "superblock says that it belongs to sector {}, not {}", place,
+                    sb_sector);
+    return {};
+}
+
+// After this, data_offset + data_size and size * raid_disks cannot overflow.
+Status check_sizes(const md_superblock& sb) {
+    if (sb.data_offset > sectors_limit || sb.data_size > sectors_limit ||
+        sb.data_offset + sb.data_size > sectors_limit)
+        return fail(EINVAL, "data area of {} sectors at sector {} exceeds any device",
+                    sb.data_size, sb.data_offset);
+    if (sb.data_offset < sb_sector + sb_bytes / 512)
+        return fail(EINVAL, "data at sector {} would overlap the superblock", sb.data_offset);
+    if (sb.size > sb.data_size)
+        return fail(EINVAL, "array uses {} sectors of a data area of {}", sb.size, sb.data_size);
+    uint64_t total = 0;
+    if (__builtin_mul_overflow(sb.size, uint64_t{sb.raid_disks}, &total) || total > sectors_limit)
+        return fail(EINVAL, "{} members of {} sectors exceed any device", sb.raid_disks, sb.size);
+    return {};
+}
+
+void load_roles(md_superblock& sb, std::span<const uint8_t> block) {
+    sb.dev_roles.resize(load_le<uint32_t>(block, at::max_dev));
+    for (size_t i = 0; i < sb.dev_roles.size(); i++)
+        sb.dev_roles[i] = load_le<uint16_t>(block, at::dev_roles + 2 * i);
+}
+
+void load_array_fields(md_superblock& sb, std::span<const uint8_t> block) {
+    sb.feature_map = load_le<uint32_t>(block, at::feature_map);
+    sb.set_uuid = load_uuid(block, at::set_uuid);
+    sb.set_name = load_name(block);
+    sb.ctime = load_le<uint64_t>(block, at::ctime);
+    sb.level = load_le<int32_t>(block, at::level);
+    sb.layout = load_le<uint32_t>(block, at::layout);
+    sb.size = load_le<uint64_t>(block, at::size);
+    sb.chunk_sectors = load_le<uint32_t>(block, at::chunksize);
+    sb.raid_disks = load_le<uint32_t>(block, at::raid_disks);
+    sb.utime = load_le<uint64_t>(block, at::utime);
+    sb.events = load_le<uint64_t>(block, at::events);
+    sb.resync_offset = load_le<uint64_t>(block, at::resync_offset);
+    sb.logical_block_size = load_le<uint32_t>(block, at::logical_block_size);
+    sb.unknown_padding = load_le<uint32_t>(block, at::pad0) != 0 ||
+                         !all_zero(block.subspan(at::pad3, at::dev_roles - at::pad3));
+}
+
+void load_member_fields(md_superblock& sb, std::span<const uint8_t> block) {
+    sb.dev_number = load_le<uint32_t>(block, at::dev_number);
+    sb.device_uuid = load_uuid(block, at::device_uuid);
+    sb.data_offset = load_le<uint64_t>(block, at::data_offset);
+    sb.data_size = load_le<uint64_t>(block, at::data_size);
+    sb.recovery_offset = load_le<uint64_t>(block, at::recovery_offset);
+    sb.corrected_reads = load_le<uint32_t>(block, at::corrected_reads);
+    sb.devflags = block[at::devflags];
+    sb.bblog_shift = block[at::bblog_shift];
+    sb.bblog_sectors = load_le<uint16_t>(block, at::bblog_size);
+    sb.bblog_offset = load_le<int32_t>(block, at::bblog_offset);
+    sb.log_place = load_le<int32_t>(block, at::log_place);
+}
+
+void store_array_fields(std::span<uint8_t> block, const md_superblock& sb) {
+    store_le(block, at::feature_map, sb.feature_map);
+    std::copy(sb.set_uuid.begin(), sb.set_uuid.end(), block.begin() + at::set_uuid);
+    store_le(block, at::ctime, sb.ctime);
+    store_le(block, at::level, sb.level);
+    store_le(block, at::layout, sb.layout);
+    store_le(block, at::size, sb.size);
+    store_le(block, at::chunksize, sb.chunk_sectors);
+    store_le(block, at::raid_disks, sb.raid_disks);
+    store_le(block, at::utime, sb.utime);
+    store_le(block, at::events, sb.events);
+    store_le(block, at::resync_offset, sb.resync_offset);
+    store_le(block, at::logical_block_size, sb.logical_block_size);
+    // Bytes behind the name's end are not ours to change unless it changes.
+    if (load_name(block) != sb.set_name) {
+        const auto field = block.subspan(at::set_name, name_bytes);
+        std::fill(field.begin(), field.end(), uint8_t{0});
+        std::copy_n(sb.set_name.begin(), std::min(sb.set_name.size(), name_bytes), field.begin());
+    }
+}
+
+void store_member_fields(std::span<uint8_t> block, const md_superblock& sb) {
+    store_le(block, at::dev_number, sb.dev_number);
+    std::copy(sb.device_uuid.begin(), sb.device_uuid.end(), block.begin() + at::device_uuid);
+    store_le(block, at::data_offset, sb.data_offset);
+    store_le(block, at::data_size, sb.data_size);
+    store_le(block, at::super_offset, sb_sector);
+    store_le(block, at::recovery_offset, sb.recovery_offset);
+    store_le(block, at::corrected_reads, sb.corrected_reads);
+    block[at::devflags] = sb.devflags;
+    block[at::bblog_shift] = sb.bblog_shift;
+    store_le(block, at::bblog_size, sb.bblog_sectors);
+    store_le(block, at::bblog_offset, sb.bblog_offset);
+    store_le(block, at::log_place, sb.log_place);
+}
+
+Result<uuid> random_uuid() {
+    uuid id;
+    if (::getrandom(id.data(), id.size(), 0) != static_cast<ssize_t>(id.size()))
+        return fail(errno, "cannot get random bytes for a uuid");
+    return id;
+}
+
+Status check_new_geometry(const new_array& spec) {
+    const auto members = spec.member_sectors.size();
+    if (members < RR_MEMBERS_MIN || members > RR_MEMBERS_MAX)
+        return fail(EINVAL, "{} members; RAID5 here takes {} to {}", members,
+                    int{RR_MEMBERS_MIN}, int{RR_MEMBERS_MAX});
+    if (!std::has_single_bit(spec.chunk_sectors) || spec.chunk_sectors < RR_CHUNK_SECTORS_MIN ||
+        spec.chunk_sectors > RR_CHUNK_SECTORS_MAX)
+        return with_hint(fail(EINVAL, "chunk of {} sectors", spec.chunk_sectors),
+                         "take a power of two from 4 KiB to 1 MiB");
+    if (spec.layout > RR_RIGHT_SYMMETRIC)
+        return fail(EINVAL, "layout {} is none of md's four rotating ones", spec.layout);
+    return {};
+}
+
+// The array's name as md keeps it: "host:name", or the name when that is too long.
+Result<std::string> new_name(const new_array& spec) {
+    const bool printable = std::all_of(spec.name.begin(), spec.name.end(),
+                                       [](char c) { return c > ' ' && c <= '~' && c != '/'; });
+    if (spec.name.empty() || !printable || spec.name.size() > name_bytes)
+        return with_hint(fail(EINVAL, "'{}' cannot be an array's name", spec.name),
+                         "take 1 to 32 printable characters without blanks and slashes");
+    std::string full = spec.host.empty() ? spec.name : spec.host + ":" + spec.name;
+    return full.size() <= name_bytes ? full : spec.name;
+}
+
+uint64_t choose_data_offset(uint64_t device_sectors) {
+    uint64_t headroom = headroom_most;
+    while (headroom << 10 > device_sectors)
+        headroom >>= 1;
+    const uint64_t reserved = sb_sector + 8 + log_sectors + bblog_size + headroom;
+    return (reserved + mib_sectors - 1) / mib_sectors * mib_sectors;
+}
+
+// Places data behind the metadata and sets `size` to what the smallest can hold.
+Status place_data(md_superblock& sb, const new_array& spec) {
+    const auto& devices = spec.member_sectors;
+    const uint64_t smallest = *std::min_element(devices.begin(), devices.end());
+    if (*std::max_element(devices.begin(), devices.end()) > sectors_limit / RR_MEMBERS_MAX)
+        return fail(EINVAL, "a member is larger than {} sectors", sectors_limit / RR_MEMBERS_MAX);
+    sb.data_offset = choose_data_offset(smallest);
+    uint64_t usable = smallest > sb.data_offset ? smallest - sb.data_offset : 0;
+    if (spec.size_limit > usable)
+        return fail(ENOSPC, "asked for {} sectors per member, {} are usable", spec.size_limit,
+                    usable);
+    if (spec.size_limit != 0)
+        usable = spec.size_limit;
+    sb.size = usable / spec.chunk_sectors * spec.chunk_sectors;
+    if (sb.size < md_data_least)
+        return with_hint(fail(ENOSPC, "a member of {} sectors leaves no room for data", smallest),
+                         fmt::format("members need at least {} sectors",
+                                     sb.data_offset + std::max<uint64_t>(spec.chunk_sectors, 2 * RR_CHUNK_SECTORS_MIN)));
+    return {};
+}
+
+void fill_new_constants(md_superblock& sb, const new_array& spec) {
+    sb.level = level_raid5;
+    sb.layout = spec.layout;
+    sb.chunk_sectors = spec.chunk_sectors;
+    sb.raid_disks = static_cast<uint32_t>(spec.member_sectors.size());
+    sb.ctime = sb.utime = md_time_now();
+    sb.events = 1;
+    sb.resync_offset = spec.clean ? resync_none : 0;
+    sb.bblog_sectors = bblog_size;
+    sb.bblog_offset = static_cast<int32_t>(8 + log_sectors);
+    sb.dev_roles.assign(new_max_dev, uint16_t{role_spare});
+    for (uint32_t i = 0; i < sb.raid_disks; i++)
+        sb.dev_roles[i] = static_cast<uint16_t>(i);
+    store_le<uint32_t>(sb.raw, at::magic, sb_magic);
+    store_le<uint32_t>(sb.raw, at::major_version, 1);
+}
+
+}  // namespace
+
+std::string to_string(const uuid& id) {
+    std::string text;
+    for (size_t i = 0; i < id.size(); i++)
+        text += fmt::format("{}{:02x}", i > 0 && i % 4 == 0 ? ":" : "", id[i]);
+    return text;
+}
+
+uint32_t sb_csum(std::span<const uint8_t> block, uint32_t max_dev) {
+    const size_t bytes = sb_header_bytes + 2 * size_t{max_dev};
+    uint64_t sum = 0;
+    for (size_t offset = 0; offset + 4 <= bytes; offset += 4)
+        sum += offset == at::csum ? 0 : load_le<uint32_t>(block, offset);
+    if (bytes % 4 != 0)
+        sum += load_le<uint16_t>(block, bytes - 2);
+    return static_cast<uint32_t>(sum) + static_cast<uint32_t>(sum >> 32);
+}
+
+Result<md_superblock> parse(std::span<const uint8_t> block) {
+    if (auto sound = check_identity(block); !sound)
+        return forward_error(sound.error());
+    md_superblock sb;
+    std::copy_n(block.begin(), sb_bytes, sb.raw.begin());
+    load_array_fields(sb, block);
+    load_member_fields(sb, block);
+    load_roles(sb, block);
+    if (auto sound = check_sizes(sb); !sound)
+        return forward_error(sound.error());
+    return sb;
+}
+
+std::array<uint8_t, sb_bytes> serialize(const md_superblock& sb) {
+    assert(sb.dev_roles.size() <= max_dev_limit);
+    std::array<uint8_t, sb_bytes> block = sb.raw;
+    store_array_fields(block, sb);
+    store_member_fields(block, sb);
+    const auto max_dev = static_cast<uint32_t>(std::min<size_t>(sb.dev_roles.size(), max_dev_limit));
+    for (size_t i = 0; i < max_dev; i++)
+        store_le(block, at::dev_roles + 2 * i, sb.dev_roles[i]);
+    store_le(block, at::max_dev, max_dev);
+    store_le(block, at::csum, sb_csum(block, max_dev));
+    return block;
+}
+
+Result<md_superblock> read_superblock(int fd) {
+    aligned_buffer block(sb_bytes);
+    if (auto read = read_exact(fd, block.span(), sb_sector * 512); !read)
+        return forward_error(read.error());
+    return parse(block.span());
+}
+
+Status write_superblock(int fd, const md_superblock& sb) {
+    aligned_buffer block(sb_bytes);
+    const auto bytes = serialize(sb);
+    std::copy(bytes.begin(), bytes.end(), block.data());
+    if (auto written = write_exact(fd, block.span(), sb_sector * 512); !written)
+        return written;
+    return sync_data(fd);
+}
+
+Result<std::vector<md_superblock>> make_new(const new_array& spec) {
+    if (auto sound = check_new_geometry(spec); !sound)
+        return forward_error(sound.error());
+    md_superblock common;
+    fill_new_constants(common, spec);
+    if (auto placed = place_data(common, spec); !placed)
+        return forward_error(placed.error());
+    auto name = new_name(spec);
+    auto set_uuid = random_uuid();
+    if (!name || !set_uuid)
+        return forward_error(!name ? name.error() : set_uuid.error());
+    common.set_name = *name;
+    common.set_uuid = *set_uuid;
+    std::vector<md_superblock> members(common.raid_disks, common);
+    for (uint32_t role = 0; role < common.raid_disks; role++) {
+        auto device_uuid = random_uuid();
+        if (!device_uuid)
+            return forward_error(device_uuid.error());
+        members[role].dev_number = role;
+        members[role].device_uuid = *device_uuid;
+        members[role].data_size = spec.member_sectors[role] - common.data_offset;
+    }
+    return members;
+}
+
+uint64_t md_time_now() {
+    timeval now{};
+    ::gettimeofday(&now, nullptr);
+    return (static_cast<uint64_t>(now.tv_sec) & ((1ULL << 40) - 1)) |
+           static_cast<uint64_t>(now.tv_usec) << 40;
+}
+
+}  // namespace rr::md
