@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The test groups. A group is a function group_NAME ARGS... that reports KTAP
+# results; one whose program does not exist yet is skipped as "not present",
+# never passed.
+#
+#   tidy  the sources: shellcheck, licences, format
+#   unit  GoogleTest, on the host
+#   sim   the engine over simulated disks; prints KTAP itself
+#   vm    selftests/vm-tests/*.sh, each on the host side, each booting its VMs
+#
+# A vm test exits 0 (pass), 77 (skip, the last line it printed is the reason)
+# or else (fail). It finds RINGRAID_RUN (this entry point), RINGRAID_TOP (the
+# tree), RINGRAID_BUILD (the build directory) and RINGRAID_LEVEL (quick, normal
+# or full) in its environment. Programs of the other groups see the level too.
+# shellcheck shell=bash
+
+groups_all=(tidy unit sim vm)
+groups_quick=(tidy unit sim)
+
+test_usage() {
+	cat <<'EOF'
+usage: ./run test [GROUP] [--quick | --full] [ARGS...]
+GROUP is tidy, unit, sim or vm; all of them by default.
+--quick leaves out what boots a kernel; --full takes the long versions.
+ARGS go to the group: unit takes GoogleTest's options, sim its own
+(--seed N --steps M), vm the names of the tests to run.
+EOF
+}
+
+cmd_test() {
+	local groups=("${groups_all[@]}") args=() g named=''
+	export RINGRAID_LEVEL=normal RINGRAID_RUN=$top/run RINGRAID_TOP=$top RINGRAID_BUILD=$build_dir
+	while [ $# -gt 0 ]; do
+		case $1 in
+		-h | --help) test_usage; exit 0 ;;
+		--quick) RINGRAID_LEVEL=quick ;;
+		--full) RINGRAID_LEVEL=full ;;
+		*)
+			if [ -n "$named" ]; then
+				args+=("$1")
+			elif declare -F "group_$1" >/dev/null; then
+				named=$1
+			else
+				die "no test group '$1'" "the groups are: ${groups_all[*]}"
+			fi
+			;;
+		esac
+		shift
+	done
+	[ $RINGRAID_LEVEL != quick ] || groups=("${groups_quick[@]}")
+	[ -z "$named" ] || groups=("$named")
+	make_work test
+	ktap_start
+	if (build_ensure) </dev/null; then
+		for g in "${groups[@]}"; do "group_$g" "${args[@]}"; done
+	else
+		ktap_fail build
+	fi
+	ktap_end
+}
+
+group_unit() {
+	local program=$build_dir/unit_tests
+	[ -x "$program" ] || { ktap_skip unit 'not present'; return; }
+	ktap_program unit ktap_gtest in_root "$program" "$@"
+}
+
+group_sim() {
+	local program=$build_dir/sim_tests
+	[ -x "$program" ] || { ktap_skip sim 'not present'; return; }
+	ktap_program sim ktap_nested in_root "$program" "$@"
+}
+
+group_vm() {
+	local t name found=0
+	for t in "$top"/selftests/vm-tests/*.sh; do
+		name=$(basename "$t" .sh)
+		[ -e "$t" ] || continue
+		[ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+		found=1
+		group_vm_one "$t" "$name"
+	done
+	[ $found = 1 ] || ktap_skip "vm${1:+ $*}" 'not present'
+}
+
+group_vm_one() {
+	local rc=0 start=$SECONDS log=$work/$2.log
+	bash "$1" </dev/null >"$log" 2>&1 || rc=$?
+	echo "# vm.$2: $((SECONDS - start)) s"
+	case $rc in
+	0) ktap_pass "vm.$2" ;;
+	77) ktap_skip "vm.$2" "$(tail -n1 "$log")" ;;
+	*) ktap_note <"$log"; ktap_fail "vm.$2" ;;
+	esac
+}
+
+# tidy_check NAME COMMAND...: what it prints is shown when it fails.
+tidy_check() {
+	local name=$1
+	shift
+	if "$@" >"$work/tidy.log" 2>&1; then
+		ktap_pass "tidy.$name"
+	else
+		ktap_note <"$work/tidy.log"
+		ktap_fail "tidy.$name"
+	fi
+}
+
+# tidy_sources REGEX: the files of the tree that match, relative to it.
+tidy_sources() {
+	(cd "$top" && { git ls-files 2>/dev/null || find . -type f -not -path './.git/*' -printf '%P\n'; } |
+		grep -E "$1" | while read -r f; do [ ! -e "$f" ] || echo "$f"; done)
+}
+
+tidy_scripts() { tidy_sources '(\.sh|^run|^\.ci/run)$'; }
+
+tidy_shellcheck() {
+	local files
+	mapfile -t files < <(tidy_scripts)
+	# shellcheck disable=SC2016
+	in_root sh -c 'cd "$1" && shift && shellcheck -x -S warning "$@"' sh "$(root_src)" "${files[@]}"
+}
+
+tidy_licence() {
+	local f bad=0
+	while read -r f; do
+		head -n3 "$top/$f" | grep -q 'SPDX-License-Identifier: ' || { echo "$f: no SPDX line"; bad=1; }
+	done < <(tidy_sources '(\.(c|h|cpp|hpp|sh|py|cmake)|^run|^\.ci/run|CMakeLists\.txt)$')
+	return $bad
+}
+
+tidy_format() {
+	local files
+	mapfile -t files < <(tidy_sources '\.(c|h|cpp|hpp)$')
+	# shellcheck disable=SC2016
+	in_root sh -c 'cd "$1" && shift && clang-format-19 --dry-run -Werror "$@"' sh "$(root_src)" "${files[@]}"
+}
+
+group_tidy() {
+	tidy_check shellcheck tidy_shellcheck
+	tidy_check licence tidy_licence
+	if [ -e "$top/.clang-format" ]; then
+		tidy_check format tidy_format
+	else
+		ktap_skip tidy.format 'no .clang-format'
+	fi
+}

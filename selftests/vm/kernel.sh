@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The stock kernel of the tests: the newest cloud flavour of trixie-backports.
+#
+# Its packages are unpacked into the cache under their version and never
+# installed. Backports drops old versions, so which one is the newest is asked
+# again every week; without a network the newest one cached is used. A kernel
+# directory holds vmlinuz, vmlinux (from vmlinuz; it keeps .BTF), vmlinux.h for
+# the BPF build, and lib/modules/VERSION.
+# shellcheck shell=bash
+
+kernel_min=7.1
+kernel_flavour=cloud-amd64
+# Without these the BPF object cannot be built.
+kernel_structs=(io_uring_bpf_ops iou_ctx io_uring_sqe)
+
+# The newest cached version, or nothing.
+kernel_cached() {
+	local d
+	for d in "$cache"/kernel/[0-9]*/vmlinux.h; do
+		[ -e "$d" ] && basename "$(dirname "$d")"
+	done | grep -v '\.tmp$' | sort -V | tail -n1
+}
+
+kernel_dir() { echo "$cache/kernel/$(kernel_cached)"; }
+
+kernel_is_fresh() {
+	[ -n "$(kernel_cached)" ] &&
+		[ -n "$(find "$cache/kernel/resolved" -mtime -7 2>/dev/null)" ]
+}
+
+kernel_ensure() { kernel_is_fresh || with_lock kernel kernel_fetch; }
+
+# Prints "VERSION PACKAGE", the newest there is.
+kernel_newest() {
+	trixie_apt apt-cache search --names-only "^linux-binary(-unsigned)?-[0-9].*-$kernel_flavour\$" |
+		sed -nE 's/^(linux-binary(-unsigned)?-([^ ]+)) .*/\3 \1/p' | sort -V -k1,1 -k2,2r | tail -n1
+}
+
+kernel_fetch() {
+	local version package
+	! kernel_is_fresh || return 0
+	mkdir -p "$cache/kernel"
+	if ! trixie_apt_setup; then
+		[ -n "$(kernel_cached)" ] || die "cannot reach the Debian mirror and no kernel is cached"
+		say "cannot reach the Debian mirror: staying with kernel $(kernel_cached)"
+		return 0
+	fi
+	read -r version package < <(kernel_newest) || true
+	[ -n "${version:-}" ] && version_ge "$version" $kernel_min ||
+		die "$suite-backports has no $kernel_flavour kernel >= $kernel_min (newest: ${version:-none})"
+	[ -d "$cache/kernel/$version" ] || kernel_unpack "$version" "$package"
+	touch "$cache/kernel/resolved"
+}
+
+kernel_unpack() {
+	local version=$1 package=$2 dir=$cache/kernel/$1.tmp deb
+	say "fetching kernel $version"
+	rm -rf -- "$dir"
+	mkdir -p "$dir/deb"
+	(cd "$dir/deb" && logged "$cache/log/kernel.log" \
+		trixie_apt apt-get -q download "$package" linux-{base,modules}-"$version") ||
+		die "could not download $package"
+	for deb in "$dir"/deb/*.deb; do dpkg-deb -x "$deb" "$dir/deb/x" || die "bad package $deb"; done
+	mkdir -p "$dir/lib/modules" "$dir/usr"
+	ln -s ../lib "$dir/usr/lib"
+	# Packages moved these files over time: take them wherever they are.
+	mv "$(find "$dir/deb/x" -name 'vmlinuz*' -type f -print -quit)" "$dir/vmlinuz" ||
+		die "$package holds no vmlinuz"
+	mv "$(find "$dir/deb/x" -path "*/modules/$version" -print -quit)" "$dir/lib/modules/" ||
+		die "linux-modules-$version holds no modules"
+	mv "$(find "$dir/deb/x" "$dir/lib" -name 'config*' -type f -print -quit)" "$dir/config" 2>/dev/null || true
+	rm -rf -- "$dir/deb"
+	in_root depmod -b "$dir" "$version" || die "depmod failed"
+	kernel_vmlinux "$dir/vmlinuz" >"$dir/vmlinux" || die "cannot unpack $dir/vmlinuz"
+	in_root bpftool btf dump file "$dir/vmlinux" format c >"$dir/vmlinux.h" || die "kernel $version has no BTF"
+	kernel_check_structs "$dir/vmlinux.h"
+	mv -T "$dir" "$cache/kernel/$version"
+}
+
+kernel_check_structs() {
+	local s
+	for s in "${kernel_structs[@]}"; do
+		grep -q "^struct $s {" "$1" || die "kernel without struct $s: io_uring BPF is not built in"
+	done
+}
+
+# kernel_vmlinux VMLINUZ: the boot protocol's header says where the payload is.
+kernel_vmlinux() {
+	local setup off len tool
+	setup=$(od -An -tu1 -j $((0x1f1)) -N1 "$1")
+	read -r off len < <(od -An -tu4 -j $((0x248)) -N8 "$1")
+	off=$(((setup + 1) * 512 + off))
+	tool=$(kernel_unpacker "$1" "$off") || exit 1
+	# Every format but gzip has the unpacked length appended, four bytes.
+	[ "$tool" = gzip ] || len=$((len - 4))
+	dd if="$1" bs=1M iflag=skip_bytes,count_bytes skip=$off count=$len status=none |
+		in_root "$tool" -dc
+}
+
+# kernel_unpacker VMLINUZ OFFSET: by the magic number of the payload.
+kernel_unpacker() {
+	case $(od -An -tx1 -j "$2" -N4 "$1" | tr -d ' ') in
+	28b52ffd) echo zstd ;;
+	fd377a58) echo xz ;;
+	1f8b*) echo gzip ;;
+	02214c18) echo lz4 ;;
+	*) die "unknown compression of $1" ;;
+	esac
+}
