@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "engine/layout.h"
+
+#include <cerrno>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+extern "C" {
+#include "engine/host.h"
+}
+
+namespace rr {
+namespace {
+
+constexpr uint64_t page = 4096;
+constexpr uint32_t unit_shift_min = RR_SECTOR_SHIFT;
+
+uint64_t round_up(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
+
+Status check_config(const array_config& c) {
+    if (c.members < RR_MEMBERS_MIN || c.members > RR_MEMBERS_MAX)
+        return with_hint(fail(EINVAL, "{} members", c.members), "RAID5 takes 3 to 16 members");
+    if (!std::has_single_bit(c.chunk_sectors) || c.chunk_sectors < RR_CHUNK_SECTORS_MIN ||
+        c.chunk_sectors > RR_CHUNK_SECTORS_MAX)
+        return with_hint(fail(EINVAL, "a chunk of {} sectors", c.chunk_sectors),
+                         "use a power of two from 4 KiB to 1 MiB");
+    if (c.layout > RR_RIGHT_SYMMETRIC)
+        return fail(EINVAL, "layout {} is not one of the four rotating ones", c.layout);
+    if (c.queues < 1 || c.queues > RR_QUEUES_MAX)
+        return with_hint(fail(EINVAL, "{} queues", c.queues), "use 1 to 16 queues");
+    if (c.depth < 1 || c.depth > RR_DEPTH_MAX)
+        return with_hint(fail(EINVAL, "a depth of {}", c.depth), "use 1 to 256");
+    if (c.slots < 1 || c.slots > RR_SLOTS_MAX)
+        return with_hint(fail(EINVAL, "{} slots per queue", c.slots), "use 1 to 256");
+    if (c.member_sectors == 0 || c.member_sectors % c.chunk_sectors != 0)
+        return fail(EINVAL, "{} sectors per member are not whole chunks", c.member_sectors);
+    return {};
+}
+
+// Everything that a queue can have emitted and not yet had completed.
+uint64_t actions_needed(const array_config& c, uint32_t read_cut) {
+    uint64_t pieces = (c.members - 1) * uint64_t{std::max(1U, c.chunk_sectors / read_cut)};
+    return c.depth * (pieces + 1) + uint64_t{c.slots} * c.members + c.members;
+}
+
+}  // namespace
+
+Result<arena_layout> plan_layout(const array_config& c) {
+    if (Status ok = check_config(c); !ok)
+        return forward_error(ok.error());
+
+    uint32_t io = std::bit_floor(c.member_io_sectors);
+    uint32_t cell = std::min({c.chunk_sectors, uint32_t{RR_CELL_BYTES_MAX >> RR_SECTOR_SHIFT}, io});
+    if (cell < RR_CHUNK_SECTORS_MIN || c.chunk_sectors / cell > RR_CELLS_MAX)
+        return with_hint(fail(EINVAL, "a member takes only {} sectors in one I/O",
+                              c.member_io_sectors),
+                         "use a smaller chunk");
+
+    arena_layout out;
+    rr_array& h = out.header;
+    h.magic = RR_ABI_MAGIC;
+    h.abi_version = RR_ABI_VERSION;
+    h.queues = c.queues;
+    h.geometry.members = c.members;
+    h.geometry.chunk_shift = static_cast<uint32_t>(std::countr_zero(c.chunk_sectors));
+    h.geometry.layout = c.layout;
+    h.depth = c.depth;
+    h.slots = c.slots;
+    h.cell_shift = static_cast<uint32_t>(std::countr_zero(cell)) + RR_SECTOR_SHIFT;
+    h.unit_shift = std::max(h.cell_shift - 4, unit_shift_min);
+    h.read_cut = std::min(io, c.chunk_sectors);
+    h.actions = static_cast<uint32_t>(std::bit_ceil(actions_needed(c, h.read_cut)));
+    h.zero_copy = c.zero_copy;
+    h.member_sectors = c.member_sectors;
+    h.array_sectors = c.member_sectors * (c.members - 1);
+    for (uint32_t i = 0; i < c.members; i++)
+        h.members[i].data_offset = c.data_offset[i];
+
+    uint64_t at = page;
+    auto place = [&at](uint64_t bytes) {
+        uint64_t here = at;
+        at = round_up(at + bytes, page);
+        return here;
+    };
+    h.queues_offset = place(uint64_t{c.queues} * sizeof(rr_queue));
+    h.requests_offset = place(uint64_t{c.queues} * c.depth * sizeof(rr_request));
+    h.slots_offset = place(uint64_t{c.queues} * c.slots * sizeof(rr_slot));
+    h.locks_offset = place(uint64_t{RR_LOCKS} * sizeof(rr_lock));
+    h.actions_offset = place(uint64_t{c.queues} * h.actions * sizeof(rr_action));
+    h.buffers_offset = place((uint64_t{c.queues} * c.slots * c.members) << h.cell_shift);
+    h.bytes = out.bytes = at;
+    if (at > c.arena_bytes_max)
+        return with_hint(fail(E2BIG, "the array needs {} bytes of buffers, the limit is {}", at,
+                              c.arena_bytes_max),
+                         "use fewer queues or slots, or a larger arena (at most 4 GiB)");
+    return out;
+}
+
+void init_arena(std::span<std::byte> memory, const arena_layout& layout, uint32_t missing) {
+    auto* a = reinterpret_cast<rr_array*>(memory.data());
+    std::memset(memory.data(), 0, layout.header.buffers_offset);
+    // A write to every page: neither side may ever fault one in.
+    for (uint64_t at = layout.header.buffers_offset; at < layout.bytes; at += page)
+        memory[at] = std::byte{0};
+    *a = layout.header;
+    a->state = missing;
+    for (uint32_t i = 0; i < a->queues; i++) {
+        rr_queue* q = rr_host_queue(a, i);
+        q->id = i;
+        for (rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait})
+            f->head = f->tail = RR_NIL;
+        q->free_slot = 0;
+        q->free_slots = static_cast<rr_u16>(a->slots);
+        for (uint32_t s = 0; s < a->slots; s++)
+            rr_host_slot(a, i, s)->next = static_cast<rr_u16>(s + 1 < a->slots ? s + 1 : RR_NIL);
+    }
+}
+
+}  // namespace rr

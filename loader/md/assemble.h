@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Which devices make up an array, and in which role: a pure function over
+// superblocks that were read before. It opens nothing and writes nothing, and
+// the order of the devices does not matter.
+//
+// The rules are md's (linux drivers/md/md.c super_1_load, super_1_validate,
+// analyze_sbs):
+//
+//   1. Devices of one set_uuid belong together. Several sets without a choice
+//      by uuid or name: refused. With a choice, the others are left out.
+//   2. The freshest superblock is that with the most events among members
+//      with a role. Its facts are the array's.
+//   3. A member behind by two events or more is stale: it missed writes. One
+//      behind by exactly one was overtaken by the last metadata write, perhaps
+//      the one that declared it faulty, so its role is taken from the
+//      freshest superblock and not from its own.
+//   4. A position in the array has one device. Two that claim it, or two with
+//      the same device uuid (a copy), are refused: either may be the old one.
+//   5. One missing position is a degraded array; more are none.
+//   6. A dirty array that is degraded has stripes whose missing block cannot
+//      be computed. It starts only when forced.
+//
+// Stricter than md where guessing would be silent: members with equal events
+// that disagree on the array are refused, and a member that whitelist.h does
+// not allow refuses the array, not just itself.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "md/superblock.h"
+#include "ringraid/geometry.h"
+
+namespace rr::md {
+
+struct candidate {
+    std::string path;
+    uint64_t sectors = 0;  // device size
+    Result<md_superblock> superblock;
+};
+
+struct assembly_options {
+    std::optional<uuid> set_uuid;
+    std::optional<std::string> name;  // "host:name", or "name" of any host
+    bool force = false;               // start although dirty and degraded
+};
+
+enum class exclusion {
+    unreadable,  // no superblock could be read
+    foreign,     // belongs to another array
+    stale,       // missed writes
+    spare,
+    faulty,  // the others declared it failed
+    journal,
+    bad_role,   // its role is outside of the array, or not the one it was filled for
+    too_small,  // ends before the data its superblock describes
+    mismatch,   // level, layout or chunk differ from the freshest
+};
+
+struct excluded_device {
+    size_t candidate;  // index into the input
+    std::string path;
+    exclusion why;
+    std::string reason;  // a sentence for people
+};
+
+struct assembled_member {
+    size_t candidate;  // index into the input
+    std::string path;
+    // Its own superblock with the array's facts of the freshest: what
+    // update.h starts from.
+    md_superblock superblock;
+};
+
+struct assembly_plan {
+    rr_geometry geometry{};
+    uuid set_uuid{};
+    std::string name;
+    uint64_t member_sectors = 0;  // used on each member
+    uint64_t array_sectors = 0;
+    uint64_t events = 0;
+    uint32_t logical_block_bytes = 0;  // the array's, at least; 0: its members'
+    std::vector<std::optional<assembled_member>> members;  // by role
+    std::vector<uint32_t> missing;                         // roles
+    std::vector<excluded_device> excluded;                 // by input index
+    bool clean = false;
+    bool needs_resync = false;  // dirty and complete: parity must be recomputed
+    bool forced = false;        // dirty and degraded, and started all the same
+    uint32_t features_to_clear = 0;
+
+    [[nodiscard]] bool degraded() const { return !missing.empty(); }
+};
+
+// ENODEV: too few members, or none. EEXIST: duplicates. EUCLEAN: dirty and
+// degraded. EINVAL: an ambiguous choice or members that contradict each other.
+// ENOTSUP: an array that ringraid does not serve. Bad block logs are on the
+// devices: the caller checks them with check_servable_member().
+[[nodiscard]] Result<assembly_plan> plan_assembly(const std::vector<candidate>& candidates,
+                                                  const assembly_options& options = {});
+
+[[nodiscard]] const char* to_string(exclusion why);
+
+}  // namespace rr::md

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Changes of a running array's metadata: dirty, clean, a member failed.
+//
+// What makes a crash survivable is the order, here and in the caller:
+//
+//   before the first data write       mark_dirty() returns
+//   before a write is acknowledged
+//   that a failed member missed       mark_failed() returns
+//   before mark_clean()               no write in flight, members flushed
+//
+// Every change raises `events` by one on all members that are left (md also
+// lowers it again when going clean; we never do, which md accepts). Members
+// are written one after the other, each durable before the next, so a crash
+// in between leaves whole superblocks that differ by one event at most, which
+// md and assemble.h resolve in favour of the newer. The newer is always the
+// safer: dirty before data, failed before an acknowledgement, clean after all.
+//
+// A position that is empty at the start is declared faulty with the first
+// change. Otherwise its device, absent now and one event behind later, would
+// come back as a member in good standing.
+//
+// A member whose metadata cannot be written does not stop the others: it is
+// reported, and the caller decides, usually mark_failed(). It must be decided
+// before any acknowledgement, because that member still looks current.
+//
+// Cost: one 4 KiB write and one flush per member, in sequence. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "md/superblock.h"
+
+namespace rr::md {
+
+struct member_write_error {
+    uint32_t role;
+    Error error;
+};
+
+struct update_report {
+    uint64_t events = 0;
+    std::vector<uint32_t> written;           // roles, in the order of writing
+    std::vector<member_write_error> failed;  // these hold older metadata
+
+    [[nodiscard]] bool complete() const { return failed.empty(); }
+};
+
+// Makes a superblock durable on the member in @role.
+using superblock_writer = std::function<Status(uint32_t role, const md_superblock& sb)>;
+
+// Writes with write_superblock() to the descriptor of each role, which it
+// does not own.
+[[nodiscard]] superblock_writer write_to(std::vector<int> fd_by_role);
+
+class array_metadata {
+public:
+    struct state {
+        std::vector<std::optional<md_superblock>> members;  // by role
+        uint32_t features_to_clear = 0;                     // assembly_plan's
+        bool needs_resync = false;                          // assembly_plan's
+    };
+    // As assembly_plan or make_new() hand it over; nothing is written yet.
+    array_metadata(state initial, superblock_writer writer);
+
+    // Durable on each member not in `failed` before it returns; writes nothing
+    // when the array is dirty already by our own hand. ENODEV: no member left.
+    [[nodiscard]] Result<update_report> mark_dirty();
+
+    // EBUSY while parity is not known to be right: see resync_finished().
+    // Writes nothing when the array is clean already by our own hand.
+    [[nodiscard]] Result<update_report> mark_clean();
+
+    // Declares @role faulty on all others. EINVAL: no such role. ENODEV: it was
+    // the last member. Writes nothing when that is durable already.
+    [[nodiscard]] Result<update_report> mark_failed(uint32_t role);
+
+    // The parity of every stripe is right again; nothing is written.
+    void resync_finished() { needs_resync_ = false; }
+
+    [[nodiscard]] bool needs_resync() const { return needs_resync_; }
+    [[nodiscard]] uint64_t events() const { return events_; }
+    [[nodiscard]] const std::optional<md_superblock>& member(uint32_t role) const {
+        return members_.at(role);
+    }
+
+private:
+    enum class written_state { unknown, dirty, clean };
+
+    void declare_faulty(uint32_t role);
+    Result<update_report> write_all(uint64_t resync_offset);
+    Result<update_report> change_to(written_state wanted, uint64_t resync_offset);
+
+    std::vector<std::optional<md_superblock>> members_;
+    uint32_t features_to_clear_;
+    bool needs_resync_;
+    uint64_t events_ = 0;
+    bool clean_ = true;  // what was written last, on whichever members
+    written_state written_ = written_state::unknown;  // on all members, by us
+    superblock_writer write_;
+};
+
+}  // namespace rr::md

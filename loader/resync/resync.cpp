@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "resync/resync.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <thread>
+
+#include "base/io.h"
+
+namespace rr {
+namespace {
+
+constexpr uint64_t sector_bytes = 512;
+constexpr uint64_t row_bytes = 4096;  // smallest read that every member takes
+constexpr uint64_t zero_step_bytes = 64 * 1024 * 1024;
+
+bool cancelled(const std::atomic<bool>* cancel) {
+    return cancel != nullptr && cancel->load(std::memory_order_relaxed);
+}
+
+// Runs work(role) for every role at once; the answers by role. A thread start
+// is cheap beside the megabyte that it reads.
+template <typename Work>
+std::vector<Status> on_all_members(size_t members, const Work& work) {
+    std::vector<Status> results(members);
+    std::vector<std::thread> threads;
+    for (size_t role = 0; role < members; role++)
+        threads.emplace_back([&results, &work, role] { results[role] = work(role); });
+    for (auto& thread : threads)
+        thread.join();
+    return results;
+}
+
+// First role that failed, if any did.
+std::optional<uint32_t> first_failure(const std::vector<Status>& results) {
+    for (uint32_t role = 0; role < results.size(); role++) {
+        if (!results[role])
+            return role;
+    }
+    return std::nullopt;
+}
+
+uint64_t nonzero_sectors(std::span<const uint8_t> bytes) {
+    static constexpr uint8_t zero[sector_bytes] = {};
+    uint64_t count = 0;
+    for (size_t at = 0; at < bytes.size(); at += sector_bytes)
+        count += std::memcmp(bytes.data() + at, zero, sector_bytes) != 0;
+    return count;
+}
+
+class resyncer {
+public:
+    resyncer(const rr_geometry& g, const std::vector<resync_member>& members,
+             const resync_options& options)
+        : g_(g),
+          members_(members),
+          options_(options),
+          chunk_bytes_(sector_bytes << g.chunk_shift),
+          batch_stripes_(std::max<uint64_t>(1, options.batch_bytes / chunk_bytes_)),
+          parity_(chunk_bytes_),
+          touched_(members.size(), false) {
+        for (size_t i = 0; i < members.size(); i++)
+            buffers_.emplace_back(batch_stripes_ * chunk_bytes_);
+    }
+
+    tl::expected<resync_report, resync_fault> run() {
+        while (report_.stripes_done < options_.stripes) {
+            if (cancelled(options_.cancel)) {
+                report_.cancelled = true;
+                break;
+            }
+            const uint64_t first = options_.first_stripe + report_.stripes_done;
+            const uint64_t count =
+                std::min(batch_stripes_, options_.stripes - report_.stripes_done);
+            if (!batch(first, count))
+                return tl::unexpected<resync_fault>(std::move(*fault_));
+            report_.stripes_done += count;
+            if (options_.progress)
+                options_.progress(report_.stripes_done * chunk_bytes_,
+                                  options_.stripes * chunk_bytes_);
+        }
+        if (!flush())
+            return tl::unexpected<resync_fault>(std::move(*fault_));
+        return report_;
+    }
+
+private:
+    uint64_t byte_of(uint32_t role, uint64_t stripe) const {
+        return members_[role].data_offset * sector_bytes + stripe * chunk_bytes_;
+    }
+
+    std::span<uint8_t> chunk_of(uint32_t role, uint64_t index) {
+        return buffers_[role].span().subspan(index * chunk_bytes_, chunk_bytes_);
+    }
+
+    bool failed(uint32_t role, uint64_t byte, bool write, Error error) {
+        fault_ = resync_fault{std::move(error), role, byte / sector_bytes, write, report_};
+        return false;
+    }
+
+    // False when fault_ is set.
+    bool batch(uint64_t first, uint64_t count) {
+        const auto reads = on_all_members(members_.size(), [&](size_t role) {
+            return read_exact(members_[role].fd,
+                              buffers_[role].span().first(count * chunk_bytes_),
+                              byte_of(static_cast<uint32_t>(role), first));
+        });
+        const bool whole = !first_failure(reads);
+        for (uint64_t index = 0; index < count; index++) {
+            if (whole ? !verify(first + index, index) : !rebuild(first + index))
+                return false;
+        }
+        return true;
+    }
+
+    // parity_ := XOR of the whole stripe; zero when its parity is right.
+    bool verify(uint64_t stripe, uint64_t index) {
+        std::ranges::fill(parity_.span(), uint8_t{0});
+        for (uint32_t role = 0; role < g_.members; role++)
+            xor_into(parity_.span().first(chunk_bytes_), chunk_of(role, index));
+        const uint32_t role = rr_parity_member(&g_, stripe);
+        const uint64_t wrong = nonzero_sectors(parity_.span().first(chunk_bytes_));
+        if (wrong == 0)
+            return true;
+        count_mismatch(wrong);
+        xor_into(parity_.span().first(chunk_bytes_), chunk_of(role, index));
+        return write_parity(stripe, role);
+    }
+
+    // One stripe from its data alone, when a long read failed.
+    bool rebuild(uint64_t stripe) {
+        const uint32_t parity = rr_parity_member(&g_, stripe);
+        const auto sum = parity_.span().first(chunk_bytes_);
+        std::ranges::fill(sum, uint8_t{0});
+        for (uint32_t index = 0; index + 1 < g_.members; index++) {
+            const uint32_t role = rr_data_member(&g_, parity, index);
+            if (auto read = read_exact(members_[role].fd, chunk_of(role, 0), byte_of(role, stripe));
+                !read)
+                return failed(role, first_bad_byte(role, stripe), false, read.error());
+            xor_into(sum, chunk_of(role, 0));
+        }
+        const auto old = chunk_of(parity, 0);
+        if (!read_exact(members_[parity].fd, old, byte_of(parity, stripe))) {
+            count_mismatch(chunk_bytes_ / sector_bytes);
+            return write_parity(stripe, parity);
+        }
+        xor_into(old, sum);
+        const uint64_t wrong = nonzero_sectors(old);
+        if (wrong == 0)
+            return true;
+        count_mismatch(wrong);
+        return write_parity(stripe, parity);
+    }
+
+    uint64_t first_bad_byte(uint32_t role, uint64_t stripe) {
+        aligned_buffer row(row_bytes);
+        uint64_t at = byte_of(role, stripe);
+        const uint64_t last = at + chunk_bytes_ - row_bytes;
+        while (at < last && read_exact(members_[role].fd, row.span(), at))
+            at += row_bytes;
+        return at;
+    }
+
+    void count_mismatch(uint64_t sectors) {
+        report_.stripes_mismatched++;
+        report_.sectors_mismatched += sectors;
+    }
+
+    bool write_parity(uint64_t stripe, uint32_t role) {
+        if (options_.mode == resync_mode::check)
+            return true;
+        const uint64_t at = byte_of(role, stripe);
+        const auto chunk = parity_.span().first(chunk_bytes_);
+        if (auto written = write_exact(members_[role].fd, chunk, at); !written)
+            return failed(role, at, true, written.error());
+        touched_[role] = true;
+        return true;
+    }
+
+    bool flush() {
+        for (uint32_t role = 0; role < members_.size(); role++) {
+            if (!touched_[role])
+                continue;
+            if (auto synced = sync_data(members_[role].fd); !synced)
+                return failed(role, byte_of(role, options_.first_stripe), true, synced.error());
+        }
+        return true;
+    }
+
+    const rr_geometry& g_;
+    const std::vector<resync_member>& members_;
+    const resync_options& options_;
+    const uint64_t chunk_bytes_;
+    const uint64_t batch_stripes_;
+    std::vector<aligned_buffer> buffers_;  // by role
+    aligned_buffer parity_;
+    std::vector<bool> touched_;  // by role: must be flushed
+    resync_report report_;
+    std::optional<resync_fault> fault_;
+};
+
+Status write_zeroes(int fd, uint64_t at, uint64_t bytes) {
+    static const aligned_buffer zeroes(1024 * 1024);
+    while (bytes > 0) {
+        const auto part = std::min<uint64_t>(bytes, zeroes.size());
+        if (auto written = write_exact(fd, zeroes.span().first(part), at); !written)
+            return written;
+        at += part;
+        bytes -= part;
+    }
+    return {};
+}
+
+// The kernel zeroes a block device itself, by writing where the device cannot.
+Status zero_range(int fd, uint64_t at, uint64_t bytes) {
+    uint64_t range[2] = {at, bytes};
+    if (::ioctl(fd, BLKZEROOUT, range) == 0)
+        return {};
+    if (errno == EIO || errno == ENOSPC)
+        return fail(errno, "zeroing {} bytes at byte {}", bytes, at);
+    return write_zeroes(fd, at, bytes);
+}
+
+}  // namespace
+
+// Plain words: compilers turn the loop into the widest vectors they may use.
+void xor_into(std::span<uint8_t> into, std::span<const uint8_t> from) {
+    assert(into.size() == from.size());
+    uint8_t* const to = into.data();
+    const uint8_t* const with = from.data();
+    const size_t bytes = into.size();
+    for (size_t i = 0; i < bytes; i++)
+        to[i] = static_cast<uint8_t>(to[i] ^ with[i]);
+}
+
+tl::expected<resync_report, resync_fault> resync(const rr_geometry& g,
+                                                 const std::vector<resync_member>& members,
+                                                 const resync_options& options) {
+    assert(rr_geometry_valid(&g) && members.size() == g.members && options.stripes > 0);
+    return resyncer(g, members, options).run();
+}
+
+tl::expected<void, resync_fault> zero_members(
+    const std::vector<resync_member>& members, uint64_t sectors,
+    const std::function<void(uint64_t done, uint64_t total)>& progress,
+    const std::atomic<bool>* cancel) {
+    const uint64_t total = sectors * sector_bytes;
+    const auto fault = [&](uint32_t role, uint64_t at, Error error) {
+        return tl::unexpected<resync_fault>(resync_fault{
+            std::move(error), role, members[role].data_offset + at / sector_bytes, true, {}});
+    };
+    for (uint64_t done = 0; done < total;) {
+        if (cancelled(cancel))
+            return fault(0, done, Error{ECANCELED, "zeroing was cancelled", {}});
+        const uint64_t bytes = std::min(zero_step_bytes, total - done);
+        const auto zeroed = on_all_members(members.size(), [&](size_t role) {
+            return zero_range(members[role].fd,
+                              members[role].data_offset * sector_bytes + done, bytes);
+        });
+        if (const auto role = first_failure(zeroed))
+            return fault(*role, done, zeroed[*role].error());
+        done += bytes;
+        if (progress)
+            progress(done, total);
+    }
+    const auto synced = on_all_members(
+        members.size(), [&](size_t role) { return sync_data(members[role].fd); });
+    if (const auto role = first_failure(synced))
+        return fault(*role, 0, synced[*role].error());
+    return {};
+}
+
+}  // namespace rr
