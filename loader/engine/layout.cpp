@@ -15,6 +15,7 @@ namespace rr {
 namespace {
 
 constexpr uint64_t page = 4096;
+static_assert(sizeof(rr_array) <= page, "the header is the arena's first page");
 constexpr uint32_t unit_shift_min = RR_SECTOR_SHIFT;
 
 uint64_t round_up(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
@@ -114,7 +115,7 @@ void init_arena(std::span<std::byte> memory, const arena_layout& layout, uint32_
         q->free_slot = 0;
         q->free_slots = static_cast<rr_u16>(a->slots);
         for (uint32_t s = 0; s < a->slots; s++)
-            rr_host_slot(a, i, s)->next = static_cast<rr_u16>(s + 1 < a->slots ? s + 1 : RR_NIL);
+            rr_host_slot(a, i, s)->next = s + 1 < a->slots ? static_cast<rr_u16>(s + 1) : rr_u16{RR_NIL};
     }
 }
 

@@ -24,14 +24,7 @@
 #ifndef RINGRAID_GEOMETRY_H
 #define RINGRAID_GEOMETRY_H
 
-#ifndef __bpf__
-#include <stdint.h>
-typedef uint32_t rr_u32;
-typedef uint64_t rr_u64;
-#else
-typedef unsigned int rr_u32;
-typedef unsigned long long rr_u64;
-#endif
+#include "types.h"
 
 enum {
 	RR_MEMBERS_MIN = 3,
@@ -63,7 +56,7 @@ struct rr_location {
 };
 
 /* Non-zero when the mapping below may be used on @g. */
-static inline int rr_geometry_valid(const struct rr_geometry *g)
+RR_STEP int rr_geometry_valid(const struct rr_geometry __arena *g)
 {
 	return g->members >= RR_MEMBERS_MIN && g->members <= RR_MEMBERS_MAX &&
 	       g->chunk_shift >= 3 && g->chunk_shift <= 11 &&
@@ -71,7 +64,7 @@ static inline int rr_geometry_valid(const struct rr_geometry *g)
 }
 
 /* Role that holds the parity of @stripe. */
-static inline rr_u32 rr_parity_member(const struct rr_geometry *g, rr_u64 stripe)
+RR_STEP rr_u32 rr_parity_member(const struct rr_geometry __arena *g, rr_u64 stripe)
 {
 	rr_u32 turn = (rr_u32)(stripe % g->members);
 
@@ -80,7 +73,7 @@ static inline rr_u32 rr_parity_member(const struct rr_geometry *g, rr_u64 stripe
 }
 
 /* Role that holds data chunk @index (0..D-1) of a stripe whose parity is @parity. */
-static inline rr_u32 rr_data_member(const struct rr_geometry *g, rr_u32 parity,
+RR_STEP rr_u32 rr_data_member(const struct rr_geometry __arena *g, rr_u32 parity,
 				    rr_u32 index)
 {
 	rr_u32 member;
@@ -93,8 +86,16 @@ static inline rr_u32 rr_data_member(const struct rr_geometry *g, rr_u32 parity,
 	return member >= g->members ? member - g->members : member;
 }
 
+/* Inverse of rr_data_member(); @member is not @parity. */
+RR_STEP rr_u32 rr_data_index(const struct rr_geometry __arena *g, rr_u32 parity, rr_u32 member)
+{
+	if (g->layout < RR_LEFT_SYMMETRIC)
+		return member - (member > parity);
+	return member > parity ? member - parity - 1 : member + g->members - parity - 1;
+}
+
 /* Maps @sector of the array. @g must be valid, @sector within the array. */
-static inline struct rr_location rr_locate(const struct rr_geometry *g, rr_u64 sector)
+RR_STEP struct rr_location rr_locate(const struct rr_geometry __arena *g, rr_u64 sector)
 {
 	struct rr_location at;
 	rr_u64 chunk = sector >> g->chunk_shift;

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The engine's seam: what a host calls, and in which order.
+ *
+ *   rr_request_start   a client's request is in rr_request (sector, sectors,
+ *                      op, flags); its tag is not in use
+ *   rr_complete        an action has completed with a result in bytes or -errno
+ *   rr_message         another queue or the control plane woke this one
+ *   rr_tick            the timer that q->tick_wanted asked for has fired
+ *   rr_settle          after each of these: whatever became possible happens
+ *
+ * Then the host takes the actions between action_head and action_tail, in
+ * order, and looks at wake_mask, notify and tick_wanted. All calls for one
+ * queue come from one thread. The engine knows nothing of rings or threads.
+ */
+#ifndef RINGRAID_ENGINE_ENGINE_H
+#define RINGRAID_ENGINE_ENGINE_H
+
+#include "flush.h"
+
+RR_FN int rr_request_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+
+	r->error = 0;
+	r->pending = 0;
+	r->retries = 0;
+	r->wanted_roles = 0;
+	if (r->op == RR_OP_FLUSH)
+		return rr_flush_start(a, q, tag);
+	if (r->op > RR_OP_FLUSH)
+		r->error = -RR_EOPNOTSUPP;
+	else if (!r->sectors || r->sector >= a->array_sectors ||
+		 r->sectors > a->array_sectors - r->sector)
+		r->error = -RR_EIO;
+	if (r->error) {
+		rr_request_answer(a, q, tag);
+		return 0;
+	}
+	if (r->op == RR_OP_READ)
+		return rr_read_start(a, q, tag);
+	return rr_write_start(a, q, tag);
+}
+
+RR_STEP void rr_complete(rr_array_t *a, rr_queue_t *q, rr_u64 token, rr_s32 res)
+{
+	rr_u32 kind = rr_token_kind(token);
+
+	if (kind == RR_TOKEN_DIRECT)
+		rr_direct_complete(a, q, token, res);
+	else if (kind == RR_TOKEN_SLOT)
+		rr_slot_complete(a, q, token, res);
+	else if (kind == RR_TOKEN_FLUSH)
+		rr_flush_complete(a, q, token, res);
+}
+
+RR_STEP void rr_message(rr_queue_t *q) { q->lock_retry = 1; }
+
+/* Issues a retried I/O again. */
+RR_FN int rr_retry_one(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token)
+{
+	rr_u32 kind = rr_token_kind(token);
+
+	if (kind == RR_TOKEN_SLOT)
+		return rr_slot_emit(a, q, rr_token_index(token), rr_token_role(token));
+	if (kind == RR_TOKEN_FLUSH)
+		return rr_flush_emit(a, q, rr_token_role(token));
+	/* A direct read takes the way of a short one: again, or by the peers. */
+	if (kind == RR_TOKEN_DIRECT) {
+		rr_request_t *r = rr_request_at(a, q, rr_token_index(token));
+		struct rr_place p = rr_request_place(a, r);
+		rr_u32 sector = rr_token_sector(token);
+		rr_u32 from = (p.start + sector) & ((1U << a->geometry.chunk_shift) - 1);
+
+		rr_direct_emit(a, q, rr_token_index(token), rr_token_role(token),
+			       (p.stripe << a->geometry.chunk_shift) + from, sector,
+			       rr_token_sectors(token));
+	}
+	return 0;
+}
+
+RR_FN int rr_tick(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
+{
+	rr_u32 n = q->retry_count;
+	rr_s32 i;
+
+	q->count.ticks++;
+	q->lock_retry = 1;
+	q->retry_count = 0;
+	rr_for(i, RR_RETRY_RING) {
+		if ((rr_u32)i >= n)
+			break;
+		rr_retry_one(a, q, q->retry[i]);
+	}
+	return 0;
+}
+
+/* Each waiter for a row lock tries once, in order. */
+RR_FN int rr_lock_waiters(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
+{
+	rr_u32 last = q->lock_wait.tail;
+	rr_u32 slot;
+	rr_s32 i;
+
+	q->lock_retry = 0;
+	rr_for(i, RR_SLOTS_MAX) {
+		slot = rr_slot_pop(a, q, &q->lock_wait);
+		if (slot == RR_NIL)
+			break;
+		rr_slot_lock(a, q, slot);
+		if (slot == last)
+			break;
+	}
+	return 0;
+}
+
+/* Requests in line for a slot start as slots come free. */
+RR_FN int rr_slot_waiters(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
+{
+	rr_request_t *r;
+	rr_u32 tag;
+	rr_s32 i;
+
+	rr_for(i, RR_SLOTS_MAX + RR_DEPTH_MAX) {
+		tag = q->slot_wait.head;
+		if (tag == RR_NIL)
+			break;
+		r = rr_request_at(a, q, tag);
+		if (r->wanted_roles) {
+			if (q->free_slot == RR_NIL)
+				break;
+			rr_request_start_cell(a, q, tag);
+			continue;
+		}
+		rr_request_pop(a, q, &q->slot_wait);
+		r->flags &= ~RR_REQ_QUEUED;
+		if (!r->pending)
+			rr_request_done(a, q, tag);
+	}
+	return 0;
+}
+
+RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
+{
+	rr_s32 i;
+
+	/* A slot that starts may fail at once and free what another waits for. */
+	rr_for(i, 4) {
+		if (q->lock_retry && q->lock_wait.head != RR_NIL)
+			rr_lock_waiters(a, q);
+		if (q->slot_wait.head != RR_NIL && q->free_slot != RR_NIL)
+			rr_slot_waiters(a, q);
+	}
+	if (q->held.head != RR_NIL)
+		rr_held_release(a, q);
+	if (q->lock_wait.head != RR_NIL || q->retry_count)
+		q->tick_wanted = 1;
+	return 0;
+}
+
+RR_STEP void rr_settle(rr_array_t *a, rr_queue_t *q)
+{
+	if ((q->lock_wait.head & q->slot_wait.head & q->held.head) != RR_NIL)
+		rr_settle_slowly(a, q);
+	else
+		q->lock_retry = 0;
+}
+
+#endif /* RINGRAID_ENGINE_ENGINE_H */

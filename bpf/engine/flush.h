@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Flushes, in rounds.
+ *
+ * A round notes, for every member, how many writes each queue has completed on
+ * it, and flushes the members where that is more than the last flush covers.
+ * Requests that come while a round is in flight wait for the next one, since
+ * writes may have completed after it started; they all share it. The count is
+ * kept per queue and compared per queue: a sum would let the late write of one
+ * queue hide behind the early one of another.
+ *
+ * A flush that fails puts the member out; the round's answers are then held
+ * until that is durable, like any other.
+ *
+ * Cost: one FSYNC for each member written since its last flush.
+ */
+#ifndef RINGRAID_ENGINE_FLUSH_H
+#define RINGRAID_ENGINE_FLUSH_H
+
+#include "start.h"
+
+RR_FN int rr_flush_emit(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 role)
+{
+	rr_emit(a, q, RR_ACT_FLUSH, role, 0, rr_token(RR_TOKEN_FLUSH, role, 0), 0, 0, 0);
+	return 0;
+}
+
+/* Notes what a flush of @role will cover. 1: there is something to flush. */
+RR_FN int rr_flush_needed(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 role)
+{
+	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
+	rr_u64 written;
+	rr_s32 i;
+	int needed = 0;
+
+	rr_for(i, RR_QUEUES_MAX) {
+		if ((rr_u32)i >= a->queues)
+			break;
+		written = rr_load(rr_queue_at(a, i)->written[r]);
+		q->flush_start[r][i] = written;
+		if (written > rr_load(a->members[r].flushed[i]))
+			needed = 1;
+	}
+	return needed;
+}
+
+/* The flush of @role has covered what its round noted. */
+RR_FN int rr_flush_covered(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 role)
+{
+	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
+	rr_u64 start;
+	rr_s32 i;
+
+	rr_for(i, RR_QUEUES_MAX) {
+		start = q->flush_start[r][i];
+		/* A race lets the note fall back: one flush too many, never one too few. */
+		if (start > rr_load(a->members[r].flushed[i]))
+			rr_store(a->members[r].flushed[i], start);
+	}
+	return 0;
+}
+
+RR_FN int rr_flush_round(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
+{
+	rr_u64 state = rr_load(a->state);
+	rr_s32 i;
+
+	q->flush_now.head = q->flush_next.head;
+	q->flush_now.tail = q->flush_next.tail;
+	q->flush_next.head = RR_NIL;
+	q->flushing = 1;
+	rr_for(i, RR_MEMBERS_MAX) {
+		if ((rr_u32)i >= a->geometry.members)
+			break;
+		if ((state >> i & 1) || !rr_flush_needed(a, q, i))
+			continue;
+		q->flushing++;
+		q->count.member_flushes++;
+		rr_flush_emit(a, q, i);
+	}
+	return 0;
+}
+
+/* One part of the round is over; the last one answers. */
+RR_FN int rr_flush_part_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
+{
+	rr_u32 tag;
+	rr_s32 i;
+
+	if (--q->flushing)
+		return 0;
+	rr_for(i, RR_DEPTH_MAX) {
+		tag = rr_request_pop(a, q, &q->flush_now);
+		if (tag == RR_NIL)
+			break;
+		if (rr_load(a->state) & RR_STATE_BROKEN)
+			rr_request_at(a, q, tag)->error = -RR_EIO;
+		rr_request_done(a, q, tag);
+	}
+	return 0;
+}
+
+RR_FN int rr_flush_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
+{
+	q->count.flushes++;
+	rr_request_push(a, q, &q->flush_next, tag);
+	if (!q->flushing) {
+		rr_flush_round(a, q);
+		rr_flush_part_done(a, q);
+	}
+	return 0;
+}
+
+RR_FN int rr_flush_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token,
+			    rr_s32 res)
+{
+	rr_u32 role = rr_token_role(token);
+
+	if (res < 0 && rr_transient(res) && q->flush_retries < RR_RETRIES_MAX) {
+		q->flush_retries++;
+		if (!rr_retry_later(q, token))
+			rr_flush_emit(a, q, role);
+		return 0;
+	}
+	q->flush_retries = 0;
+	if (res < 0)
+		rr_fail_from(a, q, role, res);
+	else
+		rr_flush_covered(a, q, role);
+	rr_flush_part_done(a, q);
+	if (!q->flushing && q->flush_next.head != RR_NIL) {
+		rr_flush_round(a, q);
+		rr_flush_part_done(a, q);
+	}
+	return 0;
+}
+
+#endif /* RINGRAID_ENGINE_FLUSH_H */

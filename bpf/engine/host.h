@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The engine as a C library, for hosts outside the kernel.
+ *
+ * The functions are those of engine.h, compiled once in host.c; see there for
+ * the order in which a host calls them. All take the arena's header, as laid
+ * out by the loader (loader/engine/layout.h), and the number of a queue.
+ */
+#ifndef RINGRAID_ENGINE_HOST_H
+#define RINGRAID_ENGINE_HOST_H
+
+#include "../include/ringraid/abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rr_queue *rr_host_queue(struct rr_array *a, rr_u32 queue);
+struct rr_request *rr_host_request(struct rr_array *a, rr_u32 queue, rr_u32 tag);
+struct rr_slot *rr_host_slot(struct rr_array *a, rr_u32 queue, rr_u32 slot);
+/* Byte offset in the arena of the slot's cell for @role. */
+rr_u64 rr_host_buffer(struct rr_array *a, rr_u32 queue, rr_u32 slot, rr_u32 role);
+
+/* The request's sector, sectors, op and flags are set by the caller before. */
+void rr_host_start(struct rr_array *a, rr_u32 queue, rr_u32 tag);
+void rr_host_complete(struct rr_array *a, rr_u32 queue, rr_u64 token, rr_s32 result);
+void rr_host_message(struct rr_array *a, rr_u32 queue);
+void rr_host_tick(struct rr_array *a, rr_u32 queue);
+
+/* The oldest action of the queue, taken out of its ring; NULL when there is none. */
+const struct rr_action *rr_host_action(struct rr_array *a, rr_u32 queue);
+
+/* Takes @role out of use: 1 now, 0 it was out, -1 it is the second failure. */
+int rr_host_fail(struct rr_array *a, rr_u32 role, rr_s32 error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGRAID_ENGINE_HOST_H */

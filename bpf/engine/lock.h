@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Row locks: who may change or rebuild which part of a cell.
+ *
+ * A cell hashes to one lock word with a bit per unit (1/16 cell). A slot takes
+ * all the units of its hull with one compare-and-swap, or none: it holds one
+ * word at most and waits for nothing while it holds it, so there is no order
+ * to keep and no deadlock. Two cells that share a word exclude each other only
+ * where their units overlap: false sharing costs time, never correctness.
+ *
+ * Waiting: before each attempt a queue sets its byte in waiting[]; whoever
+ * unlocks clears the bytes it finds set and wakes those queues. Both sides put
+ * an atomic operation with full ordering between their store and their load,
+ * so either the waiter sees the free units or the unlocker sees the byte. A
+ * tick stands behind every wait.
+ *
+ * Cost: one compare-and-swap to lock, one fetch-add and two loads to unlock.
+ */
+#ifndef RINGRAID_ENGINE_LOCK_H
+#define RINGRAID_ENGINE_LOCK_H
+
+#include "arena.h"
+
+RR_STEP rr_u32 rr_lock_index(rr_u64 cell)
+{
+	return (rr_u32)((cell * 0x9e3779b97f4a7c15ULL) >> 40) & (RR_LOCKS - 1);
+}
+
+/* Mask of the units that sectors [lo, hi) of a cell touch. */
+RR_STEP rr_u32 rr_lock_mask(rr_array_t *a, rr_u32 lo, rr_u32 hi)
+{
+	rr_u32 shift = a->unit_shift - RR_SECTOR_SHIFT;
+	rr_u32 first = lo >> shift;
+	rr_u32 end = ((hi - 1) >> shift) + 1;
+
+	return ((1U << end) - 1) & ~((1U << first) - 1) & 0xffff;
+}
+
+/* 1: locked. 0: somebody holds a unit; the queue is marked as waiting. */
+RR_FN int rr_lock_try(rr_array_t *a RR_ARG_ARENA, rr_u32 queue, rr_u32 lock, rr_u32 mask)
+{
+	rr_lock_t *l = rr_lock_at(a, lock);
+	rr_u64 seen = rr_load(l->units);
+	rr_u64 found;
+	rr_s32 i;
+
+	if (seen & mask) {
+		rr_store(l->waiting[queue & (RR_QUEUES_MAX - 1)], 1);
+		seen = rr_load_fenced(l->units);
+	}
+	rr_for(i, 64) {
+		if (seen & mask)
+			return 0;
+		found = __sync_val_compare_and_swap(&l->units, seen, seen | mask);
+		if (found == seen)
+			return 1;
+		rr_store(l->waiting[queue & (RR_QUEUES_MAX - 1)], 1);
+		seen = rr_load_fenced(l->units);
+	}
+	return 0;
+}
+
+/* Mask of the queues to wake. */
+RR_FN int rr_lock_release(rr_array_t *a RR_ARG_ARENA, rr_u32 lock, rr_u32 mask)
+{
+	rr_lock_t *l = rr_lock_at(a, lock);
+	rr_u64 __arena *waiting = (rr_u64 __arena *)l->waiting;
+	rr_u32 wake = 0;
+	rr_s32 i;
+
+	__sync_fetch_and_add(&l->units, -(rr_u64)mask);
+	if (!(rr_load(waiting[0]) | rr_load(waiting[1])))
+		return 0;
+	rr_for(i, RR_QUEUES_MAX) {
+		if (!rr_load(l->waiting[i]))
+			continue;
+		rr_store(l->waiting[i], 0);
+		wake |= 1U << i;
+	}
+	return wake;
+}
+
+#endif /* RINGRAID_ENGINE_LOCK_H */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Member failures, and what a member's error means.
+ *
+ * The array's state is one word: the mask of members out of use, a flag that
+ * says that a second one failed, and the epoch, a count of failures. Every
+ * plan is made from one load of it; a failure changes mask and epoch in one
+ * compare-and-swap. From that moment no new plan uses the member, and no write
+ * is acknowledged until the control plane has stored the same epoch in
+ * durable_epoch, which it does when the survivors' superblocks say so.
+ *
+ * The second failure of a member is not recorded in superblocks: the array
+ * stops taking writes and stays dirty, so that what is left can be judged.
+ */
+#ifndef RINGRAID_ENGINE_MEMBER_H
+#define RINGRAID_ENGINE_MEMBER_H
+
+#include "arena.h"
+
+enum {
+	RR_EINTR = 4,
+	RR_EIO = 5,
+	RR_EAGAIN = 11,
+	RR_ENOMEM = 12,
+	RR_EINVAL = 22,
+	RR_EOPNOTSUPP = 95,
+	RR_ECANCELED = 125,
+};
+
+/* Results that say nothing about the medium: the same I/O is issued again. */
+RR_STEP int rr_transient(rr_s32 res)
+{
+	return res >= 0 || res == -RR_EAGAIN || res == -RR_EINTR || res == -RR_ENOMEM ||
+	       res == -RR_ECANCELED;
+}
+
+/* Takes @role out of use. 1: now, 0: it was out, -1: it is the second. */
+RR_FN int rr_member_fail(rr_array_t *a RR_ARG_ARENA, rr_u32 role, rr_s32 error)
+{
+	rr_u64 bit = 1ULL << (role & (RR_MEMBERS_MAX - 1));
+	rr_u64 seen = rr_load(a->state);
+	rr_u64 next, found;
+	rr_s32 i;
+
+	/* The word changes twice in the life of an array: no retry is endless. */
+	rr_for(i, 16) {
+		if (seen & bit)
+			return 0;
+		next = seen & RR_STATE_MISSING ? seen | RR_STATE_BROKEN :
+						 (seen | bit) + (1ULL << RR_STATE_EPOCH_SHIFT);
+		found = __sync_val_compare_and_swap(&a->state, seen, next);
+		if (found == seen) {
+			a->members[role & (RR_MEMBERS_MAX - 1)].error = -error;
+			return seen & RR_STATE_MISSING ? -1 : 1;
+		}
+		seen = found;
+	}
+	return -1;
+}
+
+/* As rr_member_fail(), and tells the control plane. */
+RR_STEP void rr_fail_from(rr_array_t *a, rr_queue_t *q, rr_u32 role, rr_s32 error)
+{
+	rr_member_fail(a, role, error);
+	q->notify = 1;
+}
+
+/* No acknowledgement may pass while a failure is not durable. */
+RR_STEP int rr_must_hold(rr_array_t *a)
+{
+	return rr_state_epoch(rr_load(a->state)) != rr_load(a->durable_epoch);
+}
+
+#endif /* RINGRAID_ENGINE_MEMBER_H */

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A client's request: its parts, its end, and its answer.
+ *
+ * ublk splits requests at the full stripe, so a request lies in one stripe. It
+ * is cut by chunk (a role each) and by cell; want[] holds the cells that still
+ * have to start, so a request that must wait for a slot keeps its place in
+ * slot_wait and starts as slots come free.
+ *
+ * A write or flush that is done while a failure is not durable goes to `held`
+ * and is answered when it is; a broken array answers it with -EIO.
+ */
+#ifndef RINGRAID_ENGINE_REQUEST_H
+#define RINGRAID_ENGINE_REQUEST_H
+
+#include "member.h"
+
+/* Where a request lies: its stripe, and its first sector in there. */
+struct rr_place {
+	rr_u64 stripe;
+	rr_u32 start;
+	rr_u32 parity;
+};
+
+RR_STEP struct rr_place rr_request_place(rr_array_t *a, rr_request_t *r)
+{
+	rr_u64 full = (rr_u64)(a->geometry.members - 1) << a->geometry.chunk_shift;
+	struct rr_place p;
+
+	p.stripe = r->sector / full;
+	p.start = (rr_u32)(r->sector - p.stripe * full);
+	p.parity = rr_parity_member(&a->geometry, p.stripe);
+	return p;
+}
+
+/* Sectors [from, to) of data chunk @index that the request covers; empty: from >= to. */
+struct rr_part {
+	rr_u32 from;
+	rr_u32 to;
+};
+
+RR_STEP struct rr_part rr_request_part(rr_array_t *a, rr_request_t *r, rr_u32 start, rr_u32 index)
+{
+	rr_u32 chunk = 1U << a->geometry.chunk_shift;
+	rr_u32 base = index << a->geometry.chunk_shift;
+	rr_u32 end = start + r->sectors;
+	struct rr_part p = { 0, 0 };
+
+	if (start >= base + chunk || end <= base)
+		return p;
+	p.from = start > base ? start - base : 0;
+	p.to = end < base + chunk ? end - base : chunk;
+	return p;
+}
+
+/* Mask of the cells of a chunk that [from, to) touches. */
+RR_STEP rr_u32 rr_part_cells(rr_array_t *a, rr_u32 from, rr_u32 to)
+{
+	rr_u32 shift = a->cell_shift - RR_SECTOR_SHIFT;
+
+	return ((2U << ((to - 1) >> shift)) - 1) & ~((1U << (from >> shift)) - 1) & 0xffff;
+}
+
+RR_STEP rr_u32 rr_lowest_bit(rr_u32 mask)
+{
+	rr_u32 bit = 0;
+
+	if (!(mask & 0xff))
+		bit += 8, mask >>= 8;
+	if (!(mask & 0xf))
+		bit += 4, mask >>= 4;
+	if (!(mask & 3))
+		bit += 2, mask >>= 2;
+	return bit + !(mask & 1);
+}
+
+RR_STEP void rr_request_answer(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_s32 result = r->error;
+
+	if (!result && r->op != RR_OP_FLUSH)
+		result = (rr_s32)(r->sectors << RR_SECTOR_SHIFT);
+	r->flags = 0;
+	rr_emit(a, q, RR_ACT_COMMIT, 0, tag, rr_token(RR_TOKEN_CLIENT, 0, tag), 0, 0,
+		(rr_u32)result);
+}
+
+RR_FN int rr_request_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+
+	if (r->op != RR_OP_READ && !r->error && rr_must_hold(a)) {
+		rr_request_push(a, q, &q->held, tag);
+		q->tick_wanted = 1;
+		q->notify = 1;
+		q->count.held_acks++;
+		return 0;
+	}
+	rr_request_answer(a, q, tag);
+	return 0;
+}
+
+/* The end of one of the request's parts. */
+RR_STEP void rr_request_part_done(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_s32 error)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+
+	if (error) {
+		if (!r->error)
+			r->error = error;
+		r->wanted_roles = 0;
+	}
+	r->pending--;
+	if (!r->pending && !r->wanted_roles && !(r->flags & RR_REQ_QUEUED))
+		rr_request_done(a, q, tag);
+}
+
+/* Answers what a failure held back, once it is durable. */
+RR_FN int rr_held_release(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
+{
+	rr_u32 tag;
+	rr_s32 i;
+
+	if (rr_must_hold(a)) {
+		q->tick_wanted = 1;
+		return 0;
+	}
+	rr_for(i, RR_DEPTH_MAX) {
+		tag = rr_request_pop(a, q, &q->held);
+		if (tag == RR_NIL)
+			break;
+		if (rr_load(a->state) & RR_STATE_BROKEN)
+			rr_request_at(a, q, tag)->error = -RR_EIO;
+		rr_request_answer(a, q, tag);
+	}
+	return 0;
+}
+
+#endif /* RINGRAID_ENGINE_REQUEST_H */

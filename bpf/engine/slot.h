@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A slot: one operation on one cell, from its lock to its last write.
+ *
+ *   write:   LOCK -> READ -> COPY_IN -> WRITE -> free
+ *   rebuild: LOCK -> READ -> COPY_OUT [-> REPAIR] -> free
+ *   read through a buffer: READ -> COPY_OUT -> free (on an error: rebuild)
+ *
+ * A slot owns a buffer of one cell for every member, so a request that has a
+ * slot waits for no memory, and one that waits for a lock holds no other lock.
+ *
+ * Writes follow md's rule (drivers/md/raid5.c, handle_stripe_dirtying): rmw
+ * counts the blocks to read for read-modify-write (old data and parity), rcw
+ * those for reconstruct-write (data not wholly overwritten); a block that
+ * cannot be read excludes the way that needs it; RMW if rmw < rcw, else RCW.
+ * Where neither can be had the lost block is rebuilt first (RECON).
+ *
+ *   N = 5, one 4 KiB block of D1:        D0 [D1] D2 D3 P
+ *     rmw = 2 (D1, P)  rcw = 3 (D0, D2, D3)  ->  RMW: P ^= old D1 ^ new D1
+ *
+ * The payload is copied once, after the reads, over the old data in the
+ * buffers; parity is computed from that copy and both are written from it, so
+ * a client that changes its pages in flight cannot split data from parity.
+ *
+ * Ordering: phase = WRITE is stored before the first member write is emitted
+ * and taken back after the last has completed: between the two the buffers
+ * are the redo record of the rows.
+ *
+ * A failed read: the role becomes `bad` here, the plan is made again without
+ * it, and its block is rewritten. A failed write: the member is out.
+ */
+#ifndef RINGRAID_ENGINE_SLOT_H
+#define RINGRAID_ENGINE_SLOT_H
+
+#include "lock.h"
+#include "request.h"
+#include "xor.h"
+
+RR_STEP rr_u32 rr_all_roles(rr_array_t *a) { return (1U << a->geometry.members) - 1; }
+
+RR_STEP rr_u32 rr_count_bits(rr_u32 mask)
+{
+	mask = (mask & 0x5555) + (mask >> 1 & 0x5555);
+	mask = (mask & 0x3333) + (mask >> 2 & 0x3333);
+	mask = (mask & 0x0f0f) + (mask >> 4 & 0x0f0f);
+	return (mask & 0xff) + (mask >> 8);
+}
+
+/* A phase's I/O for one role. Also issues it again after a transient error. */
+RR_FN int rr_slot_emit(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+		       rr_u32 role)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 phase = s->phase;
+	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
+	rr_u32 from = s->from[r];
+	rr_u32 to = s->to[r];
+	rr_u32 act = RR_ACT_READ;
+	rr_u64 position;
+
+	if (phase == RR_PHASE_READ &&
+	    (s->plan == RR_PLAN_RCW || s->plan == RR_PLAN_RECON || s->plan == RR_PLAN_REBUILD)) {
+		from = s->lo;
+		to = s->hi;
+	}
+	if (phase == RR_PHASE_COPY_IN || phase == RR_PHASE_COPY_OUT) {
+		act = phase == RR_PHASE_COPY_IN ? RR_ACT_COPY_IN : RR_ACT_COPY_OUT;
+		position = (rr_u64)s->payload[r] << RR_SECTOR_SHIFT;
+	} else {
+		position = ((a->members[r].data_offset + from) << RR_SECTOR_SHIFT) +
+			   (s->cell << a->cell_shift);
+		if (phase == RR_PHASE_WRITE || phase == RR_PHASE_REPAIR)
+			act = s->fua ? RR_ACT_WRITE_FUA : RR_ACT_WRITE;
+	}
+	rr_emit(a, q, act, r, s->tag, rr_token(RR_TOKEN_SLOT, r, slot), position,
+		rr_buffer(a, q, slot, r) + ((rr_u64)from << RR_SECTOR_SHIFT),
+		(to - from) << RR_SECTOR_SHIFT);
+	return 0;
+}
+
+RR_STEP void rr_slot_enter(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 phase, rr_u32 roles)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_s32 i;
+
+	rr_store(s->phase, phase);
+	s->pending = rr_count_bits(roles);
+	rr_for(i, RR_MEMBERS_MAX) {
+		if (roles >> i & 1)
+			rr_slot_emit(a, q, slot, i);
+	}
+}
+
+RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			 rr_s32 error)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 wake;
+
+	rr_store(s->phase, RR_PHASE_FREE);
+	if (s->locked) {
+		s->locked = 0;
+		wake = rr_lock_release(a, s->lock, s->lock_mask);
+		if (wake >> q->id & 1)
+			q->lock_retry = 1;
+		q->wake_mask |= wake & ~(1U << q->id);
+	}
+	s->next = q->free_slot;
+	q->free_slot = slot;
+	q->free_slots++;
+	rr_request_part_done(a, q, s->tag, error);
+	return 0;
+}
+
+/* Data roles whose old content a reconstruct-write needs. */
+RR_STEP rr_u32 rr_slot_partial(rr_array_t *a, rr_slot_t *s)
+{
+	rr_u32 partial = rr_all_roles(a) & ~(1U << s->parity);
+	rr_s32 i;
+
+	rr_for(i, RR_MEMBERS_MAX) {
+		if ((s->data_mask >> i & 1) && s->from[i] == s->lo && s->to[i] == s->hi)
+			partial &= ~(1U << i);
+	}
+	return partial;
+}
+
+/* Chooses how to write, from the state as it is now, and starts the reads. */
+RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u64 state = rr_load(a->state);
+	rr_u32 missing = rr_state_missing(state);
+	rr_u32 lost = missing != RR_NO_ROLE ? missing : s->bad;
+	rr_u32 lost_bit = lost != RR_NO_ROLE ? 1U << lost : 0;
+	rr_u32 missing_bit = missing != RR_NO_ROLE ? 1U << missing : 0;
+	rr_u32 parity_bit = 1U << s->parity;
+	rr_u32 partial, rmw, rcw, reads;
+
+	s->epoch = rr_state_epoch(state);
+	s->lost = lost;
+	if ((state & RR_STATE_BROKEN) ||
+	    (missing != RR_NO_ROLE && s->bad != RR_NO_ROLE && s->bad != missing))
+		return rr_slot_finish(a, q, slot, -RR_EIO);
+
+	partial = rr_slot_partial(a, s);
+	s->write_mask = (s->data_mask | parity_bit) & ~missing_bit;
+	rmw = (s->data_mask | parity_bit) & lost_bit ? 64 : rr_count_bits(s->data_mask) + 1;
+	rcw = partial & lost_bit ? 64 : rr_count_bits(partial);
+	if (missing == s->parity) {
+		s->plan = RR_PLAN_PAYLOAD;
+		reads = 0;
+		q->count.payload_cells++;
+	} else if (rmw < rcw) {
+		s->plan = RR_PLAN_RMW;
+		reads = s->data_mask | parity_bit;
+		q->count.rmw_cells++;
+	} else if (rcw < 64) {
+		s->plan = RR_PLAN_RCW;
+		reads = partial;
+		if (partial)
+			q->count.rcw_cells++;
+		else
+			q->count.full_cells++;
+	} else {
+		s->plan = RR_PLAN_RECON;
+		reads = rr_all_roles(a) & ~lost_bit;
+		q->count.recon_cells++;
+	}
+	/* A bad block of an active member is rewritten whole while we have it. */
+	if (s->bad != RR_NO_ROLE && missing == RR_NO_ROLE && s->plan == RR_PLAN_RECON)
+		s->write_mask |= lost_bit;
+	s->read_mask = reads;
+	if (reads) {
+		q->count.slot_reads += rr_count_bits(reads);
+		rr_slot_enter(a, q, slot, RR_PHASE_READ, reads);
+	} else {
+		rr_slot_enter(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
+	}
+	return 0;
+}
+
+/* Rebuild of s->role for a read: needs every other member. */
+RR_FN int rr_slot_plan_rebuild(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 missing = rr_state_missing(rr_load(a->state));
+
+	if (missing != RR_NO_ROLE && missing != s->role)
+		return rr_slot_finish(a, q, slot, -RR_EIO);
+	s->plan = RR_PLAN_REBUILD;
+	s->read_mask = rr_all_roles(a) & ~(1U << s->role);
+	q->count.slot_reads += a->geometry.members - 1;
+	q->count.rebuilt_reads++;
+	rr_slot_enter(a, q, slot, RR_PHASE_READ, s->read_mask);
+	return 0;
+}
+
+/* Takes the row lock, or waits for it in the queue's list. */
+RR_FN int rr_slot_lock(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+
+	if (!rr_lock_try(a, q->id, s->lock, s->lock_mask)) {
+		rr_store(s->phase, RR_PHASE_LOCK);
+		rr_slot_push(a, q, &q->lock_wait, slot);
+		q->tick_wanted = 1;
+		return 0;
+	}
+	s->locked = 1;
+	if (s->op == RR_OP_WRITE)
+		rr_slot_plan_write(a, q, slot);
+	else
+		rr_slot_plan_rebuild(a, q, slot);
+	return 1;
+}
+
+/* dst = XOR of the cells of @roles over the hull; dst is not among them. */
+RR_FN int rr_slot_xor(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+		      rr_u32 dst, rr_u32 roles)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u64 skip = (rr_u64)s->lo << RR_SECTOR_SHIFT;
+	rr_u64 to = rr_buffer(a, q, slot, dst) + skip;
+	rr_u32 sectors = s->hi - s->lo;
+	rr_u32 first = rr_lowest_bit(roles);
+	rr_s32 i;
+
+	rr_copy(a, to, rr_buffer(a, q, slot, first) + skip, sectors);
+	roles &= ~(1U << first);
+	rr_for(i, RR_MEMBERS_MAX) {
+		if (roles >> i & 1)
+			rr_xor(a, to, rr_buffer(a, q, slot, i) + skip, sectors);
+	}
+	q->count.xor_bytes += (rr_u64)rr_count_bits(roles) * sectors << RR_SECTOR_SHIFT;
+	return 0;
+}
+
+/* parity ^= the written parts as they are in the buffers. */
+RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u64 parity = rr_buffer(a, q, slot, s->parity);
+	rr_u32 roles = s->data_mask;
+	rr_u64 skip;
+	rr_s32 i;
+
+	rr_for(i, RR_MEMBERS_MAX) {
+		if (!(roles >> i & 1))
+			continue;
+		skip = (rr_u64)s->from[i] << RR_SECTOR_SHIFT;
+		rr_xor(a, parity + skip, rr_buffer(a, q, slot, i) + skip, s->to[i] - s->from[i]);
+		q->count.xor_bytes += (rr_u64)(s->to[i] - s->from[i]) << RR_SECTOR_SHIFT;
+	}
+	return 0;
+}
+
+/* All reads of a phase have come back. */
+RR_FN int rr_slot_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 data = rr_all_roles(a) & ~(1U << s->parity);
+
+	if (s->error)
+		return rr_slot_finish(a, q, slot, s->error);
+	if (s->plan == RR_PLAN_READ) {
+		if (s->bad != RR_NO_ROLE)
+			return rr_slot_lock(a, q, slot);
+		rr_slot_enter(a, q, slot, RR_PHASE_COPY_OUT, 1U << s->role);
+		return 0;
+	}
+	if (s->plan == RR_PLAN_REBUILD) {
+		rr_slot_xor(a, q, slot, s->role, rr_all_roles(a) & ~(1U << s->role));
+		rr_slot_enter(a, q, slot, RR_PHASE_COPY_OUT, 1U << s->role);
+		return 0;
+	}
+	if (s->bad != RR_NO_ROLE && s->lost != s->bad)
+		return rr_slot_plan_write(a, q, slot);
+	if (s->plan == RR_PLAN_RMW)
+		rr_slot_fold(a, q, slot);
+	else if (s->plan == RR_PLAN_RECON)
+		rr_slot_xor(a, q, slot, s->lost, (data | 1U << s->parity) & ~(1U << s->lost));
+	rr_slot_enter(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
+	return 0;
+}
+
+/* The payload is in the buffers: parity, then the member writes. */
+RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u64 state = rr_load(a->state);
+	rr_u32 data = rr_all_roles(a) & ~(1U << s->parity);
+	rr_u32 lost = s->lost & (RR_MEMBERS_MAX - 1);
+
+	if (s->error)
+		return rr_slot_finish(a, q, slot, s->error);
+	if (rr_state_epoch(state) != s->epoch || (state & RR_STATE_BROKEN)) {
+		q->count.replans++;
+		return rr_slot_plan_write(a, q, slot);
+	}
+	if (s->plan == RR_PLAN_RMW)
+		rr_slot_fold(a, q, slot);
+	else if (s->plan != RR_PLAN_PAYLOAD)
+		rr_slot_xor(a, q, slot, s->parity, data);
+	if (s->plan == RR_PLAN_RECON && (s->write_mask >> lost & 1)) {
+		s->from[lost] = s->lo;
+		s->to[lost] = s->hi;
+	}
+	q->count.copied_bytes += (rr_u64)rr_count_bits(s->data_mask) * (s->hi - s->lo)
+				 << RR_SECTOR_SHIFT;
+	q->count.slot_writes += rr_count_bits(s->write_mask);
+	rr_slot_enter(a, q, slot, RR_PHASE_WRITE, s->write_mask);
+	return 0;
+}
+
+RR_STEP int rr_slot_next(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 role = s->role & (RR_MEMBERS_MAX - 1);
+
+	switch (s->phase) {
+	case RR_PHASE_READ:
+		return rr_slot_read_done(a, q, slot);
+	case RR_PHASE_COPY_IN:
+		return rr_slot_copied_in(a, q, slot);
+	case RR_PHASE_COPY_OUT:
+		/* Only a rebuild holds the lock that a rewrite needs. */
+		if (!s->error && s->plan == RR_PLAN_REBUILD &&
+		    !(rr_load(a->state) >> role & 1)) {
+			q->count.repaired++;
+			q->count.slot_writes++;
+			rr_slot_enter(a, q, slot, RR_PHASE_REPAIR, 1U << role);
+			return 0;
+		}
+		break;
+	}
+	return rr_slot_finish(a, q, slot, s->error);
+}
+
+/* A member write failed for good: the row stands without that member. */
+RR_STEP void rr_slot_write_failed(rr_array_t *a, rr_queue_t *q, rr_slot_t *s, rr_u32 role,
+				  rr_s32 res)
+{
+	q->count.write_errors++;
+	rr_fail_from(a, q, role, res);
+	/* Not the member that is out, but a second one: the row is lost. */
+	if (s->phase == RR_PHASE_WRITE && !(rr_load(a->state) >> role & 1))
+		s->error = -RR_EIO;
+}
+
+RR_STEP void rr_slot_read_failed(rr_queue_t *q, rr_slot_t *s, rr_u32 role)
+{
+	q->count.read_errors++;
+	if (s->plan == RR_PLAN_REBUILD || s->lost != RR_NO_ROLE ||
+	    (s->bad != RR_NO_ROLE && s->bad != role))
+		s->error = -RR_EIO;
+	else
+		s->bad = role;
+}
+
+/* 1: the result is final. 0: the I/O will be issued again. */
+RR_STEP int rr_retry_later(rr_queue_t *q, rr_u64 token)
+{
+	rr_u32 n = q->retry_count;
+
+	q->count.retries++;
+	if (n >= RR_RETRY_RING)
+		return 0;
+	q->retry[n & (RR_RETRY_RING - 1)] = token;
+	q->retry_count = n + 1;
+	q->tick_wanted = 1;
+	return 1;
+}
+
+RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token,
+			   rr_s32 res)
+{
+	rr_u32 slot = rr_token_index(token);
+	rr_u32 role = rr_token_role(token);
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 phase = s->phase;
+	rr_u32 from = s->from[role];
+	rr_u32 to = s->to[role];
+	rr_s32 length;
+
+	if (phase == RR_PHASE_READ && (s->plan == RR_PLAN_RCW || s->plan == RR_PLAN_RECON ||
+				       s->plan == RR_PLAN_REBUILD)) {
+		from = s->lo;
+		to = s->hi;
+	}
+	length = (rr_s32)((to - from) << RR_SECTOR_SHIFT);
+	if (res != length && rr_transient(res) && s->retries < RR_RETRIES_MAX) {
+		s->retries++;
+		if (!rr_retry_later(q, token))
+			rr_slot_emit(a, q, slot, role);
+		return 0;
+	}
+	if (phase == RR_PHASE_WRITE || phase == RR_PHASE_REPAIR) {
+		q->written[role]++;
+		if (res != length)
+			rr_slot_write_failed(a, q, s, role, res < 0 ? res : -RR_EIO);
+	} else if (res != length) {
+		if (phase == RR_PHASE_READ)
+			rr_slot_read_failed(q, s, role);
+		else
+			s->error = -RR_EIO;
+	}
+	if (--s->pending == 0)
+		rr_slot_next(a, q, slot);
+	return 0;
+}
+
+#endif /* RINGRAID_ENGINE_SLOT_H */

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From a client's request to direct reads and slots.
+ *
+ * Healthy reads go straight from the member into the client's pages: no lock,
+ * no buffer, one member I/O a chunk (cut at read_cut). Everything else wants
+ * cells: reads of a role that is missing or whose direct read failed, reads
+ * without a registered buffer, and all writes. A wanted cell becomes a slot as
+ * soon as one is free, in the order in which requests came.
+ */
+#ifndef RINGRAID_ENGINE_START_H
+#define RINGRAID_ENGINE_START_H
+
+#include "slot.h"
+
+RR_STEP void rr_direct_emit(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_u32 role,
+			    rr_u64 member_sector, rr_u32 sector, rr_u32 sectors)
+{
+	rr_u64 token = rr_token_extent(rr_token(RR_TOKEN_DIRECT, role, tag), sector, sectors);
+	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
+
+	q->count.direct_reads++;
+	rr_emit(a, q, RR_ACT_READ_DIRECT, r, tag, token,
+		(a->members[r].data_offset + member_sector) << RR_SECTOR_SHIFT,
+		(rr_u64)sector << RR_SECTOR_SHIFT, sectors << RR_SECTOR_SHIFT);
+}
+
+/* Direct reads of sectors [from, to) of data chunk @index. */
+RR_FN int rr_read_chunk(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag,
+			rr_u32 index)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+	struct rr_place p = rr_request_place(a, r);
+	struct rr_part part = rr_request_part(a, r, p.start, index);
+	rr_u32 role = rr_data_member(&a->geometry, p.parity, index);
+	rr_u32 cut = a->read_cut;
+	rr_u32 at = part.from;
+	rr_u32 base = (index << a->geometry.chunk_shift) - p.start;
+	rr_u32 end;
+	rr_s32 i;
+
+	if (part.from >= part.to)
+		return 0;
+	if ((rr_load(a->state) >> (role & 15) & 1) || (r->flags & RR_REQ_COPY) || !a->zero_copy) {
+		r->want[role & (RR_MEMBERS_MAX - 1)] = rr_part_cells(a, part.from, part.to);
+		r->wanted_roles |= 1U << role;
+		return 0;
+	}
+	rr_for(i, RR_CELLS_MAX) {
+		if (at >= part.to)
+			break;
+		end = (at / cut + 1) * cut;
+		if (end > part.to)
+			end = part.to;
+		r->pending++;
+		rr_direct_emit(a, q, tag, role, (p.stripe << a->geometry.chunk_shift) + at,
+			       base + at, end - at);
+		at = end;
+	}
+	return 0;
+}
+
+/* Fills a slot for cell @cell (of the chunk) of a write. */
+RR_FN int rr_slot_init_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			     rr_u32 cell)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_request_t *r = rr_request_at(a, q, s->tag);
+	struct rr_place p = rr_request_place(a, r);
+	rr_u32 shift = a->cell_shift - RR_SECTOR_SHIFT;
+	rr_u32 cell_from = cell << shift;
+	rr_u32 cell_to = cell_from + (1U << shift);
+	rr_u32 index, role, from, to;
+	struct rr_part part;
+	rr_s32 i;
+
+	s->parity = p.parity;
+	s->lo = 1U << shift;
+	s->hi = 0;
+	s->data_mask = 0;
+	rr_for(i, RR_MEMBERS_MAX - 1) {
+		index = i;
+		if (index >= a->geometry.members - 1)
+			break;
+		part = rr_request_part(a, r, p.start, index);
+		from = part.from > cell_from ? part.from : cell_from;
+		to = part.to < cell_to ? part.to : cell_to;
+		if (from >= to)
+			continue;
+		role = rr_data_member(&a->geometry, p.parity, index) & (RR_MEMBERS_MAX - 1);
+		s->data_mask |= 1U << role;
+		s->payload[role] = (index << a->geometry.chunk_shift) + from - p.start;
+		s->from[role] = from - cell_from;
+		s->to[role] = to - cell_from;
+		if (from - cell_from < s->lo)
+			s->lo = from - cell_from;
+		if (to - cell_from > s->hi)
+			s->hi = to - cell_from;
+	}
+	role = p.parity & (RR_MEMBERS_MAX - 1);
+	s->from[role] = s->lo;
+	s->to[role] = s->hi;
+	s->cell = (((p.stripe << a->geometry.chunk_shift) + cell_from) << RR_SECTOR_SHIFT) >>
+		  a->cell_shift;
+	return 0;
+}
+
+/* Fills a slot for cell @cell (of the chunk) of @role, which a read wants. */
+RR_FN int rr_slot_init_read(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			    rr_u32 cell)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_request_t *r = rr_request_at(a, q, s->tag);
+	struct rr_place p = rr_request_place(a, r);
+	rr_u32 role = s->role & (RR_MEMBERS_MAX - 1);
+	rr_u32 index = rr_data_index(&a->geometry, p.parity, role);
+	rr_u32 shift = a->cell_shift - RR_SECTOR_SHIFT;
+	rr_u32 cell_from = cell << shift;
+	rr_u32 cell_to = cell_from + (1U << shift);
+	struct rr_part part = rr_request_part(a, r, p.start, index);
+	rr_u32 from = part.from > cell_from ? part.from : cell_from;
+	rr_u32 to = part.to < cell_to ? part.to : cell_to;
+
+	s->parity = p.parity;
+	s->data_mask = 0;
+	s->payload[role] = (index << a->geometry.chunk_shift) + from - p.start;
+	s->lo = s->from[role] = from - cell_from;
+	s->hi = s->to[role] = to - cell_from;
+	s->cell = (((p.stripe << a->geometry.chunk_shift) + cell_from) << RR_SECTOR_SHIFT) >>
+		  a->cell_shift;
+	return 0;
+}
+
+/* One wanted cell of @tag becomes a slot. The caller knows that one is free. */
+RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
+				rr_u32 tag)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_u32 role = rr_lowest_bit(r->wanted_roles);
+	rr_u32 cell = rr_lowest_bit(r->want[role & (RR_MEMBERS_MAX - 1)]);
+	rr_u32 slot = q->free_slot;
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+
+	r->want[role & (RR_MEMBERS_MAX - 1)] &= ~(1U << cell);
+	if (!r->want[role & (RR_MEMBERS_MAX - 1)])
+		r->wanted_roles &= ~(1U << role);
+	r->pending++;
+	q->free_slot = s->next;
+	q->free_slots--;
+	s->tag = tag;
+	s->op = r->op;
+	s->role = role;
+	s->fua = (r->flags & RR_REQ_FUA) != 0;
+	s->error = 0;
+	s->retries = 0;
+	s->locked = 0;
+	s->bad = RR_NO_ROLE;
+	s->lost = RR_NO_ROLE;
+	if (r->op == RR_OP_WRITE)
+		rr_slot_init_write(a, q, slot, cell);
+	else
+		rr_slot_init_read(a, q, slot, cell);
+	s->lock = rr_lock_index(s->cell);
+	s->lock_mask = rr_lock_mask(a, s->lo, s->hi);
+	if (r->op == RR_OP_READ && !(rr_load(a->state) >> role & 1) &&
+	    ((r->flags & RR_REQ_COPY) || !a->zero_copy)) {
+		s->plan = RR_PLAN_READ;
+		q->count.slot_reads++;
+		rr_slot_enter(a, q, slot, RR_PHASE_READ, 1U << role);
+		return 0;
+	}
+	rr_slot_lock(a, q, slot);
+	return 0;
+}
+
+/* Starts what can start now; the rest waits in line for slots. */
+RR_STEP void rr_request_pump(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_s32 i;
+
+	if (!r->wanted_roles || (r->flags & RR_REQ_QUEUED))
+		return;
+	/* The last slot to end before the request is whole must not answer it. */
+	r->pending++;
+	if (q->slot_wait.head == RR_NIL) {
+		rr_for(i, RR_SLOTS_MAX) {
+			if (!r->wanted_roles || q->free_slot == RR_NIL)
+				break;
+			rr_request_start_cell(a, q, tag);
+		}
+	}
+	if (r->wanted_roles) {
+		r->flags |= RR_REQ_QUEUED;
+		rr_request_push(a, q, &q->slot_wait, tag);
+		q->count.slot_waits++;
+	}
+	rr_request_part_done(a, q, tag, 0);
+}
+
+RR_FN int rr_read_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_u32 chunks = a->geometry.members - 1;
+	rr_u32 start = rr_request_place(a, r).start;
+	rr_u32 first = start >> a->geometry.chunk_shift;
+	rr_u32 last = (start + r->sectors - 1) >> a->geometry.chunk_shift;
+	rr_s32 i;
+
+	q->count.reads++;
+	q->count.read_sectors += r->sectors;
+	r->pending = 1;
+	rr_for(i, RR_MEMBERS_MAX) {
+		if (first + i > last || first + i >= chunks)
+			break;
+		rr_read_chunk(a, q, tag, first + i);
+	}
+	rr_request_pump(a, q, tag);
+	rr_request_part_done(a, q, tag, 0);
+	return 0;
+}
+
+RR_FN int rr_write_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_u32 start = rr_request_place(a, r).start;
+	rr_u32 chunk = 1U << a->geometry.chunk_shift;
+	rr_u32 end = start + r->sectors;
+	rr_u32 first = start >> a->geometry.chunk_shift;
+	rr_u32 last = (end - 1) >> a->geometry.chunk_shift;
+	rr_u32 from = start & (chunk - 1);
+	rr_u32 to = ((end - 1) & (chunk - 1)) + 1;
+	rr_u32 cells;
+
+	q->count.writes++;
+	q->count.write_sectors += r->sectors;
+	if (rr_load(a->state) & RR_STATE_BROKEN) {
+		r->error = -RR_EIO;
+		return rr_request_done(a, q, tag);
+	}
+	if (first == last)
+		cells = rr_part_cells(a, from, to);
+	else if (last > first + 1)
+		cells = rr_part_cells(a, 0, chunk);
+	else
+		cells = rr_part_cells(a, from, chunk) | rr_part_cells(a, 0, to);
+	r->pending = 1;
+	r->want[0] = cells;
+	r->wanted_roles = 1;
+	rr_request_pump(a, q, tag);
+	rr_request_part_done(a, q, tag, 0);
+	return 0;
+}
+
+/* A direct read came back. An error is answered with reads of the peers, now. */
+RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token,
+			     rr_s32 res)
+{
+	rr_u32 tag = rr_token_index(token);
+	rr_u32 role = rr_token_role(token);
+	rr_u32 sector = rr_token_sector(token);
+	rr_u32 sectors = rr_token_sectors(token);
+	rr_request_t *r = rr_request_at(a, q, tag);
+	struct rr_place p;
+	rr_u32 from;
+
+	if (res == (rr_s32)(sectors << RR_SECTOR_SHIFT)) {
+		rr_request_part_done(a, q, tag, 0);
+		return 0;
+	}
+	p = rr_request_place(a, r);
+	from = (p.start + sector) & ((1U << a->geometry.chunk_shift) - 1);
+	if (rr_transient(res) && r->retries < RR_RETRIES_MAX &&
+	    !(rr_load(a->state) >> role & 1)) {
+		r->retries++;
+		if (!rr_retry_later(q, token))
+			rr_direct_emit(a, q, tag, role,
+				       (p.stripe << a->geometry.chunk_shift) + from, sector,
+				       sectors);
+		return 0;
+	}
+	q->count.read_errors++;
+	if (!r->error) {
+		r->want[role] |= rr_part_cells(a, from, from + sectors);
+		r->wanted_roles |= 1U << role;
+		rr_request_pump(a, q, tag);
+	}
+	rr_request_part_done(a, q, tag, 0);
+	return 0;
+}
+
+#endif /* RINGRAID_ENGINE_START_H */

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The arena: everything the engine and the control plane share.
+ *
+ * One block of memory, pinned, that outlives the daemon. The loader lays it
+ * out once (loader/engine/layout), from the geometry and the options, and
+ * touches every page; afterwards nothing in it is allocated. References are
+ * byte offsets from its start or small indices, never pointers, so that the
+ * kernel, the daemon and its successor read the same bytes:
+ *
+ *   rr_array            this header: geometry, limits, members, state
+ *   rr_queue[queues]    one per ublk queue, written by that queue only
+ *   rr_request[...]     one per tag of each queue
+ *   rr_slot[...]        one per row operation of each queue
+ *   rr_lock[RR_LOCKS]   the row locks, shared by all queues
+ *   rr_action[...]      per queue, a ring of what the host has to do
+ *   buffers             per slot, one cell for each member
+ *
+ * A *cell* is the unit of parity work: the same range of one chunk on every
+ * member, at most 64 KiB. A *slot* is one operation on one cell. A *unit* is
+ * 1/16 of a cell and the grain of row locks.
+ *
+ * Ownership: q->* and what hangs on it belongs to the queue's thread. Shared
+ * and atomic: rr_array.state, rr_lock. Written by the control plane only:
+ * rr_array.durable_epoch, and the header before service.
+ *
+ * The arena doubles as the redo log of a daemon that dies: a slot whose phase
+ * is RR_PHASE_WRITE holds in its buffers all that its member writes carry
+ * (write_mask, from[], to[], cell), and a successor writes it again.
+ */
+#ifndef RINGRAID_ABI_H
+#define RINGRAID_ABI_H
+
+#include "geometry.h"
+
+#define RR_ABI_MAGIC 0x3144494152474e52ULL /* "RNGRAID1" */
+
+enum {
+	RR_ABI_VERSION = 1,
+	RR_QUEUES_MAX = 16,
+	RR_DEPTH_MAX = 256,
+	RR_SLOTS_MAX = 256,
+	RR_LOCKS = 4096,
+	RR_CELL_BYTES_MAX = 65536,
+	RR_CELLS_MAX = 16, /* cells in a chunk */
+	RR_UNITS_MAX = 16, /* lock units in a cell */
+	RR_NIL = 0xffff,
+	RR_SECTOR_SHIFT = 9,
+	RR_RETRY_RING = 256,
+	RR_RETRIES_MAX = 1000,
+	RR_TICK_MS = 10,
+};
+
+/* rr_array.state is one word, so that a plan sees one consistent state. */
+#define RR_STATE_MISSING 0xffffULL       /* mask of roles that are not in use */
+#define RR_STATE_BROKEN (1ULL << 16)     /* a second member failed: no writes */
+#define RR_STATE_EPOCH_SHIFT 32          /* counts failures since the start */
+
+struct rr_member {
+	rr_u64 data_offset; /* sectors */
+	rr_s32 error;       /* errno that failed it, 0 = none */
+	rr_u32 pad;
+	rr_u64 flushed[RR_QUEUES_MAX]; /* rr_queue.written that a flush covers */
+};
+
+struct rr_array {
+	rr_u64 magic;
+	rr_u32 abi_version;
+	rr_u32 queues;
+	struct rr_geometry geometry;
+	rr_u32 depth;      /* tags per queue */
+	rr_u32 slots;      /* slots per queue */
+	rr_u32 cell_shift; /* log2 bytes */
+	rr_u32 unit_shift; /* log2 bytes */
+	rr_u32 read_cut;   /* sectors: longest direct member read, whole cells */
+	rr_u32 actions;    /* entries of a queue's action ring, a power of two */
+	rr_u32 zero_copy;  /* reads go straight to the client's pages */
+	rr_u64 member_sectors;
+	rr_u64 array_sectors;
+	rr_u64 bytes; /* of the whole arena */
+	rr_u64 requests_offset;
+	rr_u64 slots_offset;
+	rr_u64 locks_offset;
+	rr_u64 actions_offset;
+	rr_u64 buffers_offset;
+	rr_u64 queues_offset;
+	rr_u64 user_base; /* where the daemon maps the arena */
+	rr_u64 pad0[12];
+	rr_u64 state; /* RR_STATE_*, changed by compare-and-swap */
+	rr_u64 pad1[7];
+	rr_u32 durable_epoch; /* the last epoch that is in the superblocks */
+	rr_u32 pad2[15];
+	struct rr_member members[RR_MEMBERS_MAX];
+};
+
+enum rr_op {
+	RR_OP_READ = 0,
+	RR_OP_WRITE = 1,
+	RR_OP_FLUSH = 2,
+};
+
+enum rr_request_flags {
+	RR_REQ_FUA = 1 << 0,
+	RR_REQ_COPY = 1 << 1,   /* no registered buffer: read through a slot */
+	RR_REQ_QUEUED = 1 << 2, /* in rr_queue.slot_wait */
+	RR_REQ_BUSY = 1 << 3,
+};
+
+struct rr_request {
+	rr_u64 sector;
+	rr_u32 sectors;
+	rr_s32 error;
+	rr_u32 pending; /* direct reads and slots in flight */
+	rr_u16 next;
+	rr_u16 retries;
+	rr_u8 op;
+	rr_u8 flags;
+	rr_u16 wanted_roles; /* roles with a bit in want[]; for writes bit 0 */
+	rr_u32 pad;
+	rr_u16 want[RR_MEMBERS_MAX]; /* cells still to start, by role (reads) or in [0] */
+};
+
+enum rr_phase {
+	RR_PHASE_FREE = 0,
+	RR_PHASE_LOCK = 1,
+	RR_PHASE_READ = 2,
+	RR_PHASE_COPY_IN = 3,
+	RR_PHASE_WRITE = 4, /* redo after a crash */
+	RR_PHASE_COPY_OUT = 5,
+	RR_PHASE_REPAIR = 6,
+};
+
+enum rr_plan {
+	RR_PLAN_PAYLOAD = 0, /* parity is missing: write data alone */
+	RR_PLAN_RCW = 1,     /* reconstruct-write; full stripe when no reads */
+	RR_PLAN_RMW = 2,     /* read-modify-write */
+	RR_PLAN_RECON = 3,   /* rebuild the missing block first, then as RCW */
+	RR_PLAN_READ = 4,    /* member -> buffer -> client */
+	RR_PLAN_REBUILD = 5, /* peers -> XOR -> client */
+};
+
+struct rr_slot {
+	rr_u64 cell; /* number of the cell on a member: data byte >> cell_shift */
+	rr_u32 epoch;
+	rr_s32 error;
+	rr_u16 tag;
+	rr_u16 next;
+	rr_u16 lock; /* index of the row lock */
+	rr_u16 lock_mask;
+	rr_u16 locked;
+	rr_u16 lo; /* hull of the operation in the cell, sectors */
+	rr_u16 hi;
+	rr_u16 pending;
+	rr_u16 read_mask;  /* roles */
+	rr_u16 data_mask;  /* roles with payload */
+	rr_u16 write_mask; /* roles */
+	rr_u16 retries;
+	rr_u8 phase;
+	rr_u8 plan;
+	rr_u8 role;   /* reads: the role wanted */
+	rr_u8 parity; /* role */
+	rr_u8 lost;   /* role that cannot be read here, 0xff = none */
+	rr_u8 bad;    /* role whose read failed here though it is active */
+	rr_u8 fua;
+	rr_u8 op;
+	rr_u16 from[RR_MEMBERS_MAX]; /* written or wanted part, sectors in the cell */
+	rr_u16 to[RR_MEMBERS_MAX];
+	rr_u32 payload[RR_MEMBERS_MAX]; /* sector in the request of from[] */
+};
+
+struct rr_lock {
+	rr_u64 units; /* mask of locked units, any cell that hashes here */
+	rr_u8 waiting[RR_QUEUES_MAX];
+	rr_u64 pad;
+};
+
+enum rr_act {
+	RR_ACT_READ_DIRECT = 1, /* member -> client's pages, at byte `address` of them */
+	RR_ACT_READ = 2,        /* member -> arena */
+	RR_ACT_WRITE = 3,       /* arena -> member */
+	RR_ACT_WRITE_FUA = 4,
+	RR_ACT_FLUSH = 5,
+	RR_ACT_COPY_IN = 6,  /* client's pages -> arena, `position` in the request */
+	RR_ACT_COPY_OUT = 7, /* arena -> client's pages */
+	RR_ACT_COMMIT = 8,   /* answer the client with (rr_s32)length */
+};
+
+struct rr_action {
+	rr_u64 token;
+	rr_u64 position; /* bytes: on the member, or in the request (copies) */
+	rr_u64 address;  /* bytes: in the arena, or in the client's buffer */
+	rr_u32 length;   /* bytes */
+	rr_u16 tag;
+	rr_u8 act;
+	rr_u8 role;
+};
+
+/* A completion's token: what it was for, in one word. */
+enum rr_token_kind {
+	RR_TOKEN_CLIENT = 1, /* index = tag: a request has come, or the end */
+	RR_TOKEN_DIRECT = 2, /* index = tag, extent = sectors in the request */
+	RR_TOKEN_SLOT = 3,   /* index = slot */
+	RR_TOKEN_FLUSH = 4,
+	RR_TOKEN_MESSAGE = 5, /* another queue or the control plane woke us */
+	RR_TOKEN_WAKE = 6,    /* our own MSG_RING to queue `index` */
+	RR_TOKEN_TIMER = 7,
+	RR_TOKEN_NOTIFY = 8, /* our own MSG_RING to the control plane */
+};
+
+RR_STEP rr_u64 rr_token(rr_u32 kind, rr_u32 role, rr_u32 index)
+{
+	return kind | (rr_u64)role << 8 | (rr_u64)index << 16;
+}
+
+RR_STEP rr_u64 rr_token_extent(rr_u64 token, rr_u32 sector, rr_u32 sectors)
+{
+	return token | (rr_u64)sector << 32 | (rr_u64)sectors << 48;
+}
+
+RR_STEP rr_u32 rr_token_kind(rr_u64 token) { return token & 0xff; }
+RR_STEP rr_u32 rr_token_role(rr_u64 token) { return token >> 8 & (RR_MEMBERS_MAX - 1); }
+RR_STEP rr_u32 rr_token_index(rr_u64 token) { return token >> 16 & 0xffff; }
+RR_STEP rr_u32 rr_token_sector(rr_u64 token) { return token >> 32 & 0xffff; }
+RR_STEP rr_u32 rr_token_sectors(rr_u64 token) { return token >> 48 & 0xffff; }
+
+struct rr_fifo {
+	rr_u16 head;
+	rr_u16 tail;
+};
+
+struct rr_counters {
+	rr_u64 reads, writes, flushes; /* client requests */
+	rr_u64 read_sectors, write_sectors;
+	rr_u64 direct_reads; /* member I/Os by cause */
+	rr_u64 slot_reads, slot_writes, member_flushes;
+	rr_u64 full_cells, rcw_cells, rmw_cells, recon_cells, payload_cells;
+	rr_u64 rebuilt_reads; /* reads answered by parity */
+	rr_u64 repaired;      /* bad blocks rewritten */
+	rr_u64 read_errors, write_errors, retries;
+	rr_u64 lock_waits, slot_waits, held_acks, replans, wakes, ticks;
+	rr_u64 steps, cqes, sqes, submits; /* the host's */
+	rr_u64 xor_bytes, copied_bytes;
+};
+
+struct rr_queue {
+	rr_u32 id;
+	rr_u32 action_head; /* free running */
+	rr_u32 action_tail;
+	rr_u32 wake_mask;   /* queues to wake, for the host */
+	rr_u32 notify;      /* the control plane has news to read */
+	rr_u32 tick_wanted; /* something waits with a timer behind it */
+	rr_u32 lock_retry;
+	rr_u32 flushing; /* member flushes in flight */
+	rr_u32 flush_retries;
+	rr_u16 free_slot;
+	rr_u16 free_slots;
+	struct rr_fifo slot_wait;  /* tags */
+	struct rr_fifo held;       /* tags: done, but a failure is not durable */
+	struct rr_fifo flush_now;  /* tags of the round in flight */
+	struct rr_fifo flush_next; /* tags of the next round */
+	struct rr_fifo lock_wait;  /* slots */
+	rr_u32 retry_count;
+	/* the host's */
+	rr_u32 started;
+	rr_u32 sq_tail;
+	rr_u32 inflight; /* SQEs without a CQE */
+	rr_u32 fetches;  /* of them, waiting for a client */
+	rr_u32 timer_armed;
+	rr_u32 stop_reason;
+	rr_s32 last_error;
+	rr_u32 pad;
+	rr_u64 timer_ns[2]; /* struct __kernel_timespec */
+	rr_u64 written[RR_MEMBERS_MAX]; /* member writes completed */
+	rr_u64 flush_start[RR_MEMBERS_MAX][RR_QUEUES_MAX]; /* written at the round's start */
+	struct rr_counters count;
+	rr_u64 retry[RR_RETRY_RING]; /* tokens to issue again at the next tick */
+};
+
+RR_STATIC_ASSERT(sizeof(struct rr_member) == 144, "an entry a queue, two words");
+RR_STATIC_ASSERT(sizeof(struct rr_action) == 32, "two actions a cache line");
+RR_STATIC_ASSERT(sizeof(struct rr_lock) == 32, "two locks a cache line");
+RR_STATIC_ASSERT(sizeof(struct rr_request) == 64, "one cache line a request");
+RR_STATIC_ASSERT(sizeof(struct rr_slot) == 176, "redo reads it after a crash");
+RR_STATIC_ASSERT(RR_MEMBERS_MAX == 16, "role masks are 16 bits");
+
+#endif /* RINGRAID_ABI_H */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a queue's io_uring host needs to know beside the arena.
+ *
+ * One page per ring, registered as the ring's memory region, written by the
+ * loader before the ring is entered. It holds what belongs to this daemon and
+ * dies with it; all that must survive is in the arena.
+ */
+#ifndef RINGRAID_RING_H
+#define RINGRAID_RING_H
+
+#include "abi.h"
+
+enum {
+	RR_RING_SQ_ENTRIES = 512,
+	RR_RING_CQ_ENTRIES = 8192,
+	RR_RING_REGION_BYTES = 4096,
+	RR_RING_FILE_CLIENT = 0,  /* registered file: ublkcN */
+	RR_RING_FILE_MEMBER0 = 1, /* + role */
+	RR_RING_FILES = 1 + RR_MEMBERS_MAX,
+	/* SQEs in flight at most, so that the CQ ring never overflows. */
+	RR_RING_INFLIGHT_MAX = RR_RING_CQ_ENTRIES - 1024,
+};
+
+struct rr_ring {
+	rr_u32 queue;
+	rr_u32 zero_copy; /* ublk registers the request's pages as buffer `tag` */
+	rr_u64 descriptors; /* user address of struct ublksrv_io_desc[depth] */
+	rr_s32 control_fd;  /* ring that NOTIFY messages go to */
+	rr_s32 ring_fd[RR_QUEUES_MAX];
+};
+
+RR_STATIC_ASSERT(sizeof(struct rr_ring) <= RR_RING_REGION_BYTES, "one page");
+
+/* Offsets in a ring's mappings, from struct io_uring_params. */
+struct rr_ring_offsets {
+	rr_u32 sq_head;
+	rr_u32 sq_tail;
+	rr_u32 cq_head;
+	rr_u32 cq_tail;
+	rr_u32 cqes;
+	rr_u32 bytes; /* of the CQ region */
+};
+
+#endif /* RINGRAID_RING_H */

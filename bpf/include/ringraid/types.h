@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The C subset that every host of the engine speaks.
+ *
+ * The same source is compiled by `clang -target bpf`, by a host C compiler and
+ * (headers only) by a C++ compiler. What differs is named here once:
+ *
+ *   __arena      the address space of the shared memory; nothing on a host
+ *   RR_ARG_ARENA marks an arena pointer argument of a global function
+ *   RR_FN        a function that the BPF verifier checks once, by itself
+ *   RR_STEP      a small helper, inlined everywhere
+ *   rr_for       a loop that the verifier follows for one round only
+ */
+#ifndef RINGRAID_TYPES_H
+#define RINGRAID_TYPES_H
+
+#ifdef __bpf__
+
+typedef unsigned char rr_u8;
+typedef unsigned short rr_u16;
+typedef unsigned int rr_u32;
+typedef unsigned long long rr_u64;
+typedef int rr_s32;
+typedef long long rr_s64;
+
+#define __arena __attribute__((address_space(1)))
+#define RR_ARG_ARENA __attribute__((btf_decl_tag("arg:arena")))
+#define RR_FN __attribute__((noinline))
+#define RR_STEP static inline __attribute__((always_inline))
+#define rr_for(i, end) bpf_for(i, 0, (rr_s32)(end))
+
+#else
+
+#include <stdint.h>
+
+typedef uint8_t rr_u8;
+typedef uint16_t rr_u16;
+typedef uint32_t rr_u32;
+typedef uint64_t rr_u64;
+typedef int32_t rr_s32;
+typedef int64_t rr_s64;
+
+#define __arena
+#define RR_ARG_ARENA
+#define RR_FN
+#define RR_STEP static inline
+#define rr_for(i, end) for ((i) = 0; (i) < (rr_s32)(end); (i)++)
+
+#endif
+
+#ifdef __cplusplus
+#define RR_STATIC_ASSERT(cond, text) static_assert(cond, text)
+#else
+#define RR_STATIC_ASSERT(cond, text) _Static_assert(cond, text)
+#endif
+
+#endif /* RINGRAID_TYPES_H */

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The bpf host: a RAID5 ublk queue inside io_uring's wait loop.
+ *
+ * loop_step (struct io_uring_bpf_ops, kernel 7.1) replaces the wait loop of
+ * io_uring_enter. The kernel calls it in the queue's own thread whenever a
+ * completion is there; it runs one turn of the queue (ring/step.h) and submits
+ * what the turn produced. The daemon's thread stays in one system call for the
+ * life of the array.
+ *
+ * One ops map per ublk queue, all with the same program and the same arena.
+ * Which queue a ring is, is in its memory region. The loader sets, before
+ * load: each used map's ring_fd, the offsets in `ring_at`, and the arena's
+ * address and size; the defaults let the object be verified without it.
+ */
+#include "include/ringraid/kernel.bpf.h"
+#include "include/ringraid/ring.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARENA);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4096); /* pages; the loader sets its own */
+	__ulong(map_extra, 0x1ULL << 44);
+} rr_arena SEC(".maps");
+
+/* One struct: separate variables would be laid out in any order. */
+const volatile struct {
+	struct rr_ring_offsets at;
+	rr_u32 pad;
+	rr_u64 arena; /* user address of the arena */
+} ring_at = {
+	.at = { .bytes = 64 + RR_RING_CQ_ENTRIES * 16 }, /* !0 for veristat */
+	.arena = 0x1ULL << 44,
+};
+
+#define rr_host_offsets() ((const struct rr_ring_offsets *)&ring_at.at)
+
+RR_STEP long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct ublksrv_io_desc *d)
+{
+	const void *from = (const void *)(ring->descriptors + (rr_u64)tag * sizeof(*d));
+
+	/* The table is a mapping of ublk's own memory: no region can hold it. */
+	return bpf_copy_from_user(d, sizeof(*d), from);
+}
+
+#include "ring/step.h"
+
+SEC("struct_ops.s/loop_step")
+int BPF_PROG(raid5_loop_step, struct iou_ctx *ring_ctx, struct iou_loop_params *params)
+{
+	struct rr_ring *ring;
+	rr_u8 *cq, *sq;
+	rr_array_t *a;
+	rr_queue_t *q;
+	rr_u32 pending;
+	int verdict;
+
+	/* Ties the arena to the program: its address alone is only a number. */
+	asm volatile("" ::"r"(&rr_arena));
+	a = (rr_array_t *)(void *)ring_at.arena;
+
+	ring = (struct rr_ring *)bpf_io_uring_get_region(ring_ctx, IOU_REGION_MEM,
+							  RR_RING_REGION_BYTES);
+	cq = bpf_io_uring_get_region(ring_ctx, IOU_REGION_CQ, ring_at.at.bytes);
+	sq = bpf_io_uring_get_region(ring_ctx, IOU_REGION_SQ, RR_RING_SQ_ENTRIES * 64);
+	if (!ring || !cq || !sq)
+		return IOU_LOOP_STOP;
+	q = rr_queue_at(a, ring->queue & (RR_QUEUES_MAX - 1));
+
+	verdict = rr_step(a, q, ring, sq, cq);
+	pending = q->sq_tail - rr_ring_word(cq, ring_at.at.sq_head);
+	if (pending) {
+		int done = bpf_io_uring_submit_sqes(ring_ctx, pending);
+
+		q->count.submits++;
+		q->count.sqes += pending;
+		/* What the kernel had no memory for stays in the ring for the next turn. */
+		if (done != (int)pending) {
+			q->last_error = done;
+			verdict = RR_STEP_AGAIN;
+		}
+	}
+	if (verdict == RR_STEP_STOP)
+		return IOU_LOOP_STOP;
+	params->cq_wait_idx = rr_ring_word(cq, ring_at.at.cq_head) + (verdict == RR_STEP_WAIT);
+	return IOU_LOOP_CONTINUE;
+}
+
+/* Each ring needs an ops map of its own; the loader creates those that are used. */
+#define RR_OPS(n)                                                                          \
+	SEC(".struct_ops.link")                                                            \
+	struct io_uring_bpf_ops raid5_queue##n = { .loop_step = (void *)raid5_loop_step }
+
+RR_OPS(0);
+RR_OPS(1);
+RR_OPS(2);
+RR_OPS(3);
+RR_OPS(4);
+RR_OPS(5);
+RR_OPS(6);
+RR_OPS(7);
+RR_OPS(8);
+RR_OPS(9);
+RR_OPS(10);
+RR_OPS(11);
+RR_OPS(12);
+RR_OPS(13);
+RR_OPS(14);
+RR_OPS(15);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Actions become SQEs, here and nowhere else.
+ *
+ * Shared by the BPF host and the user-space host: both write the same 64-byte
+ * SQEs for the same actions, so a comparison of the two compares where the
+ * loop runs and nothing else. struct io_uring_sqe and struct ublksrv_io_cmd
+ * come from the includer (vmlinux.h or the uapi headers).
+ */
+#ifndef RINGRAID_RING_SQE_H
+#define RINGRAID_RING_SQE_H
+
+#include "../engine/arena.h"
+#include "../include/ringraid/ring.h"
+
+enum {
+	RR_SQE_FIXED_FILE = 1 << 0, /* IOSQE_FIXED_FILE */
+	RR_OPCODE_FSYNC = 3,
+	RR_OPCODE_READ_FIXED = 4,
+	RR_OPCODE_TIMEOUT = 11,
+	RR_OPCODE_READ = 22,
+	RR_OPCODE_WRITE = 23,
+	RR_OPCODE_MSG_RING = 40,
+	RR_OPCODE_URING_CMD = 46,
+	RR_FSYNC_DATASYNC = 1 << 0,
+	RR_RWF_DSYNC = 2,
+	RR_AUTO_BUF_FALLBACK = 1 << 16, /* UBLK_AUTO_BUF_REG_FALLBACK in sqe->addr */
+};
+
+#define RR_UBLK_FETCH 0xc0107520U  /* UBLK_U_IO_FETCH_REQ */
+#define RR_UBLK_COMMIT 0xc0107521U /* UBLK_U_IO_COMMIT_AND_FETCH_REQ */
+#define RR_UBLK_BUF_OFFSET 0x80000000ULL
+#define RR_UBLK_TAG_SHIFT 25
+#define RR_UBLK_QUEUE_SHIFT 41
+
+RR_STEP struct io_uring_sqe *rr_sqe_next(rr_u8 *sq, rr_queue_t *q)
+{
+	rr_u32 i = q->sq_tail & (RR_RING_SQ_ENTRIES - 1);
+	rr_u64 *w = (rr_u64 *)(sq + (rr_u64)i * 64);
+
+	q->sq_tail++;
+	q->inflight++;
+	w[0] = w[1] = w[2] = w[3] = w[4] = w[5] = w[6] = w[7] = 0;
+	return (struct io_uring_sqe *)w;
+}
+
+/* FETCH or COMMIT_AND_FETCH: both leave the tag waiting for its next request. */
+RR_STEP void rr_sqe_client(rr_u8 *sq, rr_queue_t *q, struct rr_ring *ring, rr_u32 tag,
+			   rr_u32 cmd, rr_s32 result)
+{
+	struct io_uring_sqe *s = rr_sqe_next(sq, q);
+	struct ublksrv_io_cmd *c = (struct ublksrv_io_cmd *)((rr_u8 *)s + 48);
+
+	s->opcode = RR_OPCODE_URING_CMD;
+	s->flags = RR_SQE_FIXED_FILE;
+	s->fd = RR_RING_FILE_CLIENT;
+	s->cmd_op = cmd;
+	s->user_data = rr_token(RR_TOKEN_CLIENT, 0, tag);
+	if (ring->zero_copy)
+		s->addr = tag | RR_AUTO_BUF_FALLBACK;
+	c->q_id = ring->queue;
+	c->tag = tag;
+	c->result = result;
+}
+
+RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ring *ring,
+			   rr_action_t *n)
+{
+	rr_u32 act = n->act;
+	struct io_uring_sqe *s;
+
+	if (act == RR_ACT_COMMIT) {
+		rr_sqe_client(sq, q, ring, n->tag, RR_UBLK_COMMIT, (rr_s32)n->length);
+		return;
+	}
+	s = rr_sqe_next(sq, q);
+	s->flags = RR_SQE_FIXED_FILE;
+	s->fd = RR_RING_FILE_MEMBER0 + n->role;
+	s->user_data = n->token;
+	if (act == RR_ACT_FLUSH) {
+		s->opcode = RR_OPCODE_FSYNC;
+		s->fsync_flags = RR_FSYNC_DATASYNC;
+		return;
+	}
+	s->len = n->length;
+	s->off = n->position;
+	if (act == RR_ACT_READ_DIRECT) {
+		s->opcode = RR_OPCODE_READ_FIXED;
+		s->buf_index = n->tag;
+		s->addr = n->address;
+		return;
+	}
+	s->addr = a->user_base + n->address;
+	s->opcode = RR_OPCODE_READ;
+	if (act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA) {
+		s->opcode = RR_OPCODE_WRITE;
+		s->rw_flags = act == RR_ACT_WRITE_FUA ? RR_RWF_DSYNC : 0;
+	} else if (act != RR_ACT_READ) {
+		/* Copies: ublk's char device is the client's pages as a file. */
+		s->fd = RR_RING_FILE_CLIENT;
+		s->off = RR_UBLK_BUF_OFFSET + n->position +
+			 ((rr_u64)n->tag << RR_UBLK_TAG_SHIFT) +
+			 ((rr_u64)ring->queue << RR_UBLK_QUEUE_SHIFT);
+		if (act == RR_ACT_COPY_OUT)
+			s->opcode = RR_OPCODE_WRITE;
+	}
+}
+
+RR_STEP void rr_sqe_message(rr_u8 *sq, rr_queue_t *q, rr_s32 fd, rr_u64 token)
+{
+	struct io_uring_sqe *s = rr_sqe_next(sq, q);
+
+	s->opcode = RR_OPCODE_MSG_RING;
+	s->fd = fd;
+	s->off = RR_TOKEN_MESSAGE;
+	s->user_data = token;
+}
+
+RR_STEP void rr_sqe_timer(rr_u8 *sq, rr_array_t *a, rr_queue_t *q)
+{
+	struct io_uring_sqe *s = rr_sqe_next(sq, q);
+
+	q->timer_ns[0] = 0;
+	q->timer_ns[1] = RR_TICK_MS * 1000000ULL;
+	q->timer_armed = 1;
+	s->opcode = RR_OPCODE_TIMEOUT;
+	s->fd = -1;
+	s->len = 1;
+	s->addr = a->user_base + a->queues_offset + (rr_u64)q->id * sizeof(struct rr_queue) +
+		  __builtin_offsetof(struct rr_queue, timer_ns);
+	s->user_data = RR_TOKEN_TIMER;
+}
+
+#endif /* RINGRAID_RING_SQE_H */

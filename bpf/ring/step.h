@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One turn of a queue: completions in, engine, SQEs out.
+ *
+ * The includer gives the ring's parts and three functions:
+ *
+ *   rr_host_descriptor(ring, tag, &d)  copy ublk's descriptor of a request
+ *   rr_host_offsets()                  struct rr_ring_offsets
+ *   the submission itself              rr_step() returns how many SQEs wait
+ *
+ * Order in a turn: every CQE is consumed and settled, then cq.head is stored,
+ * then actions become SQEs while there is room, then sq.tail is stored. What
+ * finds no room stays in the action ring and RR_STEP_AGAIN asks for a turn
+ * without sleep. The number of SQEs in flight is bounded below the size of the
+ * CQ ring, so it never overflows.
+ *
+ * The end: when ublk has taken back every tag (-ENODEV) and nothing is in
+ * flight, the turn says RR_STEP_STOP.
+ */
+#ifndef RINGRAID_RING_STEP_H
+#define RINGRAID_RING_STEP_H
+
+#include "../engine/engine.h"
+#include "sqe.h"
+
+enum rr_step_verdict {
+	RR_STEP_WAIT = 0,  /* sleep until the next completion */
+	RR_STEP_AGAIN = 1, /* more to submit */
+	RR_STEP_STOP = 2,
+};
+
+enum {
+	RR_UBLK_OP_MASK = 0xff,
+	RR_UBLK_FUA = 1 << 13,          /* UBLK_IO_F_FUA */
+	RR_UBLK_NEED_REG_BUF = 1 << 17, /* UBLK_IO_F_NEED_REG_BUF */
+	RR_ENODEV = 19,
+};
+
+#define rr_ring_word(base, offset) (*(volatile rr_u32 *)((base) + (offset)))
+
+RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u32 tag,
+			    rr_s32 res)
+{
+	struct ublksrv_io_desc d;
+	rr_request_t *r;
+
+	if (res) {
+		q->fetches--;
+		if (res != -RR_ENODEV)
+			q->last_error = res;
+		return;
+	}
+	r = rr_request_at(a, q, tag);
+	if (rr_host_descriptor(ring, tag, &d)) {
+		r->error = -RR_EIO;
+		r->op = RR_OP_READ;
+		rr_request_answer(a, q, tag);
+		return;
+	}
+	r->op = d.op_flags & RR_UBLK_OP_MASK;
+	r->sectors = d.nr_sectors;
+	r->sector = d.start_sector;
+	r->flags = (d.op_flags & RR_UBLK_FUA ? RR_REQ_FUA : 0) |
+		   (d.op_flags & RR_UBLK_NEED_REG_BUF ? RR_REQ_COPY : 0);
+	rr_request_start(a, q, tag);
+}
+
+RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u64 token,
+			   rr_s32 res)
+{
+	rr_u32 kind = rr_token_kind(token);
+
+	if (kind == RR_TOKEN_MESSAGE) {
+		rr_message(q);
+		return;
+	}
+	q->inflight--;
+	switch (kind) {
+	case RR_TOKEN_CLIENT:
+		rr_step_client(a, q, ring, rr_token_index(token) & (RR_DEPTH_MAX - 1), res);
+		break;
+	case RR_TOKEN_WAKE:
+		/* A lost wake-up is sent again; the tick sees to it. */
+		if (res < 0) {
+			q->wake_mask |= 1U << (rr_token_index(token) & (RR_QUEUES_MAX - 1));
+			q->tick_wanted = 1;
+		}
+		break;
+	case RR_TOKEN_NOTIFY:
+		if (res < 0) {
+			q->notify = 1;
+			q->tick_wanted = 1;
+		}
+		break;
+	case RR_TOKEN_TIMER:
+		q->timer_armed = 0;
+		q->tick_wanted = 0;
+		rr_tick(a, q);
+		break;
+	default:
+		rr_complete(a, q, token, res);
+	}
+}
+
+RR_STEP void rr_step_completions(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *cq)
+{
+	const struct rr_ring_offsets *at = rr_host_offsets();
+	rr_u32 head = rr_ring_word(cq, at->cq_head);
+	rr_u32 ready = rr_ring_word(cq, at->cq_tail) - head;
+	rr_s32 i;
+
+	if (ready > RR_RING_CQ_ENTRIES)
+		ready = RR_RING_CQ_ENTRIES;
+	q->count.cqes += ready;
+	rr_for(i, ready) {
+		rr_u32 n = (head + i) & (RR_RING_CQ_ENTRIES - 1);
+		volatile rr_u64 *cqe = (volatile rr_u64 *)(cq + at->cqes + (rr_u64)n * 16);
+
+		rr_step_event(a, q, ring, cqe[0], (rr_s32)cqe[1]);
+		rr_settle(a, q);
+	}
+	rr_ring_word(cq, at->cq_head) = head + ready;
+}
+
+/* The engine's actions and the host's own messages, as room allows. */
+RR_STEP int rr_step_submissions(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *sq,
+				rr_u8 *cq)
+{
+	const struct rr_ring_offsets *at = rr_host_offsets();
+	rr_u32 room = RR_RING_SQ_ENTRIES - (q->sq_tail - rr_ring_word(cq, at->sq_head));
+	rr_s32 i;
+
+	if (room > RR_RING_SQ_ENTRIES)
+		room = 0;
+	if (q->notify && room > RR_QUEUES_MAX + 2) {
+		q->notify = 0;
+		room--;
+		rr_sqe_message(sq, q, ring->control_fd, RR_TOKEN_NOTIFY);
+	}
+	if (q->wake_mask && room > RR_QUEUES_MAX + 2) {
+		rr_for(i, RR_QUEUES_MAX) {
+			if (!(q->wake_mask >> i & 1))
+				continue;
+			q->count.wakes++;
+			room--;
+			rr_sqe_message(sq, q, ring->ring_fd[i & (RR_QUEUES_MAX - 1)],
+				       rr_token(RR_TOKEN_WAKE, 0, i));
+		}
+		q->wake_mask = 0;
+	}
+	if (q->tick_wanted && !q->timer_armed && room) {
+		room--;
+		rr_sqe_timer(sq, a, q);
+	}
+	rr_for(i, RR_RING_SQ_ENTRIES) {
+		if (q->action_head == q->action_tail || (rr_u32)i >= room ||
+		    q->inflight >= RR_RING_INFLIGHT_MAX)
+			break;
+		rr_sqe_action(sq, a, q, ring, rr_action_at(a, q, q->action_head));
+		q->action_head++;
+	}
+	rr_ring_word(cq, at->sq_tail) = q->sq_tail;
+	return q->action_head != q->action_tail && q->inflight < RR_RING_INFLIGHT_MAX ?
+		       RR_STEP_AGAIN :
+		       RR_STEP_WAIT;
+}
+
+/* The first turn of a ring asks ublk for a request on every tag. */
+RR_STEP void rr_step_begin(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *sq,
+			   rr_u8 *cq)
+{
+	rr_s32 i;
+
+	q->sq_tail = rr_ring_word(cq, rr_host_offsets()->sq_tail);
+	q->started = 1;
+	rr_for(i, RR_DEPTH_MAX) {
+		if ((rr_u32)i >= a->depth)
+			break;
+		q->fetches++;
+		rr_sqe_client(sq, q, ring, i, RR_UBLK_FETCH, 0);
+	}
+}
+
+RR_STEP int rr_step(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *sq, rr_u8 *cq)
+{
+	int verdict;
+
+	q->count.steps++;
+	if (!q->started)
+		rr_step_begin(a, q, ring, sq, cq);
+	rr_step_completions(a, q, ring, cq);
+	verdict = rr_step_submissions(a, q, ring, sq, cq);
+	if (verdict == RR_STEP_WAIT && !q->fetches && !q->inflight)
+		return RR_STEP_STOP;
+	return verdict;
+}
+
+#endif /* RINGRAID_RING_STEP_H */
