@@ -64,7 +64,7 @@ make_work() {
 	local d
 	mkdir -p "$cache/work"
 	for d in "$cache"/work/*/; do
-		[ -e "$d/lock" ] && flock -n "$d/lock" rm -rf -- "$d"
+		[ ! -e "$d/lock" ] || flock -n "$d/lock" rm -rf -- "$d" || true
 	done
 	work=$(mktemp -d -p "$cache/work" "${1:-run}.XXXXXX")
 	exec {work_lock}>"$work/lock"

@@ -278,8 +278,9 @@ vm_boot() {
 	pid=$!
 	exec {out}>&-
 	if [ $vm_verbose = 1 ]; then tail -f "$work/console" >&2 & tail_pid=$!; fi
+	# unshare sits out a SIGTERM; its death is QEMU's.
 	# shellcheck disable=SC2064
-	trap "kill $pid $tail_pid 2>/dev/null; rm -rf -- '$work'" EXIT
+	trap "kill -KILL $pid $tail_pid 2>/dev/null; rm -rf -- '$work'" EXIT
 	vm_end=''
 	while kill -0 $pid 2>/dev/null; do
 		sleep 0.1
@@ -289,7 +290,7 @@ vm_boot() {
 		elif [ $up = 0 ] && [ $((SECONDS - start)) -ge $boot_limit ]; then
 			vm_end=noboot
 		fi
-		[ -z "$vm_end" ] || { kill $pid 2>/dev/null; break; }
+		[ -z "$vm_end" ] || { kill -KILL $pid 2>/dev/null; break; }
 	done
 	wait $pid 2>/dev/null || true
 	[ -z "$tail_pid" ] || { sleep 0.2; kill $tail_pid 2>/dev/null || true; }
