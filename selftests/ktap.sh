@@ -2,7 +2,7 @@
 # One flat KTAP report out of everything that tests: results are numbered and
 # counted here, whoever produced them. The counts are the last line; a run with
 # a failure, or without a single pass, fails.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 ktap_start() {
 	ktap_n=0 ktap_passed=0 ktap_failed=0 ktap_skipped=0
@@ -19,7 +19,7 @@ ktap_note() { sed 's/^/# /'; }
 ktap_end() {
 	echo "1..$ktap_n"
 	echo "$ktap_passed passed, $ktap_failed failed, $ktap_skipped skipped"
-	[ $ktap_failed -eq 0 ] && [ $ktap_passed -gt 0 ]
+	[ "$ktap_failed" -eq 0 ] && [ "$ktap_passed" -gt 0 ]
 }
 
 # ktap_program GROUP PARSER COMMAND...: runs COMMAND, hands each line of its
@@ -33,10 +33,10 @@ ktap_program() {
 	while IFS= read -r line <&"$fd" || [ -n "$line" ]; do "$parser" "$group" "$line"; done
 	exec {fd}<&-
 	wait $pid || rc=$?
-	if [ $rc -ne 0 ] && [ $ktap_failed -eq "$failed" ]; then
+	if [ $rc -ne 0 ] && [ "$ktap_failed" -eq "$failed" ]; then
 		ktap_gtest_log_show
 		ktap_fail "$group: the program died (exit code $rc)"
-	elif [ $ktap_n -eq "$before" ]; then
+	elif [ "$ktap_n" -eq "$before" ]; then
 		ktap_fail "$group: no test ran"
 	fi
 }

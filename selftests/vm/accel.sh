@@ -2,7 +2,7 @@
 # KVM or emulation: a /dev/kvm proves nothing (nested guests have one that
 # hangs), so KVM is used where a trial boot of the stock kernel comes up. The
 # answer holds until the machine reboots.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 vm_accel() {
 	local answer

@@ -4,7 +4,7 @@
 # apt runs here with sources, lists and a status of its own under the cache, so
 # the machine's own sources are read and never changed, while its proxies,
 # transports and credentials apply as they are.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 suite=trixie
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg

@@ -2,7 +2,7 @@
 # The build: in the environment, out of the tree, one directory in the cache
 # per checkout. vmlinux.h is that of the kernel the tests boot; the BPF object
 # is relocated to the running kernel when it is loaded.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 build_ensure() {
 	root_ensure
@@ -11,7 +11,7 @@ build_ensure() {
 }
 
 build_make() {
-	local log=$cache/log/$(basename "$build_dir").log
+	local log=$cache/log/build-${build_dir##*/}.log
 	mkdir -p "$build_dir"
 	logged "$log" in_root cmake -S "$(root_src)" -B "$build_dir" -G Ninja \
 		-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \

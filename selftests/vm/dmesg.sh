@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The judge of a guest's kernel log: a script that exits 0 over a kernel that
 # warned has not passed.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 dmesg_bad='BUG:|kernel BUG at|WARNING:|Oops|Kernel panic|Call Trace:|general protection fault'
 dmesg_bad+='|blocked for more than [0-9]+ seconds|soft lockup|hard LOCKUP|rcu: INFO:.*stall|rcu_.*detected.*stall'

@@ -2,7 +2,7 @@
 # `run doctor`: what this machine has, what it lacks, and the exact fix. Looks
 # only; it installs and downloads nothing. Fails when something is missing that
 # the other commands will not fetch by themselves.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 doctor_items=()
 
@@ -27,7 +27,7 @@ doctor_system() {
 	else
 		doctor_item missing root "no, needed to make and enter the environment" "sudo ./run doctor"
 	fi
-	if version_ge "$kernel" $kernel_min; then
+	if version_ge "$kernel" "$kernel_min"; then
 		doctor_item ok running-kernel "$kernel: new enough for demo --native"
 	else
 		doctor_item ok running-kernel "$kernel: older than $kernel_min, so the device runs in a VM"

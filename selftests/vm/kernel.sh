@@ -6,7 +6,7 @@
 # again every week; without a network the newest one cached is used. A kernel
 # directory holds vmlinuz, vmlinux (from vmlinuz; it keeps .BTF), vmlinux.h for
 # the BPF build, and lib/modules/VERSION.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 kernel_min=7.1
 kernel_flavour=cloud-amd64
@@ -46,7 +46,7 @@ kernel_fetch() {
 		return 0
 	fi
 	read -r version package < <(kernel_newest) || true
-	[ -n "${version:-}" ] && version_ge "$version" $kernel_min ||
+	version_ge "${version:-0}" $kernel_min ||
 		die "$suite-backports has no $kernel_flavour kernel >= $kernel_min (newest: ${version:-none})"
 	[ -d "$cache/kernel/$version" ] || kernel_unpack "$version" "$package"
 	touch "$cache/kernel/resolved"
@@ -93,7 +93,7 @@ kernel_vmlinux() {
 	tool=$(kernel_unpacker "$1" "$off") || exit 1
 	# Every format but gzip has the unpacked length appended, four bytes.
 	[ "$tool" = gzip ] || len=$((len - 4))
-	dd if="$1" bs=1M iflag=skip_bytes,count_bytes skip=$off count=$len status=none |
+	dd if="$1" bs=1M iflag=skip_bytes,count_bytes skip="$off" count="$len" status=none |
 		in_root "$tool" -dc
 }
 

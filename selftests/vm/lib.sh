@@ -6,7 +6,7 @@
 # directory and outside the tree. Whatever is expensive to make is made under
 # a lock in a .tmp directory and renamed when complete, so a run that dies
 # leaves nothing that looks finished.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 say() { printf 'ringraid: %s\n' "$*" >&2; }
 

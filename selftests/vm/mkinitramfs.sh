@@ -53,6 +53,8 @@ put_tools() {
 	for t in $(libraries "${paths[@]}"); do put "$t" "$t"; done
 	for t in "${kmod_names[@]}"; do ln -sf ../bin/kmod "$stage/usr/sbin/$t"; done
 	put /usr/bin/busybox /usr/bin/busybox
+	# Not busybox's shell: it prefers its own applets to the real tools.
+	ln -s bash "$stage/usr/bin/sh"
 	for t in $(busybox --list); do
 		[ -e "$stage/usr/bin/$t" ] || [ -e "$stage/usr/sbin/$t" ] || ln -s busybox "$stage/usr/bin/$t"
 	done

@@ -7,13 +7,13 @@
 # and a PID namespace that end with the command, so neither a mount nor a
 # process outlives a run, not even one that was killed. In there /src is the
 # tree, read-only; the cache is at its own path; /tmp is empty.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 root_packages() { grep -v '^#' "$vm_dir/packages"; }
-root_key() { { echo $suite; root_packages; } | short_hash; }
+root_key() { { echo "$suite"; root_packages; } | short_hash; }
 root_dir() { echo "$cache/root-$(root_key)"; }
 
-is_native() { [ "$(os_release ID)-$(os_release VERSION_CODENAME)" = debian-$suite ]; }
+is_native() { [ "$(os_release ID)-$(os_release VERSION_CODENAME)" = "debian-$suite" ]; }
 
 # Where the tree is, seen from inside.
 root_src() { if is_native; then echo "$top"; else echo /src; fi; }
@@ -41,7 +41,7 @@ root_make() {
 	say "making the Debian 13 root (a minute or so)"
 	rm -rf --one-file-system -- "$tmp"
 	logged "$cache/log/root.log" mmdebstrap --mode=root --variant=minbase --format=directory \
-		"${aptopts[@]}" --include="$(root_packages | paste -sd,)" $suite "$tmp" - <<<"$sources" ||
+		"${aptopts[@]}" --include="$(root_packages | paste -sd,)" "$suite" "$tmp" - <<<"$sources" ||
 		die "mmdebstrap failed" "the whole log: $cache/log/root.log"
 	mv -T "$tmp" "$dir"
 }
@@ -66,9 +66,9 @@ native_install() {
 	is_root || die "missing packages: ${missing[*]}" \
 		"sudo ./run build installs them (linux-libc-dev comes from $suite-backports)"
 	say "installing ${#missing[@]} packages"
-	trixie_apt_setup /var/lib/dpkg/status &&
-		logged "$cache/log/install.log" env DEBIAN_FRONTEND=noninteractive \
-			apt-get -c "$cache/apt/apt.conf" -q -y install --no-install-recommends "${missing[@]}" ||
+	trixie_apt_setup /var/lib/dpkg/status || die "cannot reach the Debian mirror"
+	logged "$cache/log/install.log" env DEBIAN_FRONTEND=noninteractive \
+		apt-get -c "$cache/apt/apt.conf" -q -y install --no-install-recommends "${missing[@]}" ||
 		die "could not install: ${missing[*]}" "the whole log: $cache/log/install.log"
 }
 

@@ -7,10 +7,12 @@
 # output, which is this command's stdout. Results come back as a tar archive on
 # a raw disk, since the stock cloud kernel has neither 9p nor virtiofs. The
 # verdict is the script's exit code and a clean kernel log.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2054,SC2154 # variables shared with run; the commas are QEMU's
 
-vm_modules=(ublk_drv virtio_blk ext4 xfs)
-vm_modules_at_hand=(raid456 null_blk dm-mod dm-flakey dm-log-writes dm-delay loop scsi_debug brd)
+vm_modules=(ublk_drv virtio_blk)
+# Loaded on demand: a mount asks for its filesystem's module by itself, and xfs
+# takes two seconds under emulation.
+vm_modules_at_hand=(ext4 xfs raid456 null_blk dm-mod dm-flakey dm-log-writes dm-delay loop scsi_debug brd)
 vm_up='ringraid-vm: up'
 
 vm_usage() {
@@ -159,7 +161,7 @@ vm_overlay() {
 	cp "$vm_dir/init" "$o/init"
 	printf 'vm_modules="%s"\nvm_disks=%d\nvm_interactive=%d\n' \
 		"$([ "$kernel_modules" = none ] || echo "${vm_modules[*]} ${vm_extra_modules[*]}")" \
-		${#vm_disks[@]} $vm_interactive >"$o/etc/ringraid-vm"
+		${#vm_disks[@]} "$vm_interactive" >"$o/etc/ringraid-vm"
 	vm_make_script "$o/script"
 	vm_put_project "$o"
 	for spec in "${vm_files[@]}"; do vm_put_file "$o" "${spec%%:*}" "$spec"; done
@@ -175,7 +177,7 @@ vm_make_script() {
 		printf '#!/bin/bash\nexec /script.file %s\n' "${vm_args[*]@Q}" >"$1"
 	elif [ ${#vm_args[@]} -gt 0 ]; then
 		printf '#!/bin/bash\n%s\n' "${vm_args[*]@Q}" >"$1"
-	elif [ $vm_interactive = 0 ]; then
+	elif [ "$vm_interactive" = 0 ]; then
 		die "vm: nothing to run" "./run vm -- COMMAND, or --script FILE"
 	fi
 	[ ! -e "$1" ] || chmod +x "$1"
@@ -248,7 +250,7 @@ vm_qemu_args() {
 	local i accel
 	accel=$(vm_accel)
 	qemu=(qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -M q35 -m "$vm_mem" -nic none)
-	if [ $vm_icount = 1 ]; then
+	if [ "$vm_icount" = 1 ]; then
 		qemu+=(-accel tcg -cpu max -smp 1 -icount shift=0,sleep=off)
 	elif [ "$accel" = kvm ]; then
 		qemu+=(-accel kvm -cpu host -smp "$vm_cpus")
@@ -257,7 +259,7 @@ vm_qemu_args() {
 	fi
 	qemu+=(-kernel "$kernel_image" -initrd "$work/initrd"
 		-append "console=ttyS0 panic=-1 quiet log_buf_len=4M $vm_append")
-	if [ $vm_interactive = 1 ]; then
+	if [ "$vm_interactive" = 1 ]; then
 		qemu+=(-serial mon:stdio)
 	else
 		qemu+=(-serial "file:$work/console" -chardev stdio,id=out,signal=off -serial chardev:out)
@@ -277,7 +279,7 @@ vm_boot() {
 	in_root_exec "${qemu[@]}" </dev/null 1>&"$out" 2>"$work/qemu.err" &
 	pid=$!
 	exec {out}>&-
-	if [ $vm_verbose = 1 ]; then tail -f "$work/console" >&2 & tail_pid=$!; fi
+	if [ "$vm_verbose" = 1 ]; then tail -f "$work/console" >&2 & tail_pid=$!; fi
 	# unshare sits out a SIGTERM; its death is QEMU's.
 	# shellcheck disable=SC2064
 	trap "kill -KILL $pid $tail_pid 2>/dev/null; rm -rf -- '$work'" EXIT
@@ -299,7 +301,7 @@ vm_boot() {
 	[ -z "$vm_end" ] || return 0
 	vm_code=$(sed -n 's/\r$//; s/^ringraid-vm: exit \([0-9]*\)$/\1/p' "$work/console" | tail -n1)
 	if [ -n "$vm_code" ]; then
-		vm_end=exit
+		vm_end='exit'
 	elif grep -qa "$vm_up" "$work/console"; then
 		vm_end=died
 	else
@@ -320,7 +322,7 @@ vm_collect() {
 
 vm_show_console() {
 	[ ! -s "$work/qemu.err" ] || sed 's/^/qemu: /' "$work/qemu.err" >&2
-	tr -d '\r' <"$work/console" | tail -n "${1:-40}" | sed 's/^/console: /' >&2
+	tr -d '\r' <"$work/console" | tail -n 40 | sed 's/^/console: /' >&2
 }
 
 # The verdict, as this command's exit code.
@@ -351,7 +353,7 @@ vm_start() {
 	vm_base
 	vm_overlay
 	vm_qemu_args
-	if [ $vm_interactive = 1 ]; then
+	if [ "$vm_interactive" = 1 ]; then
 		in_root "${qemu[@]}"
 		return
 	fi
