@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The VM facility judges every other VM test, so its own verdicts are tested:
 # what must fail fails, with the exit code that says why.
+# shellcheck disable=SC2016 # the guest expands what is in single quotes
 set -euo pipefail
 run=${RINGRAID_RUN:?started by ./run test vm}
 dir=$(mktemp -d)
