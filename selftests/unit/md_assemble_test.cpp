@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Assembly: real arrays of md's, then every reason to leave a device out or to
+// refuse, each in every order of devices that a seed of shuffles reaches.
+#include <algorithm>
+#include <random>
+
+#include "md/assemble.h"
+#include "md_helpers.h"
+
+namespace rr::test {
+namespace {
+
+using md::assembly_options;
+using md::assembly_plan;
+using md::candidate;
+using md::exclusion;
+using md::md_superblock;
+
+constexpr uint64_t device_sectors = 131072;
+
+std::vector<candidate> as_candidates(const std::vector<md_superblock>& members,
+                                     const std::string& prefix = "m") {
+    std::vector<candidate> candidates;
+    for (size_t i = 0; i < members.size(); i++)
+        candidates.push_back({fmt::format("{}{}", prefix, i), device_sectors, members[i]});
+    return candidates;
+}
+
+std::vector<candidate> from_vector(const std::string& name) {
+    std::vector<candidate> candidates;
+    for (const auto& member : load_vector(name))
+        candidates.push_back({fmt::format("{}.{}", name, candidates.size()), device_sectors,
+                              md::parse(member.bytes)});
+    return candidates;
+}
+
+// The plan as text, with paths instead of indices: equal for equal plans.
+std::string picture(const Result<assembly_plan>& plan) {
+    if (!plan)
+        return fmt::format("error {}", plan.error().err);
+    std::string text = fmt::format("{} {} events {} clean {} resync {} forced {} size {} array {} clear {:x};",
+                                   md::to_string(plan->set_uuid), plan->name, plan->events,
+                                   plan->clean, plan->needs_resync, plan->forced,
+                                   plan->member_sectors, plan->array_sectors,
+                                   plan->features_to_clear);
+    for (const auto& member : plan->members)
+        text += " " + (member ? member->path : std::string("-"));
+    std::vector<std::string> excluded;
+    for (const auto& device : plan->excluded)
+        excluded.push_back(fmt::format(" {}={}", device.path, md::to_string(device.why)));
+    std::sort(excluded.begin(), excluded.end());
+    for (const auto& device : excluded)
+        text += device;
+    return text;
+}
+
+// Plans @candidates and checks that no other order gives another plan.
+Result<assembly_plan> plan(std::vector<candidate> candidates, const assembly_options& options = {}) {
+    const auto first = md::plan_assembly(candidates, options);
+    std::mt19937 random(42);
+    for (int round = 0; round < 30; round++) {
+        std::shuffle(candidates.begin(), candidates.end(), random);
+        EXPECT_EQ(picture(md::plan_assembly(candidates, options)), picture(first));
+    }
+    return first;
+}
+
+std::optional<exclusion> why_excluded(const assembly_plan& plan, const std::string& path) {
+    for (const auto& device : plan.excluded) {
+        EXPECT_FALSE(device.reason.empty());
+        if (device.path == path)
+            return device.why;
+    }
+    return std::nullopt;
+}
+
+std::string seats(const assembly_plan& plan) {
+    std::string text;
+    for (const auto& member : plan.members)
+        text += (member ? member->path : std::string("-")) + " ";
+    return text;
+}
+
+// Four members of a clean array with 100 events.
+class MdAssemble : public testing::Test {
+protected:
+    MdAssemble() {
+        for (auto& member : members_)
+            member.events = 100;
+    }
+    [[nodiscard]] Result<assembly_plan> plan_members(const assembly_options& options = {}) const {
+        return plan(as_candidates(members_), options);
+    }
+    static int error_of(const Result<assembly_plan>& plan) { return plan ? 0 : plan.error().err; }
+
+    std::vector<md_superblock> members_ = must_make(four_members());
+};
+
+// --- Real arrays.
+
+TEST(MdAssembleVectors, CleanArraysAssembleInEveryOrder) {
+    for (const char* name : {"ls4", "rs3bitmap", "la5", "ra3", "ppl4"}) {
+        const auto made = plan(from_vector(name));
+        ASSERT_TRUE(made) << name << ": " << made.error().what;
+        EXPECT_TRUE(made->clean);
+        EXPECT_FALSE(made->needs_resync);
+        EXPECT_TRUE(made->excluded.empty());
+        EXPECT_TRUE(made->missing.empty());
+        for (size_t role = 0; role < made->members.size(); role++)
+            EXPECT_EQ(made->members[role]->path, fmt::format("{}.{}", name, role));
+    }
+    const auto ra3 = plan(from_vector("ra3"));
+    EXPECT_EQ(ra3->geometry.members, 3U);
+    EXPECT_EQ(ra3->geometry.chunk_shift, 11U);
+    EXPECT_EQ(ra3->geometry.layout, 1U);
+    EXPECT_EQ(ra3->member_sectors, 40960U);
+    EXPECT_EQ(ra3->array_sectors, 81920U);
+}
+
+TEST(MdAssembleVectors, AFailedMemberAndARemovedOneStayOut) {
+    for (const char* name : {"failed4", "removed4"}) {
+        const auto made = plan(from_vector(name));
+        ASSERT_TRUE(made) << name << ": " << made.error().what;
+        EXPECT_EQ(made->missing, std::vector<uint32_t>{2});
+        EXPECT_TRUE(made->degraded());
+        EXPECT_EQ(why_excluded(*made, std::string(name) + ".2"), exclusion::stale);
+    }
+}
+
+TEST(MdAssembleVectors, ASpareStaysOutUntilItWasRebuilt) {
+    const auto before = plan(from_vector("spare4"));
+    ASSERT_TRUE(before);
+    EXPECT_EQ(why_excluded(*before, "spare4.4"), exclusion::spare);
+    EXPECT_EQ(seats(*before), "spare4.0 spare4.1 spare4.2 spare4.3 ");
+    const auto after = plan(from_vector("rebuilt4"));
+    ASSERT_TRUE(after);
+    EXPECT_EQ(seats(*after), "rebuilt4.0 rebuilt4.4 rebuilt4.2 rebuilt4.3 ");
+    EXPECT_EQ(why_excluded(*after, "rebuilt4.1"), exclusion::stale);
+}
+
+TEST(MdAssembleVectors, DirtyAskForAResyncAndUnfinishedAreRefused) {
+    const auto dirty = plan(from_vector("dirty4"));
+    ASSERT_TRUE(dirty);
+    EXPECT_FALSE(dirty->clean);
+    EXPECT_TRUE(dirty->needs_resync);
+    for (const char* name :
+         {"ppldirty4", "rebuilding4", "reshaping4", "raid6", "raid1", "journal3"}) {
+        const auto made = plan(from_vector(name));
+        ASSERT_FALSE(made) << name;
+        EXPECT_EQ(made.error().err, ENOTSUP) << name << ": " << made.error().what;
+    }
+}
+
+// --- Choosing the array.
+
+TEST_F(MdAssemble, TwoArraysAreRefusedUntilOneIsChosen) {
+    md::new_array other_spec = four_members();
+    other_spec.name = "other";
+    const auto other = must_make(other_spec);
+    auto candidates = as_candidates(members_);
+    for (auto& one : as_candidates(other, "o"))
+        candidates.push_back(std::move(one));
+    EXPECT_EQ(error_of(plan(candidates)), EINVAL);
+    for (const assembly_options& by :
+         {assembly_options{other[0].set_uuid, {}, false}, assembly_options{{}, "other", false},
+          assembly_options{{}, "host:other", false}}) {
+        const auto made = plan(candidates, by);
+        ASSERT_TRUE(made) << made.error().what;
+        EXPECT_EQ(made->set_uuid, other[0].set_uuid);
+        EXPECT_EQ(seats(*made), "o0 o1 o2 o3 ");
+        EXPECT_EQ(why_excluded(*made, "m0"), exclusion::foreign);
+        EXPECT_EQ(made->excluded.size(), 4U);
+    }
+    EXPECT_EQ(error_of(plan(candidates, {{}, "third", false})), ENODEV);
+    EXPECT_EQ(error_of(plan(candidates, {md::uuid{}, {}, false})), ENODEV);
+}
+
+TEST_F(MdAssemble, ANameOfTwoArraysIsRefused) {
+    auto candidates = as_candidates(members_);
+    for (auto& one : as_candidates(must_make(four_members()), "o"))
+        candidates.push_back(std::move(one));
+    EXPECT_EQ(error_of(plan(candidates, {{}, "test", false})), EINVAL);
+}
+
+TEST_F(MdAssemble, DevicesThatCannotBeReadAreListed) {
+    auto candidates = as_candidates(members_);
+    candidates[1].superblock = fail(EIO, "reading failed");
+    candidates.push_back({"blank", device_sectors, fail(ENODATA, "no md superblock 1.2")});
+    const auto made = plan(candidates);
+    ASSERT_TRUE(made);
+    EXPECT_EQ(why_excluded(*made, "m1"), exclusion::unreadable);
+    EXPECT_EQ(why_excluded(*made, "blank"), exclusion::unreadable);
+    EXPECT_EQ(made->missing, std::vector<uint32_t>{1});
+}
+
+TEST_F(MdAssemble, NothingIsNoArray) {
+    EXPECT_EQ(error_of(plan({})), ENODEV);
+    EXPECT_EQ(error_of(plan({{"a", 1, fail(EIO, "reading failed")}})), ENODEV);
+}
+
+// --- Events.
+
+TEST_F(MdAssemble, AMemberTwoEventsBehindIsStale) {
+    members_[1].events = 98;
+    const auto made = plan_members();
+    ASSERT_TRUE(made);
+    EXPECT_EQ(why_excluded(*made, "m1"), exclusion::stale);
+    EXPECT_EQ(made->missing, std::vector<uint32_t>{1});
+    EXPECT_EQ(made->events, 100U);
+}
+
+TEST_F(MdAssemble, AMemberOneEventBehindIsTakenWithTheFreshestFacts) {
+    members_[1].events = 99;
+    members_[1].resync_offset = 0;  // the write that made the others clean did not reach it
+    const auto made = plan_members();
+    ASSERT_TRUE(made);
+    EXPECT_TRUE(made->missing.empty());
+    EXPECT_TRUE(made->clean);
+    const md_superblock& sb = made->members[1]->superblock;
+    EXPECT_EQ(sb.events, 100U);
+    EXPECT_TRUE(sb.clean());
+    EXPECT_EQ(sb.device_uuid, members_[1].device_uuid);
+}
+
+TEST_F(MdAssemble, AMemberOneEventBehindTakesItsRoleFromTheFreshest) {
+    for (const uint16_t role : {md::role_faulty, md::role_spare}) {
+        for (const size_t i : {0, 2, 3}) {
+            members_[i].dev_roles[1] = role;
+            members_[i].events = 101;
+        }
+        const auto made = plan_members();
+        ASSERT_TRUE(made);
+        EXPECT_EQ(why_excluded(*made, "m1"),
+                  role == md::role_faulty ? exclusion::faulty : exclusion::spare);
+        EXPECT_EQ(made->missing, std::vector<uint32_t>{1});
+    }
+}
+
+TEST_F(MdAssemble, ADeviceThatBecameAMemberWithoutKnowingItIsNotOne) {
+    // The rebuild on to spare 4 began; its own superblock still says spare.
+    md_superblock spare = members_[1];
+    spare.dev_number = 4;
+    spare.device_uuid[0] = static_cast<uint8_t>(spare.device_uuid[0] + 1);
+    for (const size_t i : {0, 2, 3}) {
+        members_[i].dev_roles[1] = md::role_faulty;
+        members_[i].dev_roles[4] = 1;
+        members_[i].events = 101;
+    }
+    auto candidates = as_candidates({members_[0], members_[2], members_[3], spare});
+    const auto made = plan(candidates);
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(made->missing, std::vector<uint32_t>{1});
+    EXPECT_EQ(why_excluded(*made, "m3"), exclusion::spare);
+}
+
+TEST_F(MdAssemble, AMemberThatIsGivenAnotherRoleHoldsTheWrongData) {
+    for (const size_t i : {0, 2}) {
+        members_[i].dev_roles[1] = 3;
+        members_[i].dev_roles[3] = 1;
+        members_[i].events = 101;
+    }
+    EXPECT_EQ(error_of(plan_members()), ENODEV);
+    members_[3].dev_roles = members_[0].dev_roles;
+    members_[3].events = 101;
+    const auto made = plan_members();
+    ASSERT_TRUE(made);
+    EXPECT_EQ(why_excluded(*made, "m1"), exclusion::bad_role);
+    EXPECT_EQ(made->missing, std::vector<uint32_t>{3});
+}
+
+TEST_F(MdAssemble, TheLastEventBeforeTheCounterEndsIsNotStale) {
+    for (auto& member : members_)
+        member.events = ~0ULL;
+    members_[2].events = ~0ULL - 1;
+    const auto made = plan_members();
+    ASSERT_TRUE(made);
+    EXPECT_TRUE(made->missing.empty());
+}
+
+TEST_F(MdAssemble, EquallyFreshMembersMustNotContradictEachOther) {
+    const auto change = [&](auto apply) {
+        auto members = members_;
+        apply(members[2]);
+        return error_of(plan(as_candidates(members)));
+    };
+    EXPECT_EQ(change([](auto&) {}), 0);
+    EXPECT_EQ(change([](auto& sb) { sb.layout = 0; }), EINVAL);
+    EXPECT_EQ(change([](auto& sb) { sb.chunk_sectors = 64; }), EINVAL);
+    EXPECT_EQ(change([](auto& sb) { sb.raid_disks = 5; }), EINVAL);
+    EXPECT_EQ(change([](auto& sb) { sb.size -= 128; }), EINVAL);
+    EXPECT_EQ(change([](auto& sb) { sb.dev_roles[1] = md::role_faulty; }), EINVAL);
+    // A longer table of spares is no contradiction.
+    EXPECT_EQ(change([](auto& sb) { sb.dev_roles.resize(200, md::role_spare); }), 0);
+}
+
+TEST_F(MdAssemble, AnOlderMemberOfAnotherShapeIsLeftOut) {
+    members_[2].events = 99;
+    members_[2].layout = 0;
+    const auto made = plan_members();
+    ASSERT_TRUE(made);
+    EXPECT_EQ(why_excluded(*made, "m2"), exclusion::mismatch);
+}
+
+// --- Roles.
+
+TEST_F(MdAssemble, DeviceNumbersAreNotRoles) {
+    const std::vector<uint16_t> roles{2, 0, 3, 1};
+    for (auto& member : members_)
+        std::copy(roles.begin(), roles.end(), member.dev_roles.begin());
+    const auto made = plan_members();
+    ASSERT_TRUE(made);
+    EXPECT_EQ(seats(*made), "m1 m3 m0 m2 ");
+}
+
+TEST_F(MdAssemble, TwoDevicesInOneRoleAreRefused) {
+    auto candidates = as_candidates(members_);
+    candidates.push_back({"copy", device_sectors, members_[1]});
+    EXPECT_EQ(error_of(plan(candidates)), EEXIST);
+    // Also when it is the older one of a moment ago, and not an exact copy.
+    candidates[4].superblock->events = 99;
+    EXPECT_EQ(error_of(plan(candidates)), EEXIST);
+    candidates[4].superblock->device_uuid[0] ^= 1;
+    EXPECT_EQ(error_of(plan(candidates)), EEXIST);
+    // An old copy is plainly stale.
+    candidates[4].superblock->events = 90;
+    const auto made = plan(candidates);
+    ASSERT_TRUE(made);
+    EXPECT_EQ(why_excluded(*made, "copy"), exclusion::stale);
+}
+
+TEST_F(MdAssemble, TwoRolesWithOneDeviceUuidAreRefused) {
+    members_[3].device_uuid = members_[0].device_uuid;
+    EXPECT_EQ(error_of(plan_members()), EEXIST);
+}
+
+TEST_F(MdAssemble, TwoNumbersWithOneRoleInTheTableAreRefused) {
+    for (auto& member : members_)
+        member.dev_roles[3] = 1;
+    EXPECT_EQ(error_of(plan_members()), EEXIST);
+}
+
+TEST_F(MdAssemble, ARoleOutsideOfTheArrayIsLeftOut) {
+    for (auto& member : members_)
+        member.dev_roles[3] = 4;
+    const auto made = plan_members();
+    ASSERT_TRUE(made);
+    EXPECT_EQ(why_excluded(*made, "m3"), exclusion::bad_role);
+    EXPECT_EQ(made->missing, std::vector<uint32_t>{3});
+}
+
+TEST_F(MdAssemble, OnlySparesAreNoArray) {
+    for (auto& member : members_)
+        std::fill(member.dev_roles.begin(), member.dev_roles.end(), md::role_spare);
+    EXPECT_EQ(error_of(plan_members()), ENODEV);
+}
+
+TEST_F(MdAssemble, ADeviceThatEndsBeforeItsDataIsLeftOut) {
+    auto candidates = as_candidates(members_);
+    candidates[0].sectors = device_sectors - 1;
+    candidates[0].superblock->data_size = members_[0].data_size;
+    const auto made = plan(candidates);
+    ASSERT_TRUE(made);
+    EXPECT_EQ(why_excluded(*made, "m0"), exclusion::too_small);
+    candidates[0].sectors = 0;
+    EXPECT_EQ(why_excluded(*plan(candidates), "m0"), exclusion::too_small);
+}
+
+TEST_F(MdAssemble, DataOffsetsMayDiffer) {
+    members_[2].data_offset += 2048;
+    members_[2].data_size -= 2048;
+    for (auto& member : members_)
+        member.size = members_[2].data_size / 128 * 128;
+    const auto made = plan_members();
+    ASSERT_TRUE(made);
+    EXPECT_EQ(made->members[2]->superblock.data_offset, members_[0].data_offset + 2048);
+}
+
+// --- Completeness.
+
+class MdAssembleMissing : public MdAssemble,
+                          public testing::WithParamInterface<std::tuple<int, bool, bool>> {};
+
+TEST_P(MdAssembleMissing, OneMayBeMissingFromACleanArrayOnly) {
+    const auto [missing, clean, force] = GetParam();
+    for (auto& member : members_)
+        member.resync_offset = clean ? md::resync_none : 0;
+    auto candidates = as_candidates(members_);
+    candidates.erase(candidates.begin(), candidates.begin() + missing);
+    const auto made = plan(candidates, {{}, {}, force});
+    if (missing > 1) {
+        EXPECT_EQ(error_of(made), ENODEV);
+    } else if (missing == 1 && !clean && !force) {
+        EXPECT_EQ(error_of(made), EUCLEAN);
+        EXPECT_FALSE(made.error().hint.empty());
+    } else {
+        ASSERT_TRUE(made) << made.error().what;
+        EXPECT_EQ(made->missing.size(), static_cast<size_t>(missing));
+        EXPECT_EQ(made->clean, clean);
+        EXPECT_EQ(made->needs_resync, !clean && missing == 0);
+        EXPECT_EQ(made->forced, !clean && missing == 1);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MdAssembleMissing,
+                         testing::Combine(testing::Range(0, 5), testing::Bool(), testing::Bool()));
+
+TEST_F(MdAssemble, OneDirtyMemberAmongTheFreshestMakesTheArrayDirty) {
+    for (size_t dirty = 0; dirty < 4; dirty++) {
+        auto members = members_;
+        members[dirty].resync_offset = 0;
+        const auto made = plan(as_candidates(members));
+        ASSERT_TRUE(made);
+        EXPECT_TRUE(made->needs_resync) << dirty;
+    }
+    members_[0].resync_offset = 4096;  // md stopped in the middle of a resync
+    EXPECT_TRUE(plan_members()->needs_resync);
+}
+
+TEST_F(MdAssemble, TheFirstDirtyMarkCountsAlthoughTheOthersMissedIt) {
+    members_[3].events = 101;
+    members_[3].resync_offset = 0;
+    const auto made = plan_members();
+    ASSERT_TRUE(made);
+    EXPECT_TRUE(made->needs_resync);
+    EXPECT_TRUE(made->missing.empty());
+}
+
+TEST_F(MdAssemble, OneMemberThatIsNotServableRefusesTheArray) {
+    members_[2].feature_map = md::feature_recovery_offset;
+    EXPECT_EQ(error_of(plan_members()), ENOTSUP);
+    EXPECT_NE(plan_members().error().what.find("m2"), std::string::npos);
+    members_[2].events = 90;  // unless it is out anyway
+    EXPECT_TRUE(plan_members());
+}
+
+}  // namespace
+}  // namespace rr::test
