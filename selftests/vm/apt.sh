@@ -14,10 +14,9 @@ apt_site() {
 	if [ -n "${RINGRAID_MIRROR:-}" ]; then
 		echo "$RINGRAID_MIRROR"
 	elif [ "$(os_release ID)" = debian ]; then
-		# The $(...) are apt's, not the shell's.
-		# shellcheck disable=SC2016
-		apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-			awk '$2 !~ /-/ && $3 == "main" { print $1; exit }'
+		# Suites like trixie-updates, and archives of others, have no main/ of this form.
+		apt-get update --print-uris |
+			sed -nE "s,^'([^']+)/dists/[^-/']+/main/binary-.*,\1,p" | head -n1
 	fi
 }
 

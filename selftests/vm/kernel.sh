@@ -15,10 +15,8 @@ kernel_structs=(io_uring_bpf_ops iou_ctx io_uring_sqe)
 
 # The newest cached version, or nothing.
 kernel_cached() {
-	local d
-	for d in "$cache"/kernel/[0-9]*/vmlinux.h; do
-		[ -e "$d" ] && basename "$(dirname "$d")"
-	done | grep -v '\.tmp$' | sort -V | tail -n1
+	find "$cache/kernel/" -mindepth 2 -maxdepth 2 -path '*/[0-9]*/vmlinux.h' ! -path '*.tmp/*' \
+		-printf '%h\n' 2>/dev/null | sed 's,.*/,,' | sort -V | tail -n1 || true
 }
 
 kernel_dir() { echo "$cache/kernel/$(kernel_cached)"; }

@@ -36,7 +36,8 @@ os_release() {
 }
 
 # with_lock NAME COMMAND...: one at a time over every run that shares the cache.
-# COMMAND runs in a subshell: it leaves its results on disk.
+# COMMAND runs in a subshell: it leaves its results on disk, and its failure is
+# the end of this shell, too (set -e is off wherever a caller tests a result).
 with_lock() {
 	local name=$1
 	shift
@@ -44,7 +45,7 @@ with_lock() {
 	(
 		flock -n 9 || { say "waiting for another run ($name)"; flock 9; }
 		"$@"
-	) 9>"$cache/lock/$name"
+	) 9>"$cache/lock/$name" || exit 1
 }
 
 # logged LOG COMMAND...: quiet while it works, the end of its log when it fails.
