@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Changes of metadata on files that stand for members: what each change
+// writes, and what assembly makes of every crash in the middle of one.
+#include "md/assemble.h"
+#include "md/update.h"
+#include "md_helpers.h"
+
+namespace rr::test {
+namespace {
+
+using md::array_metadata;
+using md::md_superblock;
+using md::update_report;
+
+// Four members on files, and a switch for failing or dying writes.
+class MdUpdate : public testing::Test {
+protected:
+    void SetUp() override {
+        const auto made = must_make(four_members());
+        for (uint32_t role = 0; role < 4; role++) {
+            paths_.push_back(dir_.file(fmt::format("m{}", role), 131072));
+            fds_.push_back(open_file(paths_.back()));
+            ASSERT_TRUE(md::write_superblock(fds_.back().get(), made[role]));
+        }
+    }
+
+    [[nodiscard]] std::vector<md::candidate> candidates() const {
+        std::vector<md::candidate> all;
+        for (uint32_t role = 0; role < 4; role++)
+            all.push_back({paths_[role], 131072, md::read_superblock(fds_[role].get())});
+        return all;
+    }
+
+    // As the next start sees the files; @absent is not plugged in.
+    [[nodiscard]] Result<md::assembly_plan> restart(int absent = -1, bool force = false) const {
+        auto all = candidates();
+        if (absent >= 0)
+            all.erase(all.begin() + absent);
+        return md::plan_assembly(all, {{}, {}, force});
+    }
+
+    [[nodiscard]] array_metadata open(const md::assembly_plan& plan) {
+        array_metadata::state state;
+        for (const auto& member : plan.members)
+            state.members.push_back(member ? std::optional(member->superblock) : std::nullopt);
+        state.features_to_clear = plan.features_to_clear;
+        state.needs_resync = plan.needs_resync;
+        return array_metadata(state, [this](uint32_t role, const md_superblock& sb) -> Status {
+            if (writes_left_ == 0 || broken_ == static_cast<int>(role))
+                return fail(EIO, "planted");
+            if (writes_left_ > 0)
+                writes_left_--;
+            return md::write_superblock(fds_[role].get(), sb);
+        });
+    }
+    [[nodiscard]] array_metadata open() { return open(restart().value()); }
+
+    [[nodiscard]] md_superblock on_disk(uint32_t role) const {
+        return md::read_superblock(fds_[role].get()).value();
+    }
+
+    void change_on_disk(const std::function<void(md_superblock&)>& change) {
+        for (const auto& fd : fds_) {
+            auto sb = md::read_superblock(fd.get()).value();
+            change(sb);
+            ASSERT_TRUE(md::write_superblock(fd.get(), sb));
+        }
+    }
+
+    scratch_dir dir_;
+    std::vector<std::string> paths_;
+    std::vector<Fd> fds_;
+    int writes_left_ = -1;  // the host dies after so many; negative: never
+    int broken_ = -1;       // role whose metadata cannot be written
+};
+
+bool written_to(const Result<update_report>& report, const std::vector<uint32_t>& roles) {
+    return report && report->written == roles;
+}
+
+TEST_F(MdUpdate, DirtyAndCleanAreOnEveryMemberWithMoreEvents) {
+    auto array = open();
+    const uint64_t start = array.events();
+    const auto dirty = array.mark_dirty();
+    EXPECT_TRUE(written_to(dirty, {0, 1, 2, 3}));
+    EXPECT_EQ(dirty->events, start + 1);
+    for (uint32_t role = 0; role < 4; role++) {
+        EXPECT_EQ(on_disk(role).resync_offset, 0U);
+        EXPECT_EQ(on_disk(role).events, start + 1);
+        EXPECT_GE(on_disk(role).utime & 0xffffffffff, md::md_time_now() % (1ULL << 40) - 60);
+        EXPECT_EQ(examine(paths_[role]).at("State"), "active");
+    }
+    EXPECT_TRUE(written_to(array.mark_clean(), {0, 1, 2, 3}));
+    for (uint32_t role = 0; role < 4; role++) {
+        EXPECT_TRUE(on_disk(role).clean());
+        EXPECT_EQ(on_disk(role).events, start + 2);
+        EXPECT_EQ(examine(paths_[role]).at("State"), "clean");
+    }
+}
+
+TEST_F(MdUpdate, RepeatedMarksWriteOnce) {
+    auto array = open();
+    EXPECT_TRUE(written_to(array.mark_dirty(), {0, 1, 2, 3}));
+    EXPECT_TRUE(written_to(array.mark_dirty(), {}));
+    EXPECT_TRUE(written_to(array.mark_clean(), {0, 1, 2, 3}));
+    EXPECT_TRUE(written_to(array.mark_clean(), {}));
+    EXPECT_TRUE(written_to(array.mark_dirty(), {0, 1, 2, 3}));
+}
+
+TEST_F(MdUpdate, TheFirstMarkIsWrittenEvenIfTheDiskSaysSo) {
+    change_on_disk([](auto& sb) { sb.resync_offset = 0; });
+    auto array = open();
+    EXPECT_TRUE(array.needs_resync());
+    EXPECT_TRUE(written_to(array.mark_dirty(), {0, 1, 2, 3}));
+}
+
+TEST_F(MdUpdate, NoCleanBeforeTheResyncIsDone) {
+    change_on_disk([](auto& sb) { sb.resync_offset = 0; });
+    auto array = open();
+    const auto early = array.mark_clean();
+    ASSERT_FALSE(early);
+    EXPECT_EQ(early.error().err, EBUSY);
+    EXPECT_TRUE(restart()->needs_resync);
+    array.resync_finished();
+    EXPECT_TRUE(array.mark_clean());
+    EXPECT_TRUE(restart()->clean);
+}
+
+TEST_F(MdUpdate, AFailedMemberIsFaultyOnAllOthersAndNotWritten) {
+    auto array = open();
+    ASSERT_TRUE(array.mark_dirty());
+    const auto before = on_disk(2);
+    EXPECT_TRUE(written_to(array.mark_failed(2), {0, 1, 3}));
+    EXPECT_EQ(md::serialize(on_disk(2)), md::serialize(before));
+    for (const uint32_t role : {0U, 1U, 3U}) {
+        EXPECT_EQ(on_disk(role).role_of(2), md::role_faulty);
+        EXPECT_EQ(on_disk(role).events, before.events + 1);
+        EXPECT_EQ(on_disk(role).resync_offset, 0U) << "it was dirty and stays so";
+        EXPECT_EQ(examine(paths_[role]).at("Array State").substr(0, 4), "AA.A");
+    }
+    // Its own superblock still says that all is well; one event decides.
+    const auto plan = restart(-1, true);
+    ASSERT_TRUE(plan);
+    EXPECT_EQ(plan->missing, std::vector<uint32_t>{2});
+    EXPECT_EQ(plan->excluded[0].why, md::exclusion::faulty);
+    EXPECT_TRUE(written_to(array.mark_failed(2), {})) << "durable already";
+    EXPECT_TRUE(written_to(array.mark_clean(), {0, 1, 3}));
+    EXPECT_TRUE(restart());
+}
+
+TEST_F(MdUpdate, AFailureOfAnIdleArrayLeavesItClean) {
+    auto array = open();
+    EXPECT_TRUE(written_to(array.mark_failed(0), {1, 2, 3}));
+    const auto plan = restart();
+    ASSERT_TRUE(plan);
+    EXPECT_TRUE(plan->clean);
+    EXPECT_EQ(plan->missing, std::vector<uint32_t>{0});
+    EXPECT_TRUE(written_to(array.mark_dirty(), {1, 2, 3}));
+}
+
+TEST_F(MdUpdate, EveryNumberWithTheRoleBecomesFaulty) {
+    // Member 2 has number 5, as after a rebuild; its old number is a spare.
+    auto sb = on_disk(2);
+    sb.dev_number = 5;
+    ASSERT_TRUE(md::write_superblock(fds_[2].get(), sb));
+    change_on_disk([](auto& s) {
+        s.dev_roles[2] = md::role_spare;
+        s.dev_roles[5] = 2;
+    });
+    auto array = open();
+    ASSERT_TRUE(array.mark_failed(2));
+    EXPECT_EQ(on_disk(0).role_of(5), md::role_faulty);
+    EXPECT_EQ(on_disk(0).role_of(2), md::role_spare);
+}
+
+TEST_F(MdUpdate, AMemberAbsentAtTheStartIsFaultyWithTheFirstWrite) {
+    auto array = open(restart(1).value());
+    EXPECT_TRUE(written_to(array.mark_dirty(), {0, 2, 3}));
+    // It comes back one event behind, in good standing by its own account.
+    ASSERT_EQ(on_disk(1).events + 1, on_disk(0).events);
+    const auto plan = restart(-1, true);
+    ASSERT_TRUE(plan);
+    EXPECT_EQ(plan->missing, std::vector<uint32_t>{1});
+    EXPECT_EQ(plan->excluded[0].why, md::exclusion::faulty);
+}
+
+TEST_F(MdUpdate, AFailureOfAMemberAbsentAtTheStartIsMadeDurable) {
+    auto array = open(restart(1).value());
+    EXPECT_TRUE(written_to(array.mark_failed(1), {0, 2, 3}));
+    EXPECT_EQ(on_disk(0).role_of(1), md::role_faulty);
+}
+
+TEST_F(MdUpdate, ASurvivorThatCannotBeWrittenIsReportedAndTheOthersAreNotLeftOut) {
+    auto array = open();
+    ASSERT_TRUE(array.mark_dirty());
+    broken_ = 1;
+    const auto report = array.mark_failed(3);
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->written, (std::vector<uint32_t>{0, 2}));
+    ASSERT_EQ(report->failed.size(), 1U);
+    EXPECT_EQ(report->failed[0].role, 1U);
+    EXPECT_EQ(report->failed[0].error.err, EIO);
+    EXPECT_FALSE(report->complete());
+    EXPECT_EQ(restart(-1, true)->missing, std::vector<uint32_t>{3});
+}
+
+TEST_F(MdUpdate, AnIncompleteMarkIsRepeated) {
+    auto array = open();
+    broken_ = 3;
+    EXPECT_FALSE(array.mark_dirty()->complete());
+    broken_ = -1;
+    EXPECT_TRUE(written_to(array.mark_dirty(), {0, 1, 2, 3}));
+    EXPECT_EQ(on_disk(3).events, on_disk(0).events);
+}
+
+TEST_F(MdUpdate, MisuseIsAnError) {
+    auto array = open();
+    EXPECT_EQ(array.mark_failed(4).error().err, EINVAL);
+    for (uint32_t role = 0; role < 3; role++)
+        EXPECT_TRUE(array.mark_failed(role));
+    EXPECT_EQ(array.mark_failed(3).error().err, ENODEV);
+    EXPECT_EQ(array.mark_dirty().error().err, ENODEV);
+}
+
+TEST_F(MdUpdate, FeaturesThatWeDoNotMaintainAreClearedWithTheFirstWrite) {
+    change_on_disk([](auto& sb) {
+        sb.feature_map = md::feature_ppl;
+        sb.log_place = 8 | 2048 << 16;
+    });
+    auto array = open();
+    EXPECT_EQ(on_disk(0).feature_map, md::feature_ppl) << "not before";
+    ASSERT_TRUE(array.mark_dirty());
+    for (uint32_t role = 0; role < 4; role++) {
+        EXPECT_EQ(on_disk(role).feature_map, 0U);
+        EXPECT_EQ(on_disk(role).log_place, 0);
+    }
+}
+
+TEST_F(MdUpdate, WriteToUsesTheDescriptorOfTheRole) {
+    const auto sb = on_disk(1);
+    const auto write = md::write_to({fds_[0].get(), fds_[1].get(), fds_[2].get(), fds_[3].get()});
+    ASSERT_TRUE(write(2, sb));
+    EXPECT_EQ(on_disk(2).device_uuid, sb.device_uuid);
+    EXPECT_NE(on_disk(0).device_uuid, sb.device_uuid);
+}
+
+// --- Crashes.
+
+TEST_F(MdUpdate, ADirtyMarkCutAnywhereIsCleanBeforeItsFirstWriteAndDirtyAfter) {
+    for (int cut = 0; cut <= 4; cut++) {
+        writes_left_ = -1;
+        auto array = open();
+        array.resync_finished();
+        ASSERT_TRUE(array.mark_clean());
+        writes_left_ = cut;
+        const auto report = array.mark_dirty();
+        EXPECT_EQ(report->complete(), cut == 4);
+        const auto plan = restart();
+        ASSERT_TRUE(plan) << cut;
+        EXPECT_TRUE(plan->missing.empty()) << cut;
+        EXPECT_EQ(plan->needs_resync, cut > 0) << cut;
+    }
+}
+
+TEST_F(MdUpdate, ACleanMarkCutAnywhereNeverLosesAMember) {
+    for (int cut = 0; cut <= 4; cut++) {
+        writes_left_ = -1;
+        auto array = open();
+        array.resync_finished();
+        ASSERT_TRUE(array.mark_dirty());
+        writes_left_ = cut;
+        ASSERT_TRUE(array.mark_clean());
+        const auto plan = restart();
+        ASSERT_TRUE(plan) << cut;
+        EXPECT_TRUE(plan->missing.empty()) << cut;
+        EXPECT_EQ(plan->clean, cut > 0) << cut;
+    }
+}
+
+TEST_F(MdUpdate, AFailureCutAnywhereIsKnownFromItsFirstWriteOn) {
+    const auto fresh = candidates();
+    for (int cut = 0; cut <= 3; cut++) {
+        for (uint32_t role = 0; role < 4; role++)
+            ASSERT_TRUE(md::write_superblock(fds_[role].get(), *fresh[role].superblock));
+        writes_left_ = -1;
+        auto array = open();
+        ASSERT_TRUE(array.mark_dirty());
+        writes_left_ = cut;
+        const auto report = array.mark_failed(1);
+        EXPECT_EQ(report->complete(), cut == 3);
+        const auto plan = restart(-1, true);
+        ASSERT_TRUE(plan) << cut;
+        EXPECT_EQ(plan->missing.size(), cut > 0 ? 1U : 0U) << cut;
+        // Without force, dirty and degraded never start by themselves.
+        EXPECT_EQ(restart().has_value(), cut == 0) << cut;
+    }
+}
+
+TEST_F(MdUpdate, ATornSuperblockLeavesTheOthersAlone) {
+    auto array = open();
+    for (uint32_t torn = 0; torn < 4; torn++) {
+        ASSERT_TRUE(array.mark_dirty());
+        ASSERT_TRUE(array.mark_clean());
+        const auto whole = md::serialize(on_disk(torn));
+        const uint8_t garbage[256] = {1, 2, 3};
+        ASSERT_EQ(::pwrite(fds_[torn].get(), garbage, sizeof garbage, 4096 + 128), 256);
+        const auto plan = restart();
+        ASSERT_TRUE(plan);
+        EXPECT_EQ(plan->missing, std::vector<uint32_t>{torn});
+        ASSERT_EQ(::pwrite(fds_[torn].get(), whole.data(), whole.size(), 4096), 4096);
+    }
+}
+
+}  // namespace
+}  // namespace rr::test
