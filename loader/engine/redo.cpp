@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "engine/redo.h"
+
+#include <cerrno>
+
+#include <atomic>
+#include <cstring>
+
+extern "C" {
+#include "engine/host.h"
+}
+
+namespace rr {
+namespace {
+
+rr_array* array_of(std::span<std::byte> memory) {
+    return reinterpret_cast<rr_array*>(memory.data());
+}
+
+Status check_header(std::span<std::byte> memory) {
+    if (memory.size() < sizeof(rr_array))
+        return fail(EINVAL, "the arena has {} bytes", memory.size());
+    const rr_array* a = array_of(memory);
+    if (a->magic != RR_ABI_MAGIC || a->abi_version != RR_ABI_VERSION)
+        return fail(EINVAL, "the arena is not one of ours, or of another version");
+    if (!rr_geometry_valid(&a->geometry) || a->queues < 1 || a->queues > RR_QUEUES_MAX ||
+        a->depth < 1 || a->depth > RR_DEPTH_MAX || a->slots < 1 || a->slots > RR_SLOTS_MAX)
+        return fail(EINVAL, "the arena's header makes no sense");
+    const uint64_t buffers = (uint64_t{a->queues} * a->slots * a->geometry.members)
+                             << a->cell_shift;
+    if (a->bytes > memory.size() || a->buffers_offset > a->bytes ||
+        buffers > a->bytes - a->buffers_offset)
+        return fail(EINVAL, "the arena's buffers are not in it");
+    return {};
+}
+
+Status check_slot(const rr_array* a, const rr_slot* s) {
+    const uint64_t cell_sectors = 1ULL << (a->cell_shift - RR_SECTOR_SHIFT);
+    if (s->cell >= a->member_sectors / cell_sectors || s->write_mask >> a->geometry.members != 0)
+        return fail(EINVAL, "a record names cell {} of roles {:#x}", s->cell, s->write_mask);
+    for (uint32_t role = 0; role < a->geometry.members; role++)
+        if (s->write_mask >> role & 1 && (s->from[role] >= s->to[role] || s->to[role] > cell_sectors))
+            return fail(EINVAL, "a record names sectors {} to {} of a cell", s->from[role],
+                        s->to[role]);
+    return {};
+}
+
+// Calls f(queue, slot number, slot) for every slot that was writing.
+template <typename F>
+void each_record(rr_array* a, F f) {
+    for (uint32_t q = 0; q < a->queues; q++)
+        for (uint32_t n = 0; n < a->slots; n++)
+            if (rr_slot* s = rr_host_slot(a, q, n); s->phase == RR_PHASE_WRITE)
+                f(q, n, s);
+}
+
+bool out(const rr_array* a, uint32_t role) { return (a->state >> role & 1) != 0; }
+
+}  // namespace
+
+Result<redo_report> redo_writes(std::span<std::byte> memory, redo_io& io) {
+    if (Status ok = check_header(memory); !ok)
+        return forward_error(ok.error());
+    rr_array* a = array_of(memory);
+    Status sane;
+    each_record(a, [&](uint32_t, uint32_t, rr_slot* s) {
+        if (sane)
+            sane = check_slot(a, s);
+    });
+    if (!sane)
+        return forward_error(sane.error());
+
+    redo_report done;
+    each_record(a, [&](uint32_t q, uint32_t n, rr_slot* s) {
+        done.slots++;
+        for (uint32_t role = 0; role < a->geometry.members; role++) {
+            if (!(s->write_mask >> role & 1) || out(a, role))
+                continue;
+            const uint64_t skip = uint64_t{s->from[role]} << RR_SECTOR_SHIFT;
+            const uint64_t bytes = uint64_t(s->to[role] - s->from[role]) << RR_SECTOR_SHIFT;
+            const uint64_t position = (a->members[role].data_offset << RR_SECTOR_SHIFT) +
+                                      (s->cell << a->cell_shift) + skip;
+            const int err = io.write(role, position,
+                                     memory.subspan(rr_host_buffer(a, q, n, role) + skip, bytes));
+            if (err)
+                rr_host_fail(a, role, -err);
+            done.writes++;
+            done.bytes += bytes;
+        }
+    });
+    for (uint32_t role = 0; role < a->geometry.members; role++)
+        if (!out(a, role))
+            if (const int err = io.flush(role))
+                rr_host_fail(a, role, -err);
+    return done;
+}
+
+void restart_arena(std::span<std::byte> memory) {
+    rr_array* a = array_of(memory);
+
+    // The records go first: half of one must never be taken for a whole.
+    for (uint32_t q = 0; q < a->queues; q++)
+        for (uint32_t n = 0; n < a->slots; n++)
+            rr_host_slot(a, q, n)->phase = RR_PHASE_FREE;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+
+    for (rr_member& m : a->members)
+        std::memset(m.flushed, 0, sizeof(m.flushed));
+    std::memset(memory.data() + a->queues_offset, 0, a->buffers_offset - a->queues_offset);
+    for (uint32_t i = 0; i < a->queues; i++) {
+        rr_queue* q = rr_host_queue(a, i);
+        q->id = i;
+        for (rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait})
+            f->head = f->tail = RR_NIL;
+        q->free_slot = 0;
+        q->free_slots = static_cast<rr_u16>(a->slots);
+        for (uint32_t s = 0; s < a->slots; s++)
+            rr_host_slot(a, i, s)->next = s + 1 < a->slots ? static_cast<rr_u16>(s + 1) : rr_u16{RR_NIL};
+    }
+}
+
+}  // namespace rr

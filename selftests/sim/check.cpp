@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "check.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace rr::sim {
+namespace {
+
+bool is_read(uint32_t act) { return act == RR_ACT_READ || act == RR_ACT_READ_DIRECT; }
+bool is_write(uint32_t act) { return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA; }
+bool is_copy(uint32_t act) { return act == RR_ACT_COPY_IN || act == RR_ACT_COPY_OUT; }
+
+// The kinds in which nothing but the state decides how a write reads.
+bool rule_is_plain(const world& w) {
+    return w.plan.what == kind::healthy || w.plan.what == kind::prompt || w.plan.what == kind::degraded;
+}
+
+// md's rule for the cell of a slot, sector by sector from the request alone.
+uint32_t reads_of_rule(world& w, const client_request& r, const rr_slot& s) {
+    const array_config& c = w.plan.config;
+    const uint32_t cell = 1U << (w.arena->cell_shift - RR_SECTOR_SHIFT);
+    const uint32_t in_chunk = static_cast<uint32_t>(s.cell * cell % c.chunk_sectors);
+    const uint64_t full = w.full_stripe();
+    const uint64_t stripe = r.sector / full;
+    const uint32_t start = static_cast<uint32_t>(r.sector % full);
+    const uint32_t parity = rr_parity_member(&w.arena->geometry, stripe);
+    const uint32_t missing = w.missing();
+    auto hit = [&](uint32_t d, uint32_t sector) {
+        const uint32_t at = d * c.chunk_sectors + in_chunk + sector;
+        return at >= start && at < start + r.sectors;
+    };
+    uint32_t lo = cell, hi = 0;
+    for (uint32_t d = 0; d + 1 < c.members; d++)
+        for (uint32_t i = 0; i < cell; i++)
+            if (hit(d, i)) {
+                lo = std::min(lo, i);
+                hi = std::max(hi, i + 1);
+            }
+    if (s.lo != lo || s.hi != hi)
+        w.wrong("a slot's hull is {}..{}, the request's {}..{}", s.lo, s.hi, lo, hi);
+    constexpr uint32_t never = 1000;
+    uint32_t rmw = 0, rcw = 0;
+    for (uint32_t d = 0; d + 1 < c.members; d++) {
+        uint32_t covered = 0;
+        for (uint32_t i = lo; i < hi; i++)
+            covered += hit(d, i);
+        const bool lost = missing >> rr_data_member(&w.arena->geometry, parity, d) & 1;
+        if (covered)
+            rmw += lost ? never : 1;
+        if (covered < hi - lo)
+            rcw += lost ? never : 1;
+    }
+    if (missing >> parity & 1)
+        return 0;
+    rmw += 1;
+    if (rmw >= never && rcw >= never)
+        return c.members - 1;
+    return rmw < rcw ? rmw : rcw;
+}
+
+void check_slot_plan(world& w, uint32_t queue, uint32_t slot) {
+    slot_note& note = w.note(queue, slot);
+    const rr_slot* s = rr_host_slot(w.arena, queue, slot);
+    if (note.judged)
+        return;
+    note.judged = true;
+    const client_request& r = w.request(queue, s->tag);
+    const uint32_t expected = reads_of_rule(w, r, *s);
+    if (note.reads != expected)
+        w.wrong("a write of {} sectors at {} reads {} blocks for cell {}, md's rule {}", r.sectors,
+                r.sector, note.reads, s->cell, expected);
+}
+
+void check_range(world& w, uint32_t queue, const rr_action& a) {
+    const rr_array* h = w.arena;
+    if (a.length == 0 || a.length % 512 != 0 || a.position % 512 != 0 || a.address % 512 != 0)
+        return w.wrong("action {} is not on whole sectors: {} bytes at {}", a.act, a.length, a.position);
+    if (!is_copy(a.act) && w.row_of(a) == UINT32_MAX)
+        return w.wrong("action {} goes to role {} byte {}, where no stripe is", a.act, a.role, a.position);
+    if (a.act == RR_ACT_READ_DIRECT || is_copy(a.act)) {
+        const client_request& r = w.request(queue, a.tag);
+        const uint64_t at = a.act == RR_ACT_READ_DIRECT ? a.address : a.position;
+        if (a.tag >= h->depth || !r.busy || at + a.length > uint64_t{r.sectors} * 512)
+            return w.wrong("action {} is outside of its request's pages", a.act);
+    }
+    if (a.act == RR_ACT_READ_DIRECT)
+        return;
+    const uint32_t slot = rr_token_index(a.token);
+    if (slot >= h->slots)
+        return w.wrong("action {} names slot {}", a.act, slot);
+    const uint64_t buffer = rr_host_buffer(w.arena, queue, slot, a.role);
+    if (a.address < buffer || a.address + a.length > buffer + (1ULL << h->cell_shift))
+        w.wrong("action {} is outside of its slot's buffer", a.act);
+}
+
+// No two members' writes of one row: the row lock does not hold.
+void check_alone(world& w, uint32_t queue, const rr_action& a) {
+    const uint32_t row = w.row_of(a);
+    for (const io& x : w.ios) {
+        if (!x.live || !is_write(x.action.act) || x.action.role != a.role)
+            continue;
+        if (x.queue == queue && rr_token_index(x.action.token) == rr_token_index(a.token))
+            continue;
+        if (x.row < row + a.length / 512 && row < x.row + x.action.length / 512)
+            return w.wrong("two writes of rows at {} of role {} are in flight at once", row, a.role);
+    }
+}
+
+bool error_is_right(const world& w, const client_request& r) {
+    if (r.may_fail || w.broken())
+        return true;
+    if (r.op == RR_OP_FLUSH)
+        return false;
+    return std::popcount(w.trouble[r.stripe] | w.missing() | w.ever_vanished) >= 2;
+}
+
+void check_flushed(world& w, uint32_t submitted) {
+    for (uint32_t role = 0; role < w.plan.config.members; role++) {
+        if (w.missing() >> role & 1)
+            continue;
+        w.disks[role].each_dirty([&](uint32_t writer) {
+            if (w.acknowledged[writer] && w.acknowledged[writer] < submitted)
+                w.wrong("a flush was acknowledged, but role {} can still lose write {}", role, writer);
+        });
+    }
+}
+
+void check_fua(world& w, uint32_t serial) {
+    for (uint32_t role = 0; role < w.plan.config.members; role++) {
+        if (w.missing() >> role & 1)
+            continue;
+        w.disks[role].each_dirty([&](uint32_t writer) {
+            if (writer == serial)
+                w.wrong("a FUA write was acknowledged, but role {} can still lose it", role);
+        });
+    }
+}
+
+}  // namespace
+
+void check_action(world& w, uint32_t queue, const rr_action& a) {
+    if (a.act < RR_ACT_READ_DIRECT || a.act > RR_ACT_COMMIT)
+        return w.wrong("an action {} was emitted", a.act);
+    if (a.act == RR_ACT_COMMIT) {
+        const client_request& r = w.request(queue, a.tag);
+        const bool held = (w.arena->state >> RR_STATE_EPOCH_SHIFT) != w.arena->durable_epoch;
+        if (held && static_cast<int32_t>(a.length) >= 0 && r.op != RR_OP_READ)
+            w.wrong("a {} was acknowledged before a failure was durable",
+                    r.op == RR_OP_FLUSH ? "flush" : "write");
+        return;
+    }
+    if (a.role >= w.plan.config.members)
+        return w.wrong("action {} for role {}", a.act, a.role);
+    if (is_read(a.act) && (w.missing() >> a.role & 1))
+        return w.wrong("a read was emitted to role {}, which is out", a.role);
+    if (a.act == RR_ACT_FLUSH) {
+        if (w.plan.transient == 0 && w.written[a.role] == w.covered[a.role])
+            w.wrong("a flush was emitted to role {}, which was not written", a.role);
+        w.flush_notes[queue][a.role] = w.written[a.role];
+        return;
+    }
+    check_range(w, queue, a);
+    if (a.act == RR_ACT_READ_DIRECT)
+        return;
+    const uint32_t slot = rr_token_index(a.token) % world::slots_max;
+    slot_note& note = w.note(queue, slot);
+    if (is_write(a.act)) {
+        note = {};
+        check_alone(w, queue, a);
+    } else if (a.act == RR_ACT_COPY_OUT) {
+        note = {};
+    } else if (a.act == RR_ACT_READ) {
+        note.reads++;
+    } else if (rule_is_plain(w)) {
+        check_slot_plan(w, queue, slot);
+    }
+}
+
+void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
+    client_request& r = w.request(queue, tag);
+    const int32_t whole = r.op == RR_OP_FLUSH ? 0 : static_cast<int32_t>(r.sectors * 512);
+    if (result < 0) {
+        if (!error_is_right(w, r))
+            w.wrong("a request (op {}, {} sectors at {}) was answered {} without need", r.op,
+                    r.sectors, r.sector, result);
+        return;
+    }
+    if (result != whole)
+        return w.wrong("a request of {} bytes was answered {}", whole, result);
+    if (r.broken_before && r.op != RR_OP_READ)
+        return w.wrong("a write or flush to a broken array was acknowledged");
+    if (r.op == RR_OP_READ) {
+        for (uint32_t i = 0; i < r.sectors; i++)
+            if (!w.reference.may_read(r.base + i, r.pages[i], r.submitted))
+                return w.wrong("a read of {} sectors at {} returned a wrong sector {} (stripe {}, state {:#x})",
+                               r.sectors, r.sector, i, r.stripe, w.arena->state);
+    } else if (r.op == RR_OP_FLUSH) {
+        check_flushed(w, r.submitted);
+    } else if (r.fua) {
+        check_fua(w, r.serial);
+    }
+}
+
+void check_rest(world& w) {
+    rr_array* a = w.arena;
+    for (uint32_t n = 0; n < a->queues; n++) {
+        const rr_queue* q = rr_host_queue(a, n);
+        for (const rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait})
+            if (f->head != RR_NIL)
+                return w.wrong("at rest, a list of queue {} is not empty", n);
+        if (q->action_head != q->action_tail || q->retry_count || q->flushing)
+            return w.wrong("at rest, queue {} has something to do", n);
+        uint32_t count = 0;
+        for (uint32_t s = q->free_slot; s != RR_NIL && count <= a->slots; s = rr_host_slot(a, n, s)->next)
+            count++;
+        if (count != a->slots || q->free_slots != a->slots)
+            return w.wrong("at rest, queue {} has {} ({}) of {} slots", n, count, q->free_slots, a->slots);
+    }
+    const auto* locks = reinterpret_cast<const rr_lock*>(reinterpret_cast<const char*>(a) + a->locks_offset);
+    for (uint32_t i = 0; i < RR_LOCKS; i++)
+        if (locks[i].units)
+            return w.wrong("at rest, row lock {} is held: {:#x}", i, locks[i].units);
+}
+
+void check_rows(world& w, const char* when) {
+    if (w.broken())
+        return;
+    const array_config& c = w.plan.config;
+    const uint32_t missing = w.missing();
+    for (uint32_t i = 0; i < w.plan.stripes; i++) {
+        const uint32_t parity = rr_parity_member(&w.arena->geometry, w.plan.stripe[i]);
+        for (uint32_t s = 0; s < c.chunk_sectors; s++) {
+            const uint32_t row = i * c.chunk_sectors + s;
+            uint64_t others = 0;
+            for (uint32_t role = 0; role < c.members; role++)
+                if (!(missing >> role & 1))
+                    others ^= w.disks[role].at(row);
+            if (!missing && others)
+                return w.wrong("{}: parity of stripe {} sector {} is wrong", when, i, s);
+            for (uint32_t d = 0; d + 1 < c.members; d++) {
+                const uint32_t role = rr_data_member(&w.arena->geometry, parity, d);
+                const uint64_t value = missing >> role & 1 ? others : w.disks[role].at(row);
+                if (!w.reference.may_read(i * w.full_stripe() + d * c.chunk_sectors + s, value, w.clock))
+                    return w.wrong("{}: stripe {} chunk {} sector {} (role {}{}) holds a wrong value", when, i,
+                                   d, s, role, missing >> role & 1 ? ", rebuilt" : "");
+            }
+        }
+    }
+}
+
+}  // namespace rr::sim

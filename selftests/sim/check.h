@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What must hold, checked from outside the engine.
+//
+// Each action, when it is emitted:
+//   - it lies in its member's data, in its slot's buffer, on sectors
+//   - no read goes to a member that is out
+//   - a write's reads are as many as md's rule says: min(rmw, rcw), a way that
+//     needs a block that cannot be read being out of question
+//   - two writes of one row are never in flight at once
+//   - a flush is only for a member that was written since its last one
+//   - no write or flush is answered well while a failure is not durable
+// Each answer:
+//   - to a request that is open, once
+//   - a read's sectors are all values that the model allows
+//   - an error only when two things are out: members, or bad blocks of the
+//     stripe; never OK to a write that came after the array broke
+//   - after a flush: nothing that was acknowledged before it was submitted can
+//     be lost by an active member; after a FUA write: nothing of it
+// At rest:
+//   - locks free, slots back, all lists empty
+//   - parity: the XOR of a row is 0; with a member out, what the others say it
+//     held is what the model allows
+//
+// A second failure: the array is broken. Then reads are right or fail, and no
+// write that came afterwards is answered well. One that was under way when it
+// broke may be, if all its member writes had succeeded: its data is there, and
+// the model holds reads to it.
+#pragma once
+
+#include <cstdint>
+
+#include "world.h"
+
+namespace rr::sim {
+
+void check_action(world& w, uint32_t queue, const rr_action& a);
+void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result);
+void check_rest(world& w);
+// The rows as they are on the disks; only when no write is under way.
+void check_rows(world& w, const char* when);
+
+}  // namespace rr::sim

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "schedule.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace rr::sim {
+namespace {
+
+constexpr std::array<const char*, static_cast<size_t>(kind::count)> names = {
+    "healthy", "prompt", "transient", "media", "degraded", "loss", "second_loss", "kill", "power_cut",
+};
+
+// How often each kind is chosen, of 100.
+constexpr std::array<uint32_t, static_cast<size_t>(kind::count)> weights = {
+    15, 12, 10, 12, 8, 13, 8, 14, 8,
+};
+
+kind choose_kind(rng& r) {
+    uint32_t n = r.below(100);
+    for (uint32_t k = 0; k < weights.size(); k++) {
+        if (n < weights[k])
+            return static_cast<kind>(k);
+        n -= weights[k];
+    }
+    return kind::healthy;
+}
+
+// The engine's hash, so that a second place can be chosen that shares locks.
+uint32_t lock_of(uint64_t cell) {
+    return static_cast<uint32_t>((cell * 0x9e3779b97f4a7c15ULL) >> 40) & (RR_LOCKS - 1);
+}
+
+void choose_array(schedule& s, rng& r) {
+    array_config& c = s.config;
+    static constexpr uint32_t chunks[] = {8, 8, 8, 16, 16, 32, 32, 64, 128, 256};
+    c.members = r.between(3, 8);
+    c.chunk_sectors = chunks[r.below(std::size(chunks))];
+    // Large chunks are for the cuts in them; they cost too much to be common.
+    if (c.chunk_sectors >= 64 && r.below(3))
+        c.chunk_sectors = 16;
+    c.layout = r.below(3) ? r.below(4) : uint32_t{RR_LEFT_SYMMETRIC};
+    c.queues = r.between(1, 4);
+    c.depth = r.between(1, 8);
+    c.slots = r.between(1, r.below(2) ? 8 : 3);
+    uint32_t shortest = std::max(c.chunk_sectors / RR_CELLS_MAX, uint32_t{RR_CHUNK_SECTORS_MIN});
+    c.member_io_sectors = 256;
+    if (r.below(2))
+        c.member_io_sectors = shortest << r.below(4);
+    c.zero_copy = r.below(3) != 0;
+    for (uint32_t i = 0; i < c.members; i++)
+        c.data_offset[i] = 8 * r.below(64) + (r.below(4) ? 0 : 1ULL << 33);
+}
+
+void choose_stripes(schedule& s, rng& r) {
+    const array_config& c = s.config;
+    s.stripes = c.chunk_sectors >= 64 ? r.between(1, 3) : r.between(1, c.members + 1);
+    uint64_t base = r.below(2) ? r.below(16) : r.next() >> (30 + r.below(20));
+    for (uint32_t i = 0; i < s.stripes; i++)
+        s.stripe[i] = base + i;
+    // One far away whose cells are under the same locks as the first one's.
+    if (s.stripes > 1 && r.below(2)) {
+        uint32_t cell = std::min({c.chunk_sectors, 128U, std::bit_floor(c.member_io_sectors)});
+        uint32_t cells = c.chunk_sectors / cell;
+        for (uint32_t i = 0; i < 50000; i++) {
+            uint64_t other = base + 100 + r.below(1U << 24);
+            if (lock_of(other * cells) != lock_of(base * cells))
+                continue;
+            s.stripe[s.stripes - 1] = other;
+            break;
+        }
+    }
+    s.config.member_sectors = (s.stripe[s.stripes - 1] + 1 + r.below(3)) * c.chunk_sectors;
+}
+
+void choose_traffic(schedule& s, rng& r) {
+    static constexpr uint32_t delays[] = {4, 20, 100, 100, 400};
+    s.reads = r.between(200, 700);
+    s.flushes = r.below(3) ? r.between(5, 60) : 0;
+    s.fua = r.below(2) ? r.between(20, 300) : 0;
+    s.copy_flag = r.below(2) ? 0 : r.between(50, 1000);
+    s.unstable = r.below(2) ? 0 : r.between(50, 500);
+    s.hot = r.below(2) ? r.between(100, 900) : 0;
+    s.big = r.below(4) ? r.between(10, 150) : 600;
+    s.delay = delays[r.below(std::size(delays))];
+    s.slow = r.below(2) ? 0 : r.between(5, 100);
+    s.lost_message = r.below(3) ? 0 : r.between(50, 500);
+    s.throttle = r.below(3) ? 0 : r.between(100, 900);
+    s.think = r.below(3) ? r.between(0, 50) : 1000;
+}
+
+uint32_t some_time(const schedule& s, rng& r) { return r.below(s.requests + 1); }
+
+void add_loss(schedule& s, rng& r, uint32_t role) {
+    static constexpr fault_kind losses[] = {fault_kind::write_error, fault_kind::write_error,
+                                            fault_kind::flush_error, fault_kind::vanish,
+                                            fault_kind::user};
+    s.add_fault({losses[r.below(std::size(losses))], static_cast<uint8_t>(role), some_time(s, r),
+                 r.below(300)});
+}
+
+uint32_t other_role(const schedule& s, rng& r, uint32_t role) {
+    return (role + r.between(1, s.config.members - 1)) % s.config.members;
+}
+
+void choose_faults(schedule& s, rng& r) {
+    uint32_t role = r.below(s.config.members);
+    switch (s.what) {
+    case kind::prompt:
+        s.lost_message = 0;
+        break;
+    case kind::transient:
+        s.transient = r.between(5, 200);
+        s.copy_error = r.below(4) ? 0 : 3;
+        if (r.below(3) == 0)
+            add_loss(s, r, role);
+        break;
+    case kind::media:
+        s.bad_sectors = r.between(0, 20);
+        s.read_error = r.below(2) ? 0 : r.between(1, 40);
+        s.transient = r.below(3) ? 0 : r.between(1, 50);
+        for (uint32_t i = r.below(8); i > 0; i--)
+            s.add_fault({fault_kind::bad_sector, 0, some_time(s, r), r.below(300)});
+        break;
+    case kind::degraded:
+        s.missing = 1U << role;
+        break;
+    case kind::loss:
+        add_loss(s, r, role);
+        if (r.below(3) == 0)
+            s.transient = r.between(1, 50);
+        break;
+    case kind::second_loss:
+        if (r.below(2))
+            s.missing = 1U << role;
+        else
+            add_loss(s, r, role);
+        if (r.below(4) == 0)
+            s.bad_sectors = r.between(1, 10);
+        add_loss(s, r, other_role(s, r, role));
+        if (r.below(4) == 0)
+            s.transient = r.between(1, 50);
+        break;
+    case kind::kill:
+        if (r.below(3) == 0)
+            s.missing = 1U << role;
+        else if (r.below(2))
+            add_loss(s, r, role);
+        if (r.below(6) == 0)
+            add_loss(s, r, other_role(s, r, role));
+        for (uint32_t i = r.between(1, 4); i > 0; i--)
+            s.add_fault({fault_kind::kill, 0, some_time(s, r), r.below(300)});
+        if (r.below(4) == 0)
+            s.transient = r.between(1, 50);
+        break;
+    case kind::power_cut:
+        s.flushes = std::max(s.flushes, 30U);
+        for (uint32_t i = r.between(1, 2); i > 0; i--)
+            s.add_fault({fault_kind::power_cut, 0, some_time(s, r), r.below(300)});
+        if (r.below(3) == 0)
+            s.add_fault({fault_kind::kill, 0, some_time(s, r), r.below(300)});
+        if (r.below(4) == 0)
+            add_loss(s, r, role);
+        break;
+    default:
+        break;
+    }
+}
+
+}  // namespace
+
+const char* kind_name(kind k) { return names[static_cast<size_t>(k)]; }
+
+schedule make_schedule(uint64_t seed, uint32_t requests) {
+    rng r(seed);
+    schedule s;
+    s.seed = seed;
+    s.what = choose_kind(r);
+    s.requests = requests;
+    choose_array(s, r);
+    choose_stripes(s, r);
+    choose_traffic(s, r);
+    choose_faults(s, r);
+    return s;
+}
+
+request_shape make_request(const schedule& s, rng& r) {
+    const uint32_t chunk = s.config.chunk_sectors;
+    const uint32_t full = chunk * (s.config.members - 1);
+    request_shape q{};
+    q.stripe = s.hot != 0 && r.per_mille(s.hot) ? 0 : r.below(s.stripes);
+    if (r.per_mille(s.flushes)) {
+        q.op = RR_OP_FLUSH;
+        return q;
+    }
+    q.op = r.per_mille(s.reads) ? RR_OP_READ : RR_OP_WRITE;
+    q.fua = q.op == RR_OP_WRITE && r.per_mille(s.fua);
+    q.copy = r.per_mille(s.copy_flag);
+    q.unstable = q.op == RR_OP_WRITE && r.per_mille(s.unstable);
+    uint32_t longest = r.per_mille(s.big) ? full : std::min(full, 16U);
+    switch (r.below(6)) {
+    case 0: // blocks of 4 KiB
+        q.sectors = std::min(8U, longest);
+        q.start = r.below(full / 8) * 8;
+        break;
+    case 1: // a whole chunk, or all of them
+        q.sectors = longest == full && r.below(2) ? full : chunk;
+        q.start = q.sectors == full ? 0 : r.below(full / chunk) * chunk;
+        break;
+    case 2: // around a chunk's border
+        q.start = r.between(1, full / chunk - 1) * chunk;
+        q.start -= r.between(1, std::min(8U, chunk - 1));
+        q.sectors = r.between(2, std::min(longest, 16U));
+        break;
+    case 3: // a single sector
+        q.sectors = 1;
+        q.start = r.below(full);
+        break;
+    default:
+        q.sectors = r.between(1, longest);
+        q.start = r.below(full);
+    }
+    q.sectors = std::min(q.sectors, full - q.start);
+    return q;
+}
+
+}  // namespace rr::sim

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// A schedule: everything that is decided before a run, from its seed.
+//
+// The seed chooses a kind (what may go wrong), an array (members, chunk,
+// layout, queues, slots, options), a handful of stripes far apart in it, how
+// requests look, and faults that strike when so many requests were submitted.
+// Arrays are huge and sparse: the stripes are neighbours at random places, and
+// some are chosen so that their cells share a row lock.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "engine/layout.h"
+#include "rng.h"
+
+namespace rr::sim {
+
+enum class kind : uint32_t {
+    healthy,      // nothing goes wrong
+    prompt,       // ... and no timer ever fires: every wait must be woken
+    transient,    // interrupted, cancelled, short and failed-for-now results
+    media,        // bad sectors, at most one role of each stripe
+    degraded,     // one member missing from the start
+    loss,         // one member fails while running
+    second_loss,  // then another, or bad sectors while degraded
+    kill,         // the daemon dies, again and again
+    power_cut,    // all members lose what they have not flushed
+    count
+};
+
+const char* kind_name(kind k);
+
+enum class fault_kind : uint8_t {
+    write_error,  // the member's next write fails
+    flush_error,
+    vanish,     // everything fails from now on
+    user,       // the control plane is told to fail it
+    bad_sector,
+    kill,
+    power_cut,
+};
+
+struct fault {
+    fault_kind what;
+    uint8_t role;
+    uint32_t after;  // requests submitted
+    uint32_t delay;
+};
+
+struct schedule {
+    static constexpr uint32_t stripes_max = 10;
+    static constexpr uint32_t faults_max = 16;
+
+    uint64_t seed = 0;
+    kind what = kind::healthy;
+    array_config config;
+    uint32_t missing = 0;  // mask
+    uint32_t stripes = 0;
+    std::array<uint64_t, stripes_max> stripe{};
+    uint32_t requests = 0;
+
+    // Chances, per mille.
+    uint32_t reads = 0, flushes = 0, fua = 0, copy_flag = 0, unstable = 0, hot = 0, big = 0;
+    uint32_t transient = 0, read_error = 0, copy_error = 0, slow = 0, lost_message = 0, throttle = 0;
+    uint32_t delay = 0;  // longest usual one
+    uint32_t think = 0;
+    uint32_t bad_sectors = 0;  // before the start
+    uint32_t fault_count = 0;
+    std::array<fault, faults_max> faults{};
+
+    void add_fault(fault f) {
+        if (fault_count < faults_max)
+            faults[fault_count++] = f;
+    }
+};
+
+schedule make_schedule(uint64_t seed, uint32_t requests);
+
+struct request_shape {
+    uint8_t op;
+    bool fua, copy, unstable;
+    uint32_t stripe;  // index in schedule::stripe
+    uint32_t start;   // sector in the stripe
+    uint32_t sectors;
+};
+
+request_shape make_request(const schedule& s, rng& chance);
+
+}  // namespace rr::sim

@@ -1,0 +1,735 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "world.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "check.h"
+#include "engine/redo.h"
+
+namespace rr::sim {
+namespace {
+
+constexpr uint64_t memory_bytes = 64ULL << 20;
+constexpr uint64_t tick = 200;
+constexpr uint64_t poll = 1500;
+constexpr uint32_t ios_max = 4096;
+
+bool later_than(const event& a, const event& b) {
+    return a.time != b.time ? a.time > b.time : a.order > b.order;
+}
+
+bool on_member(uint32_t act) { return act >= RR_ACT_READ_DIRECT && act <= RR_ACT_FLUSH; }
+bool is_write(uint32_t act) { return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA; }
+
+}  // namespace
+
+world::world() {
+    void* m = mmap(nullptr, memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (m == MAP_FAILED)
+        std::abort();
+    memory_ = static_cast<std::byte*>(m);
+    arena = reinterpret_cast<rr_array*>(memory_);
+    ios.resize(ios_max);
+    heap_.reserve(8192);
+    free_ios_.reserve(ios_max);
+    requests_.resize(queues_max * tags_max);
+    notes_.resize(queues_max * slots_max);
+    for (client_request& r : requests_)
+        r.pages.resize(RR_CHUNK_SECTORS_MAX);
+}
+
+world::~world() { munmap(memory_, memory_bytes); }
+
+uint32_t world::row_of(const rr_action& a) const {
+    const uint64_t offset = arena->members[a.role].data_offset;
+    const uint64_t sector = a.position >> RR_SECTOR_SHIFT;
+    const uint32_t chunk = plan.config.chunk_sectors;
+    if (sector < offset)
+        return UINT32_MAX;
+    const uint64_t in_data = sector - offset;
+    const uint32_t in_chunk = static_cast<uint32_t>(in_data % chunk);
+    if (in_chunk + a.length / 512 > chunk)
+        return UINT32_MAX;
+    for (uint32_t i = 0; i < plan.stripes; i++)
+        if (plan.stripe[i] == in_data / chunk)
+            return i * chunk + in_chunk;
+    return UINT32_MAX;
+}
+
+void world::expand(uint64_t address, uint64_t value) {
+    uint64_t* to = reinterpret_cast<uint64_t*>(sector_at(address));
+    for (uint32_t i = 0; i < 64; i++)
+        to[i] = value;
+}
+
+uint64_t world::compress(uint64_t address) {
+    const uint64_t* from = reinterpret_cast<const uint64_t*>(sector_at(address));
+    uint64_t differ = 0;
+    for (uint32_t i = 1; i < 64; i++)
+        differ |= from[i] ^ from[0];
+    if (differ)
+        wrong("a sector in a buffer is not of one piece");
+    return from[0];
+}
+
+void world::later(uint64_t delay, event_kind what, uint32_t queue, uint32_t index) {
+    heap_.push_back({now_ + delay, order_++, what, static_cast<uint8_t>(queue), static_cast<uint16_t>(index)});
+    std::push_heap(heap_.begin(), heap_.end(), later_than);
+}
+
+void world::prepare() {
+    const array_config& c = plan.config;
+    chance_ = rng(plan.seed ^ 0x5eed);
+    now_ = 0;
+    order_ = events_ = 0;
+    heap_.clear();
+    failure_.clear();
+    submitted_ = outstanding_ = serial_ = 0;
+    clock = 1;
+    over_ = false;
+    trouble.fill(0);
+    ever_vanished = 0;
+    written.fill(0);
+    covered.fill(0);
+    triggered_.fill(false);
+    struck_.fill(false);
+    superblock_writing_ = durable_telling_ = poll_planned_ = false;
+    superblock_missing_ = plan.missing;
+    superblock_epoch_ = 0;
+    acknowledged.assign(plan.requests + 2, 0);
+    for (client_request& r : requests_)
+        r.busy = false;
+
+    Result<arena_layout> layout = plan_layout(c);
+    if (!layout)
+        return wrong("no layout: {}", layout.error().what);
+    layout_ = *layout;
+    if (layout_.bytes > memory_bytes)
+        return wrong("the arena needs {} bytes", layout_.bytes);
+
+    const uint32_t full = full_stripe();
+    reference.reset(plan.seed, plan.stripes * full, plan.what == kind::power_cut);
+    for (uint32_t role = 0; role < c.members; role++)
+        disks[role].reset(plan.stripes * c.chunk_sectors);
+    for (uint32_t i = 0; i < plan.stripes; i++) {
+        const uint32_t parity = rr_parity_member(&layout_.header.geometry, plan.stripe[i]);
+        for (uint32_t s = 0; s < c.chunk_sectors; s++) {
+            const uint32_t row = i * c.chunk_sectors + s;
+            uint64_t sum = 0;
+            for (uint32_t d = 0; d + 1 < c.members; d++) {
+                const uint64_t value = reference.value(i * full + d * c.chunk_sectors + s, 0);
+                disks[rr_data_member(&layout_.header.geometry, parity, d)].format(row, value);
+                sum ^= value;
+            }
+            disks[parity].format(row, sum);
+        }
+    }
+    // What is missing must not be looked at.
+    for (uint32_t role = 0; role < c.members; role++)
+        if (plan.missing >> role & 1)
+            for (uint32_t row = 0; row < plan.stripes * c.chunk_sectors; row++)
+                disks[role].format(row, chance_.next());
+    for (uint32_t i = 0; i < plan.bad_sectors; i++)
+        spoil_somewhere();
+    std::memset(memory_, 0xa5, layout_.bytes);
+    init_arena({memory_, layout_.bytes}, layout_, plan.missing);
+    std::memset(memory_ + layout_.header.buffers_offset, 0xa5,
+                layout_.bytes - layout_.header.buffers_offset);
+}
+
+// Queues and their host start, at boot and after a crash.
+void world::restart_clients() {
+    heap_.clear();
+    free_ios_.clear();
+    for (uint32_t i = ios_max; i-- > 0;) {
+        ios[i].live = false;
+        free_ios_.push_back(static_cast<uint16_t>(i));
+    }
+    timer_armed_.fill(false);
+    drain_planned_.fill(false);
+    seen_.fill(0);
+    std::fill(notes_.begin(), notes_.end(), slot_note{});
+    superblock_writing_ = durable_telling_ = poll_planned_ = false;
+    for (uint32_t q = 0; q < plan.config.queues; q++)
+        for (uint32_t tag = 0; tag < plan.config.depth; tag++) {
+            if (!request(q, tag).busy)
+                later(chance_.below(plan.think + 1), event_kind::submit, q, tag);
+        }
+    for (uint32_t i = 0; i < plan.fault_count; i++)
+        if (triggered_[i] && !struck_[i])
+            later(chance_.below(plan.faults[i].delay + 1), event_kind::fault, 0, i);
+    later(poll, event_kind::poll, 0, 0);
+    poll_planned_ = true;
+    for (uint32_t q = 0; q < plan.config.queues; q++)
+        for (uint32_t tag = 0; tag < plan.config.depth; tag++)
+            if (request(q, tag).busy)
+                client_start(q, tag);
+}
+
+const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
+    plan = s;
+    verbose_ = verbose;
+    sum_ = &sum;
+    prepare();
+    if (failure_.empty()) {
+        say("{}: {} members, chunk {}, layout {}, {} queues x {} tags, {} slots, cell {}, {} stripes, missing {:#x}",
+            kind_name(s.what), s.config.members, s.config.chunk_sectors, s.config.layout, s.config.queues,
+            s.config.depth, s.config.slots, (1U << arena->cell_shift) / 512, s.stripes, s.missing);
+        restart_clients();
+        trigger_faults();
+    }
+    const uint32_t limit = 20000 + plan.requests * 2000;
+    while (failure_.empty() && !over_ && !heap_.empty()) {
+        std::pop_heap(heap_.begin(), heap_.end(), later_than);
+        const event e = heap_.back();
+        heap_.pop_back();
+        now_ = e.time;
+        turn(e);
+        if (++events_ > limit)
+            wrong("no end: {} requests are open after {} events", outstanding_, events_);
+    }
+    if (failure_.empty() && !over_) {
+        if (outstanding_ || submitted_ < plan.requests)
+            wrong("{} requests are never answered: nothing is in flight, no timer runs", outstanding_);
+        if (failure_.empty())
+            check_rest(*this);
+        if (failure_.empty())
+            check_rows(*this, "at rest");
+    }
+    sum.schedules++;
+    sum.requests += submitted_;
+    sum.events += events_;
+    if (!over_ && failure_.empty())
+        for (uint32_t q = 0; q < arena->queues; q++) {
+            const rr_counters& n = rr_host_queue(arena, q)->count;
+            sum.lock_waits += n.lock_waits;
+            sum.slot_waits += n.slot_waits;
+            sum.held += n.held_acks;
+            sum.replans += n.replans;
+            sum.rebuilt += n.rebuilt_reads;
+            sum.repaired += n.repaired;
+            sum.rmw += n.rmw_cells;
+            sum.rcw += n.rcw_cells;
+            sum.full += n.full_cells;
+            sum.recon += n.recon_cells;
+            sum.payload += n.payload_cells;
+            sum.retries += n.retries;
+            sum.flushes += n.member_flushes;
+        }
+    return failure_;
+}
+
+void world::turn(const event& e) {
+    switch (e.what) {
+    case event_kind::complete:
+        finish(e.index);
+        break;
+    case event_kind::submit:
+        client_submit(e.queue, e.index);
+        break;
+    case event_kind::message:
+        say("q{} message", e.queue);
+        rr_host_message(arena, e.queue);
+        settle(e.queue);
+        break;
+    case event_kind::timer:
+        say("q{} tick", e.queue);
+        timer_armed_[e.queue] = false;
+        rr_host_tick(arena, e.queue);
+        settle(e.queue);
+        break;
+    case event_kind::drain:
+        drain_planned_[e.queue] = false;
+        drain(e.queue, true);
+        settle(e.queue);
+        break;
+    case event_kind::notify:
+        control_look();
+        break;
+    case event_kind::poll:
+        poll_planned_ = false;
+        control_look();
+        if (outstanding_ || submitted_ < plan.requests || superblock_epoch_ != arena->durable_epoch) {
+            poll_planned_ = true;
+            later(poll, event_kind::poll, 0, 0);
+        }
+        break;
+    case event_kind::superblock:
+        control_superblock();
+        break;
+    case event_kind::durable:
+        durable_telling_ = false;
+        say("durable epoch {}", superblock_epoch_);
+        arena->durable_epoch = superblock_epoch_;
+        break;
+    case event_kind::fault:
+        strike(e.index);
+        break;
+    }
+}
+
+// After every call of the engine: check what it did, then be its host.
+void world::settle(uint32_t queue) {
+    rr_queue* q = rr_host_queue(arena, queue);
+    if (q->action_tail - q->action_head > arena->actions)
+        return wrong("queue {}'s action ring overflows", queue);
+    const auto* ring = reinterpret_cast<const rr_action*>(
+        memory_ + arena->actions_offset + uint64_t{queue} * arena->actions * sizeof(rr_action));
+    for (; seen_[queue] != q->action_tail; seen_[queue]++)
+        check_action(*this, queue, ring[seen_[queue] & (arena->actions - 1)]);
+    if (!failure_.empty())
+        return;
+    for (uint32_t i = 0; i < arena->queues; i++)
+        if (q->wake_mask >> i & 1 && !chance_.per_mille(plan.lost_message))
+            later(1 + chance_.below(plan.delay), event_kind::message, i, 0);
+    q->wake_mask = 0;
+    if (q->notify && !chance_.per_mille(plan.lost_message))
+        later(1 + chance_.below(100), event_kind::notify, 0, 0);
+    q->notify = 0;
+    if (q->tick_wanted && !timer_armed_[queue] && plan.what != kind::prompt) {
+        timer_armed_[queue] = true;
+        later(tick, event_kind::timer, queue, 0);
+    }
+    drain(queue, false);
+}
+
+void world::drain(uint32_t queue, bool all) {
+    uint32_t room = UINT32_MAX;
+    if (drain_planned_[queue])
+        return;
+    if (!all && chance_.per_mille(plan.throttle))
+        room = chance_.below(4);
+    rr_queue* q = rr_host_queue(arena, queue);
+    while (failure_.empty() && !over_ && q->action_head != q->action_tail) {
+        if (room-- == 0) {
+            drain_planned_[queue] = true;
+            later(1 + chance_.below(10), event_kind::drain, queue, 0);
+            return;
+        }
+        const rr_action a = *rr_host_action(arena, queue);
+        take(queue, a);
+    }
+}
+
+void world::take(uint32_t queue, const rr_action& a) {
+    if (a.act == RR_ACT_COMMIT)
+        answer(queue, a.tag, static_cast<int32_t>(a.length));
+    else
+        issue(queue, a);
+}
+
+void world::trigger_faults() {
+    for (uint32_t i = 0; i < plan.fault_count; i++)
+        if (!triggered_[i] && submitted_ >= plan.faults[i].after) {
+            triggered_[i] = true;
+            later(plan.faults[i].delay, event_kind::fault, 0, i);
+        }
+}
+
+void world::client_submit(uint32_t queue, uint32_t tag) {
+    if (submitted_ >= plan.requests)
+        return;
+    submitted_++;
+    outstanding_++;
+    const request_shape shape = make_request(plan, chance_);
+    client_request& r = request(queue, tag);
+    r.busy = true;
+    r.op = shape.op;
+    r.fua = shape.fua;
+    r.unstable = shape.unstable;
+    r.may_fail = false;
+    r.flags = static_cast<uint8_t>((shape.fua ? RR_REQ_FUA : 0) | (shape.copy ? RR_REQ_COPY : 0));
+    r.stripe = shape.stripe;
+    r.sectors = shape.sectors;
+    r.sector = shape.op == RR_OP_FLUSH ? 0 : plan.stripe[shape.stripe] * full_stripe() + shape.start;
+    r.base = shape.stripe * full_stripe() + shape.start;
+    r.serial = ++serial_;
+    r.submitted = ++clock;
+    r.broken_before = broken();
+    if (r.op == RR_OP_WRITE)
+        for (uint32_t i = 0; i < r.sectors; i++) {
+            reference.submit(r.base + i, 2 * r.serial, clock);
+            if (r.unstable)
+                reference.submit(r.base + i, 2 * r.serial + 1, clock);
+        }
+    trigger_faults();
+    client_start(queue, tag);
+}
+
+void world::client_start(uint32_t queue, uint32_t tag) {
+    client_request& r = request(queue, tag);
+    rr_request* q = rr_host_request(arena, queue, tag);
+    say("q{} tag {} #{} {} {} sectors at {}{}{}", queue, tag, r.serial,
+        r.op == RR_OP_READ ? "read" : r.op == RR_OP_WRITE ? "write" : "flush", r.sectors, r.sector,
+        r.fua ? " fua" : "", r.unstable ? " unstable" : "");
+    q->op = r.op;
+    q->flags = r.flags;
+    q->sector = r.sector;
+    q->sectors = r.sectors;
+    if (r.op == RR_OP_READ)
+        std::fill_n(r.pages.begin(), r.sectors, 0xdeadULL);
+    rr_host_start(arena, queue, tag);
+    settle(queue);
+}
+
+void world::answer(uint32_t queue, uint32_t tag, int32_t result) {
+    client_request& r = request(queue, tag);
+    if (tag >= plan.config.depth || !r.busy)
+        return wrong("queue {} answered tag {}, which has no request", queue, tag);
+    say("q{} tag {} #{} answered {}", queue, tag, r.serial, result);
+    clock++;
+    check_answer(*this, queue, tag, result);
+    r.busy = false;
+    outstanding_--;
+    if (result < 0)
+        sum_->errors++;
+    if (r.op == RR_OP_WRITE && result >= 0) {
+        uint32_t oldest = clock;
+        for (const client_request& other : requests_)
+            if (other.busy && other.op == RR_OP_READ)
+                oldest = std::min(oldest, other.submitted);
+        for (uint32_t i = 0; i < r.sectors; i++)
+            reference.acknowledge(r.base + i, 2 * r.serial, 2 * r.serial + 1, r.submitted, clock, r.fua, oldest);
+        acknowledged[r.serial] = clock;
+    } else if (r.op == RR_OP_WRITE) {
+        for (uint32_t i = 0; i < r.sectors; i++)
+            reference.refuse(r.base + i, 2 * r.serial, 2 * r.serial + 1, clock);
+    } else if (r.op == RR_OP_FLUSH && result >= 0) {
+        reference.flushed(r.submitted);
+    }
+    if (submitted_ < plan.requests)
+        later(chance_.below(plan.think + 1), event_kind::submit, queue, tag);
+}
+
+void world::issue(uint32_t queue, const rr_action& a) {
+    if (free_ios_.empty())
+        return wrong("more than {} I/Os in flight", ios_max);
+    const uint16_t index = free_ios_.back();
+    free_ios_.pop_back();
+    io& x = ios[index];
+    x = {};
+    x.action = a;
+    x.queue = static_cast<uint8_t>(queue);
+    x.live = true;
+    x.sectors = a.length / 512;
+    if (on_member(a.act) && a.act != RR_ACT_FLUSH)
+        x.row = row_of(a);
+    if (is_write(a.act) && request(queue, a.tag).op == RR_OP_WRITE)
+        x.writer = request(queue, a.tag).serial;
+    decide(x);
+    say("q{} tag {} act {} role {} row {} sectors {} -> {}", queue, a.tag, a.act, a.role, x.row, x.sectors, x.result);
+    if (x.good)
+        move(x, chance_.below(x.good + 1));
+    uint64_t delay = 1 + chance_.below(on_member(a.act) ? plan.delay : 3);
+    if (chance_.per_mille(plan.slow))
+        delay *= 10;
+    later(delay, event_kind::complete, queue, index);
+}
+
+// What will come of it.
+void world::decide(io& x) {
+    static constexpr int32_t passing[] = {-EAGAIN, -EINTR, -ENOMEM, -ECANCELED};
+    const rr_action& a = x.action;
+    x.good = x.sectors;
+    x.result = static_cast<int32_t>(a.length);
+    if (plan.transient && chance_.per_mille(plan.transient)) {
+        const uint32_t n = chance_.below(6);
+        x.good = n < 4 || x.sectors == 0 ? 0 : chance_.below(x.sectors);
+        x.result = n < 4 || a.act == RR_ACT_FLUSH ? passing[n % 4] : static_cast<int32_t>(x.good * 512);
+        return;
+    }
+    if (!on_member(a.act)) {
+        if (plan.copy_error && chance_.per_mille(plan.copy_error)) {
+            x.result = -EFAULT;
+            x.good = chance_.below(x.sectors + 1);
+            request(x.queue, a.tag).may_fail = true;
+        }
+        return;
+    }
+    disk& d = disks[a.role];
+    const int32_t error = d.vanished ? -ENODEV : -EIO;
+    bool fails = d.vanished;
+    if (a.act == RR_ACT_FLUSH) {
+        if (d.flush_errors)
+            d.flush_errors--, fails = true;
+        if (fails)
+            x.result = error;
+        else
+            d.flush();
+        return;
+    }
+    if (is_write(a.act)) {
+        if (d.write_errors)
+            d.write_errors--, fails = true;
+    } else {
+        for (uint32_t i = 0; i < x.sectors && !fails; i++)
+            fails = d.bad(x.row + i);
+        fails |= chance_.per_mille(plan.read_error);
+        // At most one role of a stripe: then no error may reach a client.
+        const uint32_t stripe = x.row / plan.config.chunk_sectors;
+        if (fails && plan.what == kind::media && (trouble[stripe] & ~(1U << a.role)))
+            fails = false;
+        if (fails)
+            trouble[stripe] |= 1U << a.role;
+    }
+    if (!fails)
+        return;
+    x.result = error;
+    x.good = d.vanished ? 0 : chance_.below(x.sectors + 1);
+}
+
+// Moves sectors up to `upto`.
+void world::move(io& x, uint32_t upto) {
+    const rr_action& a = x.action;
+    client_request& r = request(x.queue, a.tag);
+    for (; x.moved < upto; x.moved++) {
+        const uint64_t bytes = uint64_t{x.moved} * 512;
+        const uint32_t row = x.row + x.moved;
+        switch (a.act) {
+        case RR_ACT_READ_DIRECT:
+            r.pages[(a.address + bytes) / 512] = disks[a.role].at(row);
+            break;
+        case RR_ACT_READ:
+            expand(a.address + bytes, disks[a.role].at(row));
+            break;
+        case RR_ACT_WRITE:
+        case RR_ACT_WRITE_FUA:
+            disks[a.role].write(row, compress(a.address + bytes), x.writer, a.act == RR_ACT_WRITE_FUA, chance_);
+            break;
+        case RR_ACT_COPY_IN: {
+            const uint32_t sector = static_cast<uint32_t>((a.position + bytes) / 512);
+            const uint32_t version = 2 * r.serial + (r.unstable ? chance_.below(2) : 0);
+            expand(a.address + bytes, reference.value(r.base + sector, version));
+            break;
+        }
+        case RR_ACT_COPY_OUT:
+            r.pages[(a.position + bytes) / 512] = compress(a.address + bytes);
+            break;
+        }
+    }
+}
+
+void world::finish(uint32_t index) {
+    io& x = ios[index];
+    const rr_action a = x.action;
+    if (on_member(a.act) && disks[a.role].vanished && x.result >= 0 && chance_.below(2)) {
+        x.result = -ENODEV;
+        x.good = x.moved;
+        if (!is_write(a.act) && a.act != RR_ACT_FLUSH)
+            trouble[x.row / plan.config.chunk_sectors] |= 1U << a.role;
+    }
+    if (a.act != RR_ACT_FLUSH)
+        move(x, x.good);
+    if (is_write(a.act))
+        written[a.role]++;
+    if (a.act == RR_ACT_FLUSH && x.result == 0)
+        covered[a.role] = std::max(covered[a.role], flush_notes[x.queue][a.role]);
+    const uint32_t queue = x.queue;
+    const int32_t result = x.result;
+    x.live = false;
+    free_ios_.push_back(static_cast<uint16_t>(index));
+    say("q{} tag {} act {} role {} done {}", queue, a.tag, a.act, a.role, result);
+    rr_host_complete(arena, queue, a.token, result);
+    settle(queue);
+}
+
+void world::control_look() {
+    const uint32_t epoch = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
+    if (epoch != superblock_epoch_ && !superblock_writing_) {
+        superblock_writing_ = true;
+        later(1 + chance_.below(600), event_kind::superblock, 0, 0);
+    } else if (superblock_epoch_ != arena->durable_epoch && !durable_telling_) {
+        durable_telling_ = true;
+        later(1 + chance_.below(50), event_kind::durable, 0, 0);
+    }
+}
+
+void world::control_superblock() {
+    superblock_writing_ = false;
+    superblock_missing_ = missing();
+    superblock_epoch_ = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
+    say("superblocks: missing {:#x}, epoch {}", superblock_missing_, superblock_epoch_);
+    control_look();
+}
+
+void world::spoil_somewhere() {
+    const array_config& c = plan.config;
+    const uint32_t stripe = chance_.below(plan.stripes);
+    uint32_t role = chance_.below(c.members);
+    if (plan.what == kind::media && trouble[stripe])
+        role = static_cast<uint32_t>(__builtin_ctz(trouble[stripe]));
+    trouble[stripe] |= 1U << role;
+    disks[role].spoil(stripe * c.chunk_sectors + chance_.below(c.chunk_sectors));
+}
+
+void world::strike(uint32_t index) {
+    const fault& f = plan.faults[index];
+    struck_[index] = true;
+    say("fault {} role {}", static_cast<int>(f.what), f.role);
+    switch (f.what) {
+    case fault_kind::write_error:
+        disks[f.role].write_errors++;
+        break;
+    case fault_kind::flush_error:
+        disks[f.role].flush_errors++;
+        break;
+    case fault_kind::vanish:
+        disks[f.role].vanished = true;
+        ever_vanished |= 1U << f.role;
+        break;
+    case fault_kind::user:
+        rr_host_fail(arena, f.role, -EIO);
+        control_look();
+        break;
+    case fault_kind::bad_sector:
+        spoil_somewhere();
+        break;
+    case fault_kind::kill:
+        kill();
+        break;
+    case fault_kind::power_cut:
+        power_cut();
+        break;
+    }
+}
+
+// All that is in flight ends here: of what was good, any part has happened.
+void world::drop_in_flight() {
+    for (io& x : ios) {
+        if (!x.live)
+            continue;
+        if (x.moved < x.good && !(on_member(x.action.act) && disks[x.action.role].vanished))
+            move(x, chance_.between(x.moved, x.good));
+        x.live = false;
+    }
+}
+
+namespace {
+
+// The members as the successor sees them; with a budget, until it dies too.
+class successor : public redo_io {
+public:
+    successor(world& w, rng& chance, uint32_t budget) : w_(w), chance_(chance), budget_(budget) {}
+
+    int write(uint32_t role, uint64_t position, std::span<const std::byte> data) override {
+        rr_action a{};
+        a.role = static_cast<uint8_t>(role);
+        a.position = position;
+        a.length = static_cast<uint32_t>(data.size());
+        const uint32_t row = w_.row_of(a);
+        disk& d = w_.disks[role];
+        if (row == UINT32_MAX) {
+            w_.wrong("redo writes role {} at {}, where no stripe is", role, position);
+            return 0;
+        }
+        if (budget_ == 0)
+            return 0;
+        budget_--;
+        if (d.vanished || d.write_errors) {
+            d.write_errors -= d.vanished ? 0 : 1;
+            return EIO;
+        }
+        for (uint32_t i = 0; i < data.size() / 512; i++) {
+            uint64_t value;
+            std::memcpy(&value, data.data() + size_t{i} * 512, sizeof(value));
+            d.write(row + i, value, 0, false, chance_);
+        }
+        return 0;
+    }
+
+    int flush(uint32_t role) override {
+        disk& d = w_.disks[role];
+        if (budget_ == 0)
+            return 0;
+        if (d.vanished || d.flush_errors) {
+            d.flush_errors -= d.vanished ? 0 : 1;
+            return EIO;
+        }
+        d.flush();
+        return 0;
+    }
+
+private:
+    world& w_;
+    rng& chance_;
+    uint32_t budget_;
+};
+
+}  // namespace
+
+void world::redo(uint32_t budget) {
+    successor members(*this, chance_, budget);
+    Result<redo_report> done = redo_writes({memory_, layout_.bytes}, members);
+    if (!done)
+        return wrong("redo: {}", done.error().what);
+    say("redo: {} slots, {} writes", done->slots, done->writes);
+    sum_->redone += done->slots;
+}
+
+void world::kill() {
+    auto make_durable = [this] {
+        superblock_missing_ = missing();
+        superblock_epoch_ = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
+        arena->durable_epoch = superblock_epoch_;
+    };
+    say("the daemon dies");
+    sum_->kills++;
+    drop_in_flight();
+    make_durable();
+    if (chance_.below(4) == 0)
+        redo(chance_.below(6));
+    redo(UINT32_MAX);
+    make_durable();
+    restart_arena({memory_, layout_.bytes});
+    covered = written;
+    check_rest(*this);
+    if (failure_.empty())
+        check_rows(*this, "after the redo");
+    if (failure_.empty())
+        restart_clients();
+}
+
+void world::power_cut() {
+    say("power is cut");
+    sum_->cuts++;
+    drop_in_flight();
+    const array_config& c = plan.config;
+    for (uint32_t role = 0; role < c.members; role++)
+        disks[role].power_cut(chance_);
+    ever_vanished = 0;
+    // A dirty array with a member missing is refused.
+    if (superblock_missing_) {
+        over_ = true;
+        return;
+    }
+    for (uint32_t i = 0; i < plan.stripes; i++) {
+        const uint32_t parity = rr_parity_member(&arena->geometry, plan.stripe[i]);
+        for (uint32_t s = 0; s < c.chunk_sectors; s++) {
+            const uint32_t row = i * c.chunk_sectors + s;
+            uint64_t sum = 0;
+            for (uint32_t d = 0; d + 1 < c.members; d++) {
+                const uint32_t role = rr_data_member(&arena->geometry, parity, d);
+                const uint64_t value = disks[role].at(row);
+                sum ^= value;
+                if (!reference.settle(i * full_stripe() + d * c.chunk_sectors + s, value))
+                    return wrong("after a power cut stripe {} chunk {} sector {} (role {}) holds a wrong value", i,
+                                 d, s, role);
+            }
+            disks[parity].format(row, sum);
+        }
+    }
+    for (client_request& r : requests_)
+        r.busy = false;
+    outstanding_ = 0;
+    superblock_epoch_ = 0;
+    covered = written;
+    init_arena({memory_, layout_.bytes}, layout_, 0);
+    restart_clients();
+}
+
+}  // namespace rr::sim

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// One schedule, played: the host of the engine when there is no kernel.
+//
+// Actors take turns, each turn is one event of a queue ordered by virtual
+// time: a completion, a message, a timer, a client that submits, the control
+// plane that looks, a fault that strikes. A turn calls the engine once, checks
+// what it emitted, and takes the actions out, all or (a ring without room)
+// only some. Queues are real concurrency at the grain of an engine call.
+//
+// Member I/O moves each sector either when it is submitted or when it
+// completes, split at random, so that concurrent I/O sees torn states and
+// buffers that are reused too early are seen.
+//
+// The control plane writes superblocks when state and superblocks differ, and
+// tells the engine afterwards; a kill may fall in between.
+//
+// A kill drops all that is in flight (of a write, any part may have reached
+// its member), redoes the arena as a successor does, and starts the queues
+// again with every unanswered request. A power cut loses the arena too; parity
+// is recomputed, every sector must hold what the model allows.
+//
+// What is checked is in check.h; the first thing wrong ends the run.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+extern "C" {
+#include "engine/host.h"
+}
+#include "disk.h"
+#include "model.h"
+#include "schedule.h"
+
+namespace rr::sim {
+
+enum class event_kind : uint8_t {
+    complete,   // index = io
+    submit,     // index = tag
+    message,
+    timer,
+    drain,
+    notify,
+    poll,
+    superblock,  // the control plane's write is on the survivors
+    durable,     // ... and it tells the engine
+    fault,       // index = fault
+};
+
+struct event {
+    uint64_t time;
+    uint32_t order;
+    event_kind what;
+    uint8_t queue;
+    uint16_t index;
+};
+
+// A member I/O or a copy in flight.
+struct io {
+    rr_action action;
+    uint8_t queue;
+    bool live;
+    uint32_t row;      // first row on the disk (member I/O)
+    uint32_t sectors;  // asked for
+    uint32_t good;     // sectors that move
+    uint32_t moved;
+    uint32_t writer;   // serial of the request, for writes of a write
+    int32_t result;
+};
+
+struct client_request {
+    bool busy;
+    bool fua, unstable;
+    bool broken_before;  // came when the array was broken already
+    bool may_fail;       // an error was injected into its copies
+    uint8_t op, flags;
+    uint64_t sector;
+    uint32_t sectors;
+    uint32_t stripe;  // index in the schedule
+    uint32_t base;    // the model's number of the first sector
+    uint32_t serial;
+    uint32_t submitted;  // model time
+    std::vector<uint64_t> pages;
+};
+
+// What the checks remember of a slot.
+struct slot_note {
+    uint32_t reads;
+    bool judged;
+};
+
+struct totals {
+    uint64_t schedules = 0, requests = 0, events = 0, kills = 0, cuts = 0, redone = 0, errors = 0;
+    uint64_t lock_waits = 0, slot_waits = 0, held = 0, replans = 0, rebuilt = 0, repaired = 0;
+    uint64_t rmw = 0, rcw = 0, full = 0, recon = 0, payload = 0, retries = 0, flushes = 0;
+};
+
+class world {
+public:
+    world();
+    ~world();
+    world(const world&) = delete;
+    world& operator=(const world&) = delete;
+
+    // Plays the schedule; empty, or what went wrong.
+    const std::string& run(const schedule& s, bool verbose, totals& sum);
+
+    static constexpr uint32_t tags_max = 8;
+    static constexpr uint32_t queues_max = 4;
+    static constexpr uint32_t slots_max = 8;
+
+    // For the checks.
+    template <typename... Args>
+    void wrong(fmt::format_string<Args...> format, Args&&... args) {
+        if (failure_.empty())
+            failure_ = fmt::format(format, std::forward<Args>(args)...);
+    }
+    client_request& request(uint32_t queue, uint32_t tag) { return requests_[queue * tags_max + tag]; }
+    slot_note& note(uint32_t queue, uint32_t slot) { return notes_[queue * slots_max + slot]; }
+    uint32_t full_stripe() const { return plan.config.chunk_sectors * (plan.config.members - 1); }
+    uint32_t row_of(const rr_action& a) const;  // UINT32_MAX: not in any stripe
+    uint32_t missing() const { return static_cast<uint32_t>(arena->state & RR_STATE_MISSING); }
+    bool broken() const { return (arena->state & RR_STATE_BROKEN) != 0; }
+
+    schedule plan;
+    rr_array* arena = nullptr;
+    std::array<disk, RR_MEMBERS_MAX> disks;
+    model reference;
+    std::vector<io> ios;
+    // Serials: when the request was acknowledged, 0 while it was not.
+    std::vector<uint32_t> acknowledged;
+    // By stripe: roles with a read that failed, ever.
+    std::array<uint32_t, schedule::stripes_max> trouble{};
+    uint32_t ever_vanished = 0;
+    // By role: member writes that the engine knows of, and those flushed.
+    std::array<uint32_t, RR_MEMBERS_MAX> written{}, covered{};
+    // By queue and role: what was written when its flush was emitted.
+    std::array<std::array<uint32_t, RR_MEMBERS_MAX>, queues_max> flush_notes{};
+    uint32_t clock = 0;  // model time: counts submissions and answers
+
+private:
+    void prepare();
+    void boot(uint32_t missing, uint64_t state, uint32_t epoch);
+    void later(uint64_t delay, event_kind what, uint32_t queue, uint32_t index);
+    void turn(const event& e);
+    void settle(uint32_t queue);
+    void drain(uint32_t queue, bool all);
+    void take(uint32_t queue, const rr_action& a);
+
+    void client_submit(uint32_t queue, uint32_t tag);
+    void client_start(uint32_t queue, uint32_t tag);
+    void answer(uint32_t queue, uint32_t tag, int32_t result);
+
+    void issue(uint32_t queue, const rr_action& a);
+    void decide(io& x);
+    void move(io& x, uint32_t upto);
+    void finish(uint32_t index);
+
+    void control_look();
+    void control_superblock();
+    void strike(uint32_t index);
+    void trigger_faults();
+    void spoil_somewhere();
+    void drop_in_flight();
+    void kill();
+    void redo(uint32_t budget);
+    void power_cut();
+    void restart_clients();
+
+    std::byte* sector_at(uint64_t address) { return memory_ + address; }
+    void expand(uint64_t address, uint64_t value);
+    uint64_t compress(uint64_t address);
+
+    template <typename... Args>
+    void say(fmt::format_string<Args...> format, Args&&... args) {
+        if (verbose_)
+            fmt::print("# {:7} {}\n", now_, fmt::format(format, std::forward<Args>(args)...));
+    }
+
+    std::byte* memory_ = nullptr;
+    arena_layout layout_;
+    rng chance_;
+    bool verbose_ = false;
+    std::string failure_;
+    uint64_t now_ = 0;
+    uint32_t order_ = 0, events_ = 0;
+    std::vector<event> heap_;
+    std::vector<uint16_t> free_ios_;
+    std::vector<client_request> requests_;
+    std::vector<slot_note> notes_;
+    std::array<bool, queues_max> timer_armed_{}, drain_planned_{};
+    std::array<uint32_t, queues_max> seen_{};  // actions checked so far
+    std::array<bool, schedule::faults_max> triggered_{}, struck_{};
+    uint32_t submitted_ = 0, outstanding_ = 0, serial_ = 0;
+    bool superblock_writing_ = false, durable_telling_ = false, poll_planned_ = false;
+    uint32_t superblock_missing_ = 0, superblock_epoch_ = 0;
+    bool over_ = false;
+    totals* sum_ = nullptr;
+};
+
+}  // namespace rr::sim
