@@ -184,9 +184,11 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 RR_FN int rr_slot_plan_rebuild(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_u32 missing = rr_state_missing(rr_load(a->state));
+	rr_u64 state = rr_load(a->state);
+	rr_u32 missing = rr_state_missing(state);
 
-	if (missing != RR_NO_ROLE && missing != s->role)
+	/* A broken array has rows of which only a part was written. */
+	if ((state & RR_STATE_BROKEN) || (missing != RR_NO_ROLE && missing != s->role))
 		return rr_slot_finish(a, q, slot, -RR_EIO);
 	s->plan = RR_PLAN_REBUILD;
 	s->read_mask = rr_all_roles(a) & ~(1U << s->role);
