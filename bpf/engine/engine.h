@@ -56,16 +56,23 @@ RR_STEP void rr_complete(rr_array_t *a, rr_queue_t *q, rr_u64 token, rr_s32 res)
 
 RR_STEP void rr_message(rr_queue_t *q) { q->lock_retry = 1; }
 
-/* Issues a retried I/O again. */
+/* Issues a retried I/O again. 0: its member went out meanwhile, and it is a read. */
 RR_FN int rr_retry_one(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token)
 {
 	rr_u32 kind = rr_token_kind(token);
 
-	if (kind == RR_TOKEN_SLOT)
-		return rr_slot_emit(a, q, rr_token_index(token), rr_token_role(token));
-	if (kind == RR_TOKEN_FLUSH)
-		return rr_flush_emit(a, q, rr_token_role(token));
-	/* A direct read takes the way of a short one: again, or by the peers. */
+	if (kind == RR_TOKEN_FLUSH) {
+		rr_flush_emit(a, q, rr_token_role(token));
+		return 1;
+	}
+	if (kind == RR_TOKEN_SLOT) {
+		if (rr_slot_reads_lost(a, q, token))
+			return 0;
+		rr_slot_emit(a, q, rr_token_index(token), rr_token_role(token));
+		return 1;
+	}
+	if (rr_load(a->state) >> rr_token_role(token) & 1)
+		return 0;
 	if (kind == RR_TOKEN_DIRECT) {
 		rr_request_t *r = rr_request_at(a, q, rr_token_index(token));
 		struct rr_place p = rr_request_place(a, r);
@@ -76,10 +83,10 @@ RR_FN int rr_retry_one(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 			       (p.stripe << a->geometry.chunk_shift) + from, sector,
 			       rr_token_sectors(token));
 	}
-	return 0;
+	return 1;
 }
 
-RR_FN int rr_tick(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
+RR_STEP void rr_tick(rr_array_t *a, rr_queue_t *q)
 {
 	rr_u32 n = q->retry_count;
 	rr_s32 i;
@@ -90,9 +97,9 @@ RR_FN int rr_tick(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 	rr_for(i, RR_RETRY_RING) {
 		if ((rr_u32)i >= n)
 			break;
-		rr_retry_one(a, q, q->retry[i]);
+		if (!rr_retry_one(a, q, q->retry[i]))
+			rr_complete(a, q, q->retry[i], -RR_EIO);
 	}
-	return 0;
 }
 
 /* Each waiter for a row lock tries once, in order. */

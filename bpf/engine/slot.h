@@ -374,6 +374,13 @@ RR_STEP int rr_retry_later(rr_queue_t *q, rr_u64 token)
 	return 1;
 }
 
+/* The token is a slot's read of a member that is out: it must not be issued again. */
+RR_STEP int rr_slot_reads_lost(rr_array_t *a, rr_queue_t *q, rr_u64 token)
+{
+	return rr_slot_at(a, q, rr_token_index(token))->phase == RR_PHASE_READ &&
+	       (rr_load(a->state) >> rr_token_role(token) & 1);
+}
+
 RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token,
 			   rr_s32 res)
 {
@@ -391,7 +398,8 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		to = s->hi;
 	}
 	length = (rr_s32)((to - from) << RR_SECTOR_SHIFT);
-	if (res != length && rr_transient(res) && s->retries < RR_RETRIES_MAX) {
+	if (res != length && rr_transient(res) && s->retries < RR_RETRIES_MAX &&
+	    !rr_slot_reads_lost(a, q, token)) {
 		s->retries++;
 		if (!rr_retry_later(q, token))
 			rr_slot_emit(a, q, slot, role);
