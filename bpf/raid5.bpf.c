@@ -22,20 +22,17 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARENA);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 4096); /* pages; the loader sets its own */
-	__ulong(map_extra, 0x1ULL << 44);
+	__ulong(map_extra, RR_ARENA_ADDRESS);
 } rr_arena SEC(".maps");
 
 /* One struct: separate variables would be laid out in any order. */
-const volatile struct {
-	struct rr_ring_offsets at;
-	rr_u32 pad;
-	rr_u64 arena; /* user address of the arena */
-} ring_at = {
+const volatile struct rr_program_config ring_at = {
 	.at = { .bytes = 64 + RR_RING_CQ_ENTRIES * 16 }, /* !0 for veristat */
-	.arena = 0x1ULL << 44,
+	.arena = RR_ARENA_ADDRESS,
 };
 
-#define rr_host_offsets() ((const struct rr_ring_offsets *)&ring_at.at)
+/* Volatile throughout, or the compiler takes the defaults for the values. */
+#define rr_host_offsets() (&ring_at.at)
 
 RR_STEP long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct ublksrv_io_desc *d)
 {

@@ -173,29 +173,20 @@ RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG
 	return 0;
 }
 
-/* Starts what can start now; the rest waits in line for slots. */
-RR_STEP void rr_request_pump(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
+/*
+ * Puts the request in line for slots; rr_settle() starts it, in this turn if
+ * slots are free. It ends only after it has left the line.
+ */
+RR_STEP void rr_request_line_up(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
-	rr_s32 i;
 
 	if (!r->wanted_roles || (r->flags & RR_REQ_QUEUED))
 		return;
-	/* The last slot to end before the request is whole must not answer it. */
-	r->pending++;
-	if (q->slot_wait.head == RR_NIL) {
-		rr_for(i, RR_SLOTS_MAX) {
-			if (!r->wanted_roles || q->free_slot == RR_NIL)
-				break;
-			rr_request_start_cell(a, q, tag);
-		}
-	}
-	if (r->wanted_roles) {
-		r->flags |= RR_REQ_QUEUED;
-		rr_request_push(a, q, &q->slot_wait, tag);
+	if (q->free_slot == RR_NIL)
 		q->count.slot_waits++;
-	}
-	rr_request_part_done(a, q, tag, 0);
+	r->flags |= RR_REQ_QUEUED;
+	rr_request_push(a, q, &q->slot_wait, tag);
 }
 
 RR_FN int rr_read_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
@@ -215,7 +206,7 @@ RR_FN int rr_read_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 			break;
 		rr_read_chunk(a, q, tag, first + i);
 	}
-	rr_request_pump(a, q, tag);
+	rr_request_line_up(a, q, tag);
 	rr_request_part_done(a, q, tag, 0);
 	return 0;
 }
@@ -244,11 +235,9 @@ RR_FN int rr_write_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 		cells = rr_part_cells(a, 0, chunk);
 	else
 		cells = rr_part_cells(a, from, chunk) | rr_part_cells(a, 0, to);
-	r->pending = 1;
 	r->want[0] = cells;
 	r->wanted_roles = 1;
-	rr_request_pump(a, q, tag);
-	rr_request_part_done(a, q, tag, 0);
+	rr_request_line_up(a, q, tag);
 	return 0;
 }
 
@@ -283,7 +272,7 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	if (!r->error) {
 		r->want[role] |= rr_part_cells(a, from, from + sectors);
 		r->wanted_roles |= 1U << role;
-		rr_request_pump(a, q, tag);
+		rr_request_line_up(a, q, tag);
 	}
 	rr_request_part_done(a, q, tag, 0);
 	return 0;

@@ -104,7 +104,7 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 
 RR_STEP void rr_step_completions(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *cq)
 {
-	const struct rr_ring_offsets *at = rr_host_offsets();
+	const volatile struct rr_ring_offsets *at = rr_host_offsets();
 	rr_u32 head = rr_ring_word(cq, at->cq_head);
 	rr_u32 ready = rr_ring_word(cq, at->cq_tail) - head;
 	rr_s32 i;
@@ -126,7 +126,7 @@ RR_STEP void rr_step_completions(rr_array_t *a, rr_queue_t *q, struct rr_ring *r
 RR_STEP int rr_step_submissions(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *sq,
 				rr_u8 *cq)
 {
-	const struct rr_ring_offsets *at = rr_host_offsets();
+	const volatile struct rr_ring_offsets *at = rr_host_offsets();
 	rr_u32 room = RR_RING_SQ_ENTRIES - (q->sq_tail - rr_ring_word(cq, at->sq_head));
 	rr_s32 i;
 

@@ -42,4 +42,13 @@ struct rr_ring_offsets {
 	rr_u32 bytes; /* of the CQ region */
 };
 
+/* The BPF object's one read-only variable, `ring_at`: set before load. */
+struct rr_program_config {
+	struct rr_ring_offsets at;
+	rr_u64 arena; /* user address of the arena */
+};
+
+/* Where every daemon maps the arena, so that its successor may map it there too. */
+#define RR_ARENA_ADDRESS (0x1ULL << 44)
+
 #endif /* RINGRAID_RING_H */

@@ -42,7 +42,7 @@ typedef int64_t rr_s64;
 
 #define __arena
 #define RR_ARG_ARENA
-#define RR_FN
+#define RR_FN static __attribute__((unused))
 #define RR_STEP static inline
 #define rr_for(i, end) for ((i) = 0; (i) < (rr_s32)(end); (i)++)
 

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "user_host.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <linux/ublk_cmd.h>
+#include <string.h>
+
+/* step.h asks for the offsets by name; a host thread serves one ring. */
+static __thread const struct rr_ring_offsets *offsets;
+
+#define rr_host_offsets() offsets
+
+static inline long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct ublksrv_io_desc *d)
+{
+	const struct ublksrv_io_desc *table =
+		(const struct ublksrv_io_desc *)(uintptr_t)ring->descriptors;
+
+	memcpy(d, &table[tag], sizeof(*d));
+	return 0;
+}
+
+#include "step.h"
+
+/* The kernel's side of the ring must be seen, and see ours, in order. */
+static inline void ring_barrier(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+int rr_user_host_run(struct rr_user_host *host)
+{
+	rr_queue_t *q = rr_queue_at(host->array, host->ring->queue);
+	int verdict = RR_STEP_WAIT;
+	rr_u32 pending;
+	int done;
+
+	offsets = &host->at;
+	for (;;) {
+		ring_barrier();
+		verdict = rr_step(host->array, q, host->ring, host->sq, host->cq);
+		ring_barrier();
+		if (verdict == RR_STEP_STOP)
+			return 0;
+		pending = q->sq_tail - rr_ring_word(host->cq, host->at.sq_head);
+		q->count.submits++;
+		q->count.sqes += pending;
+		done = io_uring_enter((unsigned int)host->ring_fd, pending,
+				      verdict == RR_STEP_WAIT, IORING_ENTER_GETEVENTS, NULL);
+		if (done < 0 && done != -EINTR && done != -EAGAIN && done != -EBUSY)
+			return done;
+	}
+}

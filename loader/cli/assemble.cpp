@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <cerrno>
+#include <filesystem>
+
+#include "cli/commands.h"
+#include "cli/start.h"
+
+namespace rr::cli {
+namespace {
+
+struct assemble_flags {
+    std::vector<std::string> devices;
+    std::string uuid;
+    std::string name;
+    bool scan = false;
+    bool force = false;
+    start_flags start;
+};
+
+// "8:8:8:8" hex digits, as mdadm prints them; dashes are taken too.
+Result<md::uuid> parse_uuid(const std::string& text) {
+    md::uuid id{};
+    size_t digits = 0;
+    for (char c : text) {
+        if (c == ':' || c == '-')
+            continue;
+        int value = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
+        if (value < 0 || digits >= 32)
+            return fail(EINVAL, "{} is not a uuid", text);
+        id[digits / 2] = static_cast<uint8_t>(id[digits / 2] << 4 | value);
+        digits++;
+    }
+    if (digits != 32)
+        return fail(EINVAL, "{} is not a uuid", text);
+    return id;
+}
+
+// Every block device that carries an md superblock.
+std::vector<std::string> scan_devices() {
+    std::vector<std::string> out;
+    std::error_code failed;
+    for (const auto& entry : std::filesystem::directory_iterator("/sys/class/block", failed)) {
+        std::string path = "/dev/" + entry.path().filename().string();
+        open_options look;
+        look.read_only = true;
+        auto device = open_member(path, look);
+        if (device && md::read_superblock(device->fd.get()))
+            out.push_back(path);
+    }
+    return out;
+}
+
+// With several arrays on the devices: those of the one that is meant.
+Result<std::vector<std::string>> devices_of(const assemble_flags& flags,
+                                            const md::assembly_options& options) {
+    if (!flags.devices.empty())
+        return flags.devices;
+    std::vector<std::string> out;
+    for (const std::string& path : scan_devices()) {
+        open_options look;
+        look.read_only = true;
+        auto device = open_member(path, look);
+        auto sb = device ? md::read_superblock(device->fd.get())
+                         : Result<md::md_superblock>(forward_error(device.error()));
+        if (!sb)
+            continue;
+        bool meant = (!options.set_uuid || *options.set_uuid == sb->set_uuid) &&
+                     (!options.name || *options.name == sb->set_name ||
+                      *options.name == short_name(sb->set_name));
+        if (meant)
+            out.push_back(path);
+    }
+    if (out.empty())
+        return with_hint(fail(ENODEV, "no device holds such an array"), "ringraid examine DEVICE");
+    return out;
+}
+
+int assemble(const context& ctx, const assemble_flags& flags) {
+    auto options = flags.start.options();
+    if (!options)
+        return print_error(ctx, options.error());
+    options->assembly.force = flags.force;
+    if (!flags.uuid.empty()) {
+        auto id = parse_uuid(flags.uuid);
+        if (!id)
+            return print_error(ctx, id.error());
+        options->assembly.set_uuid = *id;
+    }
+    if (!flags.name.empty())
+        options->assembly.name = flags.name;
+    if (flags.devices.empty() && flags.uuid.empty() && flags.name.empty() && !flags.scan)
+        return print_error(ctx, Error{EINVAL, "which array?",
+                                      "name its devices, or use --uuid, --name or --scan"});
+    auto devices = devices_of(flags, options->assembly);
+    if (!devices)
+        return print_error(ctx, devices.error());
+    options->devices = *devices;
+    if (Status ok = resync_if_needed(*options); !ok)
+        return print_error(ctx, ok.error());
+    return start_array(ctx, *options, flags.start.foreground);
+}
+
+}  // namespace
+
+void add_assemble(CLI::App& app, context& ctx) {
+    auto flags = std::make_shared<assemble_flags>();
+    CLI::App* command =
+        app.add_subcommand("assemble", "serve an array that exists, also after a crash");
+    command->add_option("devices", flags->devices, "its members, in any order");
+    command->add_option("--uuid", flags->uuid, "the array's uuid");
+    command->add_option("--name", flags->name, "the array's name");
+    command->add_flag("--scan", flags->scan, "look at every block device");
+    command->add_flag("--force", flags->force, "start a dirty array with a missing member");
+    flags->start.add_to(*command);
+    command->callback([flags, &ctx] { ctx.run = [flags, &ctx] { return assemble(ctx, *flags); }; });
+}
+
+}  // namespace rr::cli

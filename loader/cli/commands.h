@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The commands of `ringraid`: each adds its options to the parser and runs.
+//
+// A command prints what it has to say and returns the exit code: mdadm's for
+// commands that look at an array (0 healthy, 1 degraded, 2 failed, 4 unknown),
+// 0 or 1 for the others. Errors end in print_error(): a sentence with the
+// errno's text, then a hint on what to do.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <string>
+
+#include "base/result.h"
+
+namespace rr::cli {
+
+struct context {
+    bool json = false;
+    std::function<int()> run;  // set by the command that was chosen
+};
+
+void add_create(CLI::App& app, context& ctx);
+void add_assemble(CLI::App& app, context& ctx);
+void add_stop(CLI::App& app, context& ctx);
+void add_fail(CLI::App& app, context& ctx);
+void add_status(CLI::App& app, context& ctx);
+void add_stats(CLI::App& app, context& ctx);
+void add_examine(CLI::App& app, context& ctx);
+void add_features(CLI::App& app, context& ctx);
+
+// Prints the error, as JSON where asked, and returns 1.
+int print_error(const context& ctx, const Error& error);
+
+void print_json(const nlohmann::json& value);
+
+// "1.5 GiB"; exact bytes below 1 KiB.
+std::string human_bytes(uint64_t bytes);
+
+// Bytes from "64K", "1M", "2G" or a plain number.
+Result<uint64_t> parse_bytes(const std::string& text);
+
+// The state file of the array named so: by name, uuid or block device. With
+// an empty name the only one that runs. ENOENT: none; EINVAL: several.
+Result<nlohmann::json> find_running(const std::string& array);
+
+}  // namespace rr::cli

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+
+#include "cli/commands.h"
+#include "service/array_service.h"
+#include "service/paths.h"
+#include "service/report.h"
+
+namespace rr::cli {
+
+int print_error(const context& ctx, const Error& error) {
+    if (ctx.json) {
+        print_json({{"schema", json_schema},
+                    {"ok", false},
+                    {"errno", error.err},
+                    {"error", describe(error)},
+                    {"hint", error.hint}});
+        return 1;
+    }
+    fmt::print(stderr, "ringraid: {}\n", describe(error));
+    if (!error.hint.empty())
+        fmt::print(stderr, "hint: {}\n", error.hint);
+    return 1;
+}
+
+void print_json(const nlohmann::json& value) { fmt::print("{}\n", value.dump(2)); }
+
+std::string human_bytes(uint64_t bytes) {
+    static constexpr std::array units = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    auto value = static_cast<double>(bytes);
+    size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < units.size(); unit++)
+        value /= 1024;
+    return unit == 0 ? fmt::format("{} bytes", bytes) : fmt::format("{:.4g} {}", value, units[unit]);
+}
+
+Result<uint64_t> parse_bytes(const std::string& text) {
+    uint64_t value = 0;
+    const char* end = text.data() + text.size();
+    auto [rest, error] = std::from_chars(text.data(), end, value);
+    std::string_view suffix(rest, static_cast<size_t>(end - rest));
+    unsigned shift = suffix == "K" || suffix == "k"   ? 10
+                     : suffix == "M" || suffix == "m" ? 20
+                     : suffix == "G" || suffix == "g" ? 30
+                     : suffix.empty()                 ? 0
+                                                      : 64;
+    if (error != std::errc() || shift == 64 || (value << shift) >> shift != value)
+        return with_hint(fail(EINVAL, "{} is not a size", text), "write it as 512K, 64M or 1G");
+    return value << shift;
+}
+
+Result<nlohmann::json> find_running(const std::string& array) {
+    std::vector<nlohmann::json> found;
+    std::error_code ignored;
+    std::string real = std::filesystem::weakly_canonical(array, ignored).string();
+    for (nlohmann::json& state : running_arrays()) {
+        std::string name = state.value("name", "");
+        if (array.empty() || array == name || array == short_name(name) ||
+            array == state.value("uuid", "") || real == state.value("block_device", ""))
+            found.push_back(std::move(state));
+    }
+    if (found.empty())
+        return with_hint(fail(ENOENT, "{}", array.empty() ? std::string("no array runs")
+                                                    : fmt::format("no array {} runs", array)),
+                         "start one with ringraid assemble");
+    if (found.size() > 1)
+        return with_hint(fail(EINVAL, "{} arrays run", found.size()), "name one of them");
+    return found[0];
+}
+
+}  // namespace rr::cli

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <sys/utsname.h>
+
+#include <cerrno>
+#include <map>
+
+#include "cli/commands.h"
+#include "cli/start.h"
+#include "ringraid/abi.h"
+
+namespace rr::cli {
+namespace {
+
+struct create_flags {
+    std::string name;
+    std::vector<std::string> devices;
+    std::string chunk = "512K";
+    std::string layout = "left-symmetric";
+    std::string size;
+    bool assume_clean = false;
+    bool force = false;
+    bool no_start = false;
+    start_flags start;
+};
+
+const std::map<std::string, uint32_t> layouts = {{"left-asymmetric", RR_LEFT_ASYMMETRIC},
+                                                 {"right-asymmetric", RR_RIGHT_ASYMMETRIC},
+                                                 {"left-symmetric", RR_LEFT_SYMMETRIC},
+                                                 {"right-symmetric", RR_RIGHT_SYMMETRIC}};
+
+std::string host_name() {
+    utsname names{};
+    return ::uname(&names) == 0 ? names.nodename : "";
+}
+
+Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags,
+                                                       const std::vector<member_device>& members) {
+    md::new_array spec;
+    auto chunk = parse_bytes(flags.chunk);
+    if (!chunk)
+        return forward_error(chunk.error());
+    spec.host = host_name();
+    spec.name = flags.name;
+    spec.layout = layouts.at(flags.layout);
+    spec.chunk_sectors = static_cast<uint32_t>(*chunk >> RR_SECTOR_SHIFT);
+    spec.clean = flags.assume_clean;
+    for (const member_device& m : members)
+        spec.member_sectors.push_back(m.sectors);
+    if (!flags.size.empty()) {
+        auto size = parse_bytes(flags.size);
+        if (!size)
+            return forward_error(size.error());
+        spec.size_limit = *size >> RR_SECTOR_SHIFT;
+    }
+    return md::make_new(spec);
+}
+
+// Superblocks on all members, durable; the devices are closed again.
+Result<md::uuid> write_array(const create_flags& flags) {
+    open_options open;
+    open.for_create = true;
+    open.force = flags.force;
+    auto members = open_members(flags.devices, open);
+    if (!members)
+        return forward_error(members.error());
+    auto superblocks = new_superblocks(flags, *members);
+    if (!superblocks)
+        return forward_error(superblocks.error());
+    for (size_t role = 0; role < members->size(); role++) {
+        Status ok = md::write_superblock((*members)[role].fd.get(), (*superblocks)[role]);
+        if (!ok)
+            return forward_error(ok.error());
+    }
+    return (*superblocks)[0].set_uuid;
+}
+
+int create(const context& ctx, const create_flags& flags) {
+    auto options = flags.start.options();
+    if (!options)
+        return print_error(ctx, options.error());
+    auto uuid = write_array(flags);
+    if (!uuid)
+        return print_error(ctx, uuid.error());
+    options->devices = flags.devices;
+    options->assembly.set_uuid = *uuid;
+    if (Status ok = resync_if_needed(*options); !ok)
+        return print_error(ctx, ok.error());
+    if (flags.no_start) {
+        if (ctx.json)
+            print_json({{"schema", 1}, {"ok", true}, {"uuid", md::to_string(*uuid)}});
+        else
+            fmt::print("created {} ({})\n", flags.name, md::to_string(*uuid));
+        return 0;
+    }
+    return start_array(ctx, *options, flags.start.foreground);
+}
+
+}  // namespace
+
+void add_create(CLI::App& app, context& ctx) {
+    auto flags = std::make_shared<create_flags>();
+    CLI::App* command = app.add_subcommand("create", "make a new array and serve it");
+    command->add_option("name", flags->name, "the array's name")->required();
+    command->add_option("devices", flags->devices, "3 to 16 member devices")
+        ->required()
+        ->expected(3, 16);
+    command->add_option("--chunk", flags->chunk, "4K to 1M, a power of two (default 512K)");
+    command->add_option("--layout", flags->layout, "md's layout (default left-symmetric)")
+        ->check(CLI::IsMember({"left-symmetric", "left-asymmetric", "right-symmetric",
+                               "right-asymmetric"}));
+    command->add_option("--size", flags->size, "bytes to use of each member (default: all)");
+    command->add_flag("--assume-clean", flags->assume_clean,
+                      "trust that parity is right already (all members zero)");
+    command->add_flag("--force", flags->force, "overwrite what is on the devices");
+    command->add_flag("--no-start", flags->no_start, "do not serve it");
+    flags->start.add_to(*command);
+    command->callback([flags, &ctx] { ctx.run = [flags, &ctx] { return create(ctx, *flags); }; });
+}
+
+}  // namespace rr::cli

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// examine: what is on a device; features: what this kernel offers.
+#include <bpf/libbpf.h>
+#include <sys/utsname.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "cli/commands.h"
+#include "engine/program.h"
+#include "md/superblock.h"
+#include "md/whitelist.h"
+#include "members/member.h"
+#include "service/report.h"
+#include "ublk/control.h"
+
+namespace rr::cli {
+namespace {
+
+std::string role_text(uint16_t role) {
+    switch (role) {
+    case md::role_spare:
+        return "spare";
+    case md::role_faulty:
+        return "faulty";
+    case md::role_journal:
+        return "journal";
+    default:
+        return fmt::format("active device {}", role);
+    }
+}
+
+nlohmann::json describe_member(const std::string& path, const md::md_superblock& sb) {
+    auto terms = md::check_servable(sb);
+    nlohmann::json out = {{"device", path},
+                          {"uuid", md::to_string(sb.set_uuid)},
+                          {"name", sb.set_name},
+                          {"device_uuid", md::to_string(sb.device_uuid)},
+                          {"level", sb.level},
+                          {"layout", layout_name(sb.layout)},
+                          {"chunk_bytes", uint64_t{sb.chunk_sectors} << RR_SECTOR_SHIFT},
+                          {"members", sb.raid_disks},
+                          {"member_bytes", sb.size << RR_SECTOR_SHIFT},
+                          {"data_offset_bytes", sb.data_offset << RR_SECTOR_SHIFT},
+                          {"events", sb.events},
+                          {"clean", sb.clean()},
+                          {"role", role_text(sb.role())},
+                          {"feature_map", sb.feature_map},
+                          {"servable", terms.has_value()}};
+    if (!terms)
+        out["reason"] = terms.error().what;
+    return out;
+}
+
+void print_member(const nlohmann::json& m) {
+    fmt::print("{}\n", m["device"].get<std::string>());
+    for (const char* key : {"name", "uuid", "device_uuid", "role", "members", "layout",
+                            "chunk_bytes", "member_bytes", "data_offset_bytes", "events", "clean",
+                            "servable", "reason"}) {
+        if (m.contains(key))
+            fmt::print("{:>18} : {}\n", key,
+                       m[key].is_string() ? m[key].get<std::string>() : m[key].dump());
+    }
+}
+
+int examine(const context& ctx, const std::vector<std::string>& devices) {
+    nlohmann::json out = {{"schema", json_schema}, {"devices", nlohmann::json::array()}};
+    int code = 0;
+    for (const std::string& path : devices) {
+        open_options look;
+        look.read_only = true;
+        look.allow_regular_file = true;
+        auto device = open_member(path, look);
+        auto sb = device ? md::read_superblock(device->fd.get())
+                         : Result<md::md_superblock>(forward_error(device.error()));
+        if (!sb) {
+            context text = ctx;
+            text.json = false;
+            code = print_error(text, sb.error());
+            continue;
+        }
+        out["devices"].push_back(describe_member(path, *sb));
+        if (!ctx.json)
+            print_member(out["devices"].back());
+    }
+    if (ctx.json)
+        print_json(out);
+    return code;
+}
+
+nlohmann::json feature(bool there, const std::string& why_not) {
+    nlohmann::json out = {{"available", there}};
+    if (!there)
+        out["reason"] = why_not;
+    return out;
+}
+
+nlohmann::json ublk_features() {
+    auto control = ublk_control::open();
+    if (!control)
+        return feature(false, describe(control.error()));
+    auto bits = control->features();
+    if (!bits)
+        return feature(false, describe(bits.error()));
+    nlohmann::json out = feature(true, "");
+    out["feature_bits"] = *bits;
+    out["zero_copy"] = feature((*bits & UBLK_F_AUTO_BUF_REG) != 0, "AUTO_BUF_REG: Linux 6.16");
+    out["recovery"] = feature((*bits & UBLK_F_USER_RECOVERY_REISSUE) != 0, "USER_RECOVERY_REISSUE");
+    return out;
+}
+
+int features(const context& ctx) {
+    utsname names{};
+    ::uname(&names);
+    libbpf_set_print(nullptr);
+    std::string missing = bpf_host_missing();
+    nlohmann::json out = {{"schema", json_schema},
+                          {"kernel", names.release},
+                          {"bpf_engine", feature(missing.empty(), missing)},
+                          {"ublk", ublk_features()},
+                          {"xor", {{"kfunc", false}, {"used", "the engine's own loop"}}}};
+    if (ctx.json) {
+        print_json(out);
+        return 0;
+    }
+    auto row = [](const char* label, const nlohmann::json& f) {
+        fmt::print("{:>12} : {}\n", label,
+                   f.value("available", false) ? "yes" : "no, " + f.value("reason", ""));
+    };
+    fmt::print("{:>12} : {}\n", "kernel", names.release);
+    row("bpf engine", out["bpf_engine"]);
+    row("ublk", out["ublk"]);
+    if (out["ublk"].contains("zero_copy")) {
+        row("zero copy", out["ublk"]["zero_copy"]);
+        row("recovery", out["ublk"]["recovery"]);
+    }
+    fmt::print("{:>12} : {}\n", "xor", "the engine's own loop");
+    return 0;
+}
+
+}  // namespace
+
+void add_examine(CLI::App& app, context& ctx) {
+    auto devices = std::make_shared<std::vector<std::string>>();
+    CLI::App* command = app.add_subcommand("examine", "what a device's superblock says");
+    command->add_option("devices", *devices, "member devices or images")->required();
+    command->callback(
+        [devices, &ctx] { ctx.run = [devices, &ctx] { return examine(ctx, *devices); }; });
+}
+
+void add_features(CLI::App& app, context& ctx) {
+    CLI::App* command =
+        app.add_subcommand("features", "what this kernel offers, and what it lacks");
+    command->callback([&ctx] { ctx.run = [&ctx] { return features(ctx); }; });
+}
+
+}  // namespace rr::cli

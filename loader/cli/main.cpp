@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// ringraid: makes, serves and looks after RAID5 arrays.
+#include "cli/commands.h"
+
+int main(int argc, char** argv) {
+    CLI::App app{"RAID5 whose datapath runs in io_uring BPF"};
+    rr::cli::context ctx;
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.add_flag("--json", ctx.json, "print data as JSON (schema 1)");
+    for (auto add : {rr::cli::add_create, rr::cli::add_assemble, rr::cli::add_stop,
+                     rr::cli::add_fail, rr::cli::add_status, rr::cli::add_stats,
+                     rr::cli::add_examine, rr::cli::add_features})
+        add(app, ctx);
+    CLI11_PARSE(app, argc, argv);
+    return ctx.run ? ctx.run() : 1;
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// status, stats, fail and stop: questions and orders to a daemon that runs.
+#include <cerrno>
+#include <memory>
+
+#include "cli/commands.h"
+#include "service/report.h"
+#include "service/socket.h"
+
+namespace rr::cli {
+namespace {
+
+constexpr int ask_timeout_ms = 10000;
+constexpr int stop_timeout_ms = 120000;
+
+Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json& request,
+                                 int timeout_ms) {
+    auto state = find_running(array);
+    if (!state)
+        return forward_error(state.error());
+    auto line = ask(state->value("socket", ""), request.dump(), timeout_ms);
+    if (!line && (line.error().err == ECONNREFUSED || line.error().err == ENOENT))
+        return with_hint(fail(EOWNERDEAD, "the daemon of {} is dead", state->value("name", "")),
+                         "ringraid assemble takes over; clients wait until then");
+    if (!line)
+        return forward_error(line.error());
+    nlohmann::json answer = nlohmann::json::parse(*line, nullptr, false);
+    if (!answer.is_object())
+        return fail(EPROTO, "the daemon's answer is no JSON");
+    if (!answer.value("ok", false)) {
+        Error e{EBUSY, answer.value("error", "the daemon refused"), answer.value("hint", "")};
+        return forward_error(e);
+    }
+    return answer;
+}
+
+int health_code(const std::string& state) {
+    for (array_health h : {array_health::healthy, array_health::degraded, array_health::failed}) {
+        if (state == to_string(h))
+            return static_cast<int>(h);
+    }
+    return static_cast<int>(array_health::unknown);
+}
+
+void print_status(const nlohmann::json& s) {
+    auto text = [&s](const char* key) { return s.value(key, ""); };
+    auto row = [](const char* label, const std::string& value) {
+        fmt::print("{:>12} : {}\n", label, value);
+    };
+    fmt::print("{}\n", text("block_device"));
+    row("name", text("name"));
+    row("uuid", text("uuid"));
+    row("state", text("state"));
+    row("size", human_bytes(s.value("size_bytes", uint64_t{0})));
+    row("layout", fmt::format("{}, {} chunks", text("layout"),
+                              human_bytes(s.value("chunk_bytes", uint64_t{0}))));
+    row("engine", fmt::format("{}, {} queues of {}, pid {}", text("engine"), s.value("queues", 0),
+                              s.value("depth", 0), s.value("pid", 0)));
+    row("events", fmt::format("{}", s.value("events", uint64_t{0})));
+    for (const auto& m : s["members"]) {
+        std::string device = m["device"].is_string() ? m["device"].get<std::string>() : "-";
+        std::string error = m.contains("error") ? " (" + m["error"].get<std::string>() + ")" : "";
+        row(fmt::format("member {}", m["role"].get<int>()).c_str(),
+            fmt::format("{:<16} {}{}", device, m["state"].get<std::string>(), error));
+    }
+}
+
+int show(const context& ctx, const std::string& array, bool counters) {
+    auto answer = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
+    if (!answer) {
+        print_error(ctx, answer.error());
+        return static_cast<int>(array_health::unknown);
+    }
+    nlohmann::json shown = counters ? (*answer)["counters"] : *answer;
+    if (ctx.json) {
+        if (counters)
+            shown["schema"] = json_schema;
+        print_json(shown);
+    } else if (counters) {
+        for (const auto& [name, value] : shown.items())
+            fmt::print("{:>16} : {}\n", name, value.get<uint64_t>());
+    } else {
+        print_status(shown);
+    }
+    return counters ? 0 : health_code(answer->value("state", ""));
+}
+
+int order(const context& ctx, const std::string& array, const nlohmann::json& request,
+          int timeout_ms, const std::string& done) {
+    auto answer = ask_array(array, request, timeout_ms);
+    if (!answer)
+        return print_error(ctx, answer.error());
+    if (ctx.json)
+        print_json(*answer);
+    else
+        fmt::print("{}\n", done);
+    return 0;
+}
+
+void add_show(CLI::App& app, context& ctx, const char* name, const char* text, bool counters) {
+    auto array = std::make_shared<std::string>();
+    CLI::App* command = app.add_subcommand(name, text);
+    command->add_option("array", *array, "name, uuid or block device (default: the only one)");
+    command->callback([array, counters, &ctx] {
+        ctx.run = [array, counters, &ctx] { return show(ctx, *array, counters); };
+    });
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, context& ctx) {
+    add_show(app, ctx, "status", "state of a running array (exit code as mdadm --detail)", false);
+}
+
+void add_stats(CLI::App& app, context& ctx) {
+    add_show(app, ctx, "stats", "counters of a running array", true);
+}
+
+void add_fail(CLI::App& app, context& ctx) {
+    auto array = std::make_shared<std::string>();
+    auto member = std::make_shared<std::string>();
+    CLI::App* command = app.add_subcommand("fail", "take a member out of use");
+    command->add_option("array", *array, "name, uuid or block device")->required();
+    command->add_option("member", *member, "device path or role")->required();
+    command->callback([array, member, &ctx] {
+        ctx.run = [array, member, &ctx] {
+            return order(ctx, *array, {{"command", "fail"}, {"member", *member}}, ask_timeout_ms,
+                         fmt::format("{} is out of {}", *member, *array));
+        };
+    });
+}
+
+void add_stop(CLI::App& app, context& ctx) {
+    auto array = std::make_shared<std::string>();
+    auto force = std::make_shared<bool>(false);
+    CLI::App* command = app.add_subcommand("stop", "stop serving an array, cleanly");
+    command->add_option("array", *array, "name, uuid or block device (default: the only one)");
+    command->add_flag("--force", *force, "also while the block device is in use");
+    command->callback([array, force, &ctx] {
+        ctx.run = [array, force, &ctx] {
+            return order(ctx, *array, {{"command", "stop"}, {"force", *force}}, stop_timeout_ms,
+                         "stopped");
+        };
+    });
+}
+
+}  // namespace rr::cli

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "engine/program.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstring>
+#include <span>
+
+// bpf/raid5.bpf.o, placed in the loader by object.S.
+extern "C" {
+extern const unsigned char rr_bpf_object_start[];
+extern const unsigned char rr_bpf_object_end[];
+}
+
+namespace rr {
+namespace {
+
+constexpr size_t log_bytes = 1 << 20;
+constexpr uint32_t log_reasons = 1;     // BPF_LOG_LEVEL1
+constexpr uint32_t log_statistics = 4;  // BPF_LOG_STATS
+
+// libbpf's last words, for the error that follows them.
+thread_local std::string last_words;
+
+int keep_warnings(libbpf_print_level level, const char* format, va_list args) {
+    if (level != LIBBPF_WARN)
+        return 0;
+    char line[512];
+    std::vsnprintf(line, sizeof(line), format, args);
+    last_words = line;
+    while (!last_words.empty() && last_words.back() == '\n')
+        last_words.pop_back();
+    return 0;
+}
+
+// The verifier's summary, or the lines before the end of a refusal.
+std::string line_with(const std::string& log, const char* word) {
+    size_t at = log.rfind(word);
+    if (at == std::string::npos)
+        return {};
+    size_t from = log.rfind('\n', at);
+    from = from == std::string::npos ? 0 : from + 1;
+    return log.substr(from, log.find('\n', at) - from);
+}
+
+std::string tail(const std::string& log, size_t bytes) {
+    return log.size() > bytes ? log.substr(log.size() - bytes) : log;
+}
+
+// Where the read-only variable @name lies in its section.
+Result<size_t> variable_offset(bpf_object* object, const char* section, const char* name) {
+    const btf* types = bpf_object__btf(object);
+    int id = btf__find_by_name_kind(types, section, BTF_KIND_DATASEC);
+    if (id < 0)
+        return fail(EINVAL, "the BPF object has no {}", section);
+    const btf_type* sec = btf__type_by_id(types, static_cast<uint32_t>(id));
+    const btf_var_secinfo* info = btf_var_secinfos(sec);
+    for (uint16_t i = 0; i < btf_vlen(sec); i++) {
+        const btf_type* var = btf__type_by_id(types, info[i].type);
+        if (std::strcmp(btf__name_by_offset(types, var->name_off), name) == 0)
+            return info[i].offset;
+    }
+    return fail(EINVAL, "the BPF object has no variable {}", name);
+}
+
+Status set_rings(bpf_object* object, const std::vector<int>& ring_fds, const rr_ring_offsets& at) {
+    auto offset = variable_offset(object, ".rodata", "ring_at");
+    if (!offset)
+        return forward_error(offset.error());
+    size_t used = 0;
+    bpf_map* map;
+    bpf_object__for_each_map(map, object) {
+        size_t bytes = 0;
+        void* value = bpf_map__initial_value(map, &bytes);
+        std::string name = bpf_map__name(map);
+        if (name.find(".rodata") != std::string::npos && value != nullptr) {
+            rr_program_config config{at, RR_ARENA_ADDRESS};
+            if (*offset + sizeof(config) > bytes)
+                return fail(EINVAL, "the BPF object's ring_at is too small");
+            std::memcpy(static_cast<char*>(value) + *offset, &config, sizeof(config));
+        }
+        if (bpf_map__type(map) != BPF_MAP_TYPE_STRUCT_OPS)
+            continue;
+        unsigned queue = RR_QUEUES_MAX;
+        std::sscanf(name.c_str(), "raid5_queue%u", &queue);
+        if (queue >= ring_fds.size()) {
+            bpf_map__set_autocreate(map, false);
+            continue;
+        }
+        struct ops {
+            void* loop_step;
+            uint32_t ring_fd;
+        };
+        static_cast<ops*>(value)->ring_fd = static_cast<uint32_t>(ring_fds[queue]);
+        used++;
+    }
+    if (used != ring_fds.size())
+        return fail(EINVAL, "the BPF object has programs for {} of {} queues", used,
+                    ring_fds.size());
+    return {};
+}
+
+}  // namespace
+
+void bpf_program_set::close_object::operator()(bpf_object* object) const {
+    bpf_object__close(object);
+}
+
+void bpf_program_set::destroy_link::operator()(bpf_link* link) const { bpf_link__destroy(link); }
+
+Status bpf_program_set::load_object(int arena_fd, const std::vector<int>& ring_fds,
+                                    const rr_ring_offsets& at, std::string& log,
+                                    uint32_t log_level) {
+    log.assign(log_bytes, '\0');
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "raid5",
+                .kernel_log_buf = log.data(), .kernel_log_size = log_bytes,
+                .kernel_log_level = log_level);
+    size_t bytes = static_cast<size_t>(rr_bpf_object_end - rr_bpf_object_start);
+    object_.reset(bpf_object__open_mem(rr_bpf_object_start, bytes, &options));
+    if (!object_)
+        return fail(errno, "cannot open the BPF object: {}", last_words);
+
+    bpf_map* arena = bpf_object__find_map_by_name(object_.get(), "rr_arena");
+    if (arena == nullptr)
+        return fail(EINVAL, "the BPF object has no map rr_arena");
+    if (int r = bpf_map__reuse_fd(arena, arena_fd); r != 0)
+        return fail(-r, "the BPF object does not take the arena");
+    if (Status ok = set_rings(object_.get(), ring_fds, at); !ok)
+        return ok;
+    int r = bpf_object__load(object_.get());
+    log.resize(std::strlen(log.c_str()));
+    if (r != 0)
+        return fail(-r, "the kernel refuses the BPF program: {}", last_words);
+    return {};
+}
+
+Result<bpf_program_set> bpf_program_set::load(int arena_fd, const std::vector<int>& ring_fds,
+                                              const rr_ring_offsets& at) {
+    libbpf_set_print(keep_warnings);
+    bpf_program_set set;
+    std::string log;
+    Status loaded = set.load_object(arena_fd, ring_fds, at, log, log_statistics);
+    if (!loaded) {
+        // Once more, for the verifier's reasons.
+        Error error = loaded.error();
+        (void)set.load_object(arena_fd, ring_fds, at, log, log_reasons);
+        error.what += '\n' + tail(log, 2000);
+        error.hint = error.err == EPERM ? "run as root (CAP_BPF and CAP_PERFMON)"
+                                        : "use --engine user on this kernel, and report this";
+        return forward_error(error);
+    }
+    set.verifier_ = line_with(log, "processed ");
+
+    for (size_t i = 0; i < ring_fds.size(); i++) {
+        std::string name = fmt::format("raid5_queue{}", i);
+        bpf_map* ops = bpf_object__find_map_by_name(set.object_.get(), name.c_str());
+        bpf_link* link = bpf_map__attach_struct_ops(ops);
+        if (link == nullptr)
+            return fail(errno, "cannot attach the BPF program to the ring of queue {}", i);
+        set.links_.emplace_back(link);
+    }
+    bpf_prog_info info{};
+    uint32_t length = sizeof(info);
+    if (bpf_prog_get_info_by_fd(set.program_fd(), &info, &length) == 0)
+        set.program_id_ = info.id;
+    return set;
+}
+
+int bpf_program_set::program_fd() const {
+    bpf_program* p = bpf_object__find_program_by_name(object_.get(), "raid5_loop_step");
+    return p == nullptr ? -1 : ::bpf_program__fd(p);
+}
+
+std::string bpf_host_missing() {
+    btf* kernel = btf__load_vmlinux_btf();
+    if (kernel == nullptr)
+        return "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
+    bool found = btf__find_by_name_kind(kernel, "io_uring_bpf_ops", BTF_KIND_STRUCT) > 0;
+    btf__free(kernel);
+    return found ? "" : "the kernel has no io_uring BPF ops (they came with Linux 7.1)";
+}
+
+}  // namespace rr

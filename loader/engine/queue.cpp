@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "engine/queue.h"
+
+#include <linux/ublk_cmd.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+extern "C" {
+#include "ring/user_host.h"
+}
+
+namespace rr {
+namespace {
+
+size_t page_up(size_t bytes) { return (bytes + 4095) & ~size_t{4095}; }
+
+// The registered files of a ring: ublk's char device, then members by role.
+std::vector<int> ring_files(const queue_config& config) {
+    std::vector<int> files(RR_RING_FILES, -1);
+    files[RR_RING_FILE_CLIENT] = config.ublk_char_fd;
+    for (size_t role = 0; role < config.member_fds.size(); role++)
+        files[RR_RING_FILE_MEMBER0 + role] = config.member_fds[role];
+    return files;
+}
+
+}  // namespace
+
+queue_thread::queue_thread(queue_config config) : config_(std::move(config)) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread_ = std::thread([this] { main(); });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+queue_thread::~queue_thread() {
+    cancel();
+    join();
+}
+
+Status queue_thread::wait_ready() {
+    std::unique_lock hold(lock_);
+    changed_.wait(hold, [this] { return ready_.has_value(); });
+    return *ready_;
+}
+
+void queue_thread::go(const std::vector<int>& ring_fds) {
+    std::lock_guard hold(lock_);
+    for (size_t i = 0; i < ring_fds.size() && i < RR_QUEUES_MAX; i++)
+        page_->ring_fd[i] = ring_fds[i];
+    order_ = order::go;
+    changed_.notify_all();
+}
+
+void queue_thread::cancel() {
+    std::lock_guard hold(lock_);
+    if (order_ == order::wait)
+        order_ = order::cancel;
+    changed_.notify_all();
+}
+
+int queue_thread::join() {
+    if (thread_.joinable())
+        thread_.join();
+    return result_;
+}
+
+void queue_thread::main() {
+    pthread_setname_np(pthread_self(), fmt::format("rr-queue-{}", config_.queue).c_str());
+    Status status = set_up();
+    order given;
+    {
+        std::unique_lock hold(lock_);
+        tid_ = ::gettid();
+        ready_ = status;
+        changed_.notify_all();
+        changed_.wait(hold, [this] { return order_ != order::wait; });
+        given = order_;
+    }
+    if (status && given == order::go)
+        result_ = serve();
+    tear_down();
+}
+
+Status queue_thread::set_up() {
+    io_uring_params params{};
+    params.flags = IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER |
+                   IORING_SETUP_NO_SQARRAY | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+    params.cq_entries = RR_RING_CQ_ENTRIES;
+    if (int r = io_uring_queue_init_params(RR_RING_SQ_ENTRIES, &ring_, &params); r < 0)
+        return with_hint(fail(-r, "cannot make the io_uring of queue {}", config_.queue),
+                         "check /proc/sys/kernel/io_uring_disabled and the locked memory limit");
+    ring_ready_ = true;
+    at_ = {.sq_head = params.sq_off.head,
+           .sq_tail = params.sq_off.tail,
+           .cq_head = params.cq_off.head,
+           .cq_tail = params.cq_off.tail,
+           .cqes = params.cq_off.cqes,
+           .bytes = static_cast<rr_u32>(
+               page_up(params.cq_off.cqes + size_t{RR_RING_CQ_ENTRIES} * sizeof(io_uring_cqe)))};
+    if (Status ok = map_descriptors(); !ok)
+        return ok;
+    return register_all();
+}
+
+Status queue_thread::map_descriptors() {
+    descriptor_bytes_ = page_up(config_.array->depth * sizeof(ublksrv_io_desc));
+    off_t offset = UBLKSRV_CMD_BUF_OFFSET +
+                   static_cast<off_t>(config_.queue * page_up(UBLK_MAX_QUEUE_DEPTH *
+                                                              sizeof(ublksrv_io_desc)));
+    void* table = ::mmap(nullptr, descriptor_bytes_, PROT_READ, MAP_SHARED | MAP_POPULATE,
+                         config_.ublk_char_fd, offset);
+    if (table == MAP_FAILED)
+        return fail(errno, "cannot map the request table of queue {}", config_.queue);
+    descriptors_ = table;
+    void* page = ::mmap(nullptr, RR_RING_REGION_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (page == MAP_FAILED)
+        return fail(errno, "no memory for queue {}", config_.queue);
+    page_ = static_cast<rr_ring*>(page);
+    page_->queue = config_.queue;
+    page_->zero_copy = config_.zero_copy;
+    page_->descriptors = reinterpret_cast<uint64_t>(table);
+    page_->control_fd = config_.control_ring_fd;
+    return {};
+}
+
+Status queue_thread::register_all() {
+    io_uring_region_desc region{};
+    region.user_addr = reinterpret_cast<uint64_t>(page_);
+    region.size = RR_RING_REGION_BYTES;
+    region.flags = IORING_MEM_REGION_TYPE_USER;
+    io_uring_mem_region_reg memory{};
+    memory.region_uptr = reinterpret_cast<uint64_t>(&region);
+    if (config_.host == engine_host::bpf) {
+        if (int r = io_uring_register_region(&ring_, &memory); r < 0)
+            return fail(-r, "cannot register the memory region of queue {}", config_.queue);
+    }
+    std::vector<int> files = ring_files(config_);
+    if (int r = io_uring_register_files(&ring_, files.data(), RR_RING_FILES); r < 0)
+        return fail(-r, "cannot register the files of queue {}", config_.queue);
+    if (int r = io_uring_register_buffers_sparse(&ring_, config_.array->depth); r < 0)
+        return fail(-r, "cannot register the buffers of queue {}", config_.queue);
+    return {};
+}
+
+int queue_thread::serve() {
+    if (config_.host == engine_host::user) {
+        rr_user_host host{};
+        host.array = config_.array;
+        host.ring = page_;
+        host.cq = static_cast<rr_u8*>(ring_.cq.ring_ptr);
+        host.sq = reinterpret_cast<rr_u8*>(ring_.sq.sqes);
+        host.at = at_;
+        host.ring_fd = ring_.ring_fd;
+        return rr_user_host_run(&host);
+    }
+    int r;
+    // The loop runs inside this one call; EINTR would need a fatal signal.
+    do
+        r = io_uring_enter(static_cast<unsigned>(ring_.ring_fd), 0, 0, 0, nullptr);
+    while (r == -EINTR);
+    return r;
+}
+
+void queue_thread::tear_down() {
+    // ublk's DEL waits for the mapping, the ring and its registered files.
+    if (descriptors_ != nullptr)
+        ::munmap(descriptors_, descriptor_bytes_);
+    if (ring_ready_)
+        io_uring_queue_exit(&ring_);
+    if (page_ != nullptr)
+        ::munmap(page_, RR_RING_REGION_BYTES);
+    descriptors_ = nullptr;
+    page_ = nullptr;
+    ring_ready_ = false;
+}
+
+}  // namespace rr

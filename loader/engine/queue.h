@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// A ublk queue's ring and thread.
+//
+// The ring belongs to the thread that makes it (SINGLE_ISSUER), so the thread
+// sets up everything and then waits for the word to go:
+//
+//   thread: ring, descriptor table, memory region, files, buffers -> ready
+//   caller: loads and attaches the BPF program to all rings       -> go
+//   thread: enters the ring (bpf) or its own loop (user) until ublk has taken
+//           back every tag
+//
+// All signals are blocked in the thread: under the BPF host a pending signal
+// would end the wait inside the kernel.
+#pragma once
+
+#include <liburing.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "ringraid/ring.h"
+
+namespace rr {
+
+enum class engine_host { bpf, user };
+
+struct queue_config {
+    uint32_t queue = 0;
+    engine_host host = engine_host::bpf;
+    rr_array* array = nullptr;   // the mapped arena
+    int ublk_char_fd = -1;
+    int control_ring_fd = -1;
+    bool zero_copy = true;
+    std::vector<int> member_fds;  // by role, -1 where none
+};
+
+class queue_thread {
+public:
+    explicit queue_thread(queue_config config);
+    ~queue_thread();
+    queue_thread(const queue_thread&) = delete;
+    queue_thread& operator=(const queue_thread&) = delete;
+
+    // Waits until the ring is made. Errors are those of the set-up.
+    Status wait_ready();
+    [[nodiscard]] int ring_fd() const { return ring_.ring_fd; }
+    [[nodiscard]] rr_ring_offsets offsets() const { return at_; }
+    // The ring fds of all queues, for wake-ups; then the thread runs.
+    void go(const std::vector<int>& ring_fds);
+    // Ends a thread that was never told to go.
+    void cancel();
+    // Waits for the end: 0, or -errno with which the loop stopped.
+    int join();
+    [[nodiscard]] pid_t tid() const { return tid_; }
+
+private:
+    enum class order { wait, go, cancel };
+
+    void main();
+    Status set_up();
+    Status map_descriptors();
+    Status register_all();
+    int serve();
+    void tear_down();
+
+    queue_config config_;
+    io_uring ring_{};
+    bool ring_ready_ = false;
+    rr_ring_offsets at_{};
+    void* descriptors_ = nullptr;
+    size_t descriptor_bytes_ = 0;
+    rr_ring* page_ = nullptr;
+    std::mutex lock_;
+    std::condition_variable changed_;
+    std::optional<Status> ready_;
+    order order_ = order::wait;
+    int result_ = 0;
+    pid_t tid_ = 0;
+    std::thread thread_;
+};
+
+}  // namespace rr

@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/array_service.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "service/limits.h"
+#include "service/report.h"
+#include "service/socket.h"
+
+extern "C" {
+#include "engine/host.h"
+}
+
+namespace rr {
+namespace {
+
+constexpr uint32_t queues_default_max = 4;
+constexpr auto recovery_wait = std::chrono::seconds(60);
+constexpr auto recovery_poll = std::chrono::milliseconds(20);
+
+uint32_t cpus() { return static_cast<uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))); }
+
+const char* engine_name(engine_host host) { return host == engine_host::bpf ? "bpf" : "user"; }
+
+// Memory reclaim must never wait for this process: its I/O is what reclaim
+// may be waiting for. The effect is read back, not assumed.
+Status become_io_flusher() {
+    if (::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0 ||
+        ::prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0) != 1)
+        return with_hint(fail(errno, "cannot become an I/O flusher"),
+                         "run as root (CAP_SYS_RESOURCE)");
+    if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        return with_hint(fail(errno, "cannot lock memory"), "raise the locked memory limit");
+    return {};
+}
+
+std::optional<nlohmann::json> read_json(const std::string& path) {
+    std::ifstream in(path);
+    nlohmann::json value = nlohmann::json::parse(in, nullptr, false);
+    if (value.is_discarded() || !value.is_object())
+        return std::nullopt;
+    return value;
+}
+
+}  // namespace
+
+std::vector<nlohmann::json> running_arrays() {
+    std::vector<nlohmann::json> out;
+    std::error_code failed;
+    for (const auto& entry : std::filesystem::directory_iterator(run_directory, failed)) {
+        if (auto state = read_json(entry.path() / "state.json"))
+            out.push_back(std::move(*state));
+    }
+    return out;
+}
+
+Result<std::unique_ptr<array_service>> array_service::start(const service_options& options) {
+    std::unique_ptr<array_service> service(new array_service(options));
+    if (Status ok = service->start_all(); !ok)
+        return forward_error(ok.error());
+    return service;
+}
+
+rr_array* array_service::array() const {
+    return reinterpret_cast<rr_array*>(arena_->span().data());
+}
+
+Status array_service::start_all() {
+    using step = Status (array_service::*)();
+    for (step s : {&array_service::check_engine, &array_service::plan, &array_service::take_lock,
+                   &array_service::add_device, &array_service::make_arena,
+                   &array_service::redo_rows, &array_service::open_metadata,
+                   &array_service::start_queues, &array_service::write_state,
+                   &array_service::start_device}) {
+        if (Status ok = (this->*s)(); !ok)
+            return ok;
+    }
+    log_info("{} serves {} with the {} engine", block_path_, short_name(members_.plan.name),
+             engine_name(host_));
+    return {};
+}
+
+Status array_service::check_engine() {
+    std::string missing = bpf_host_missing();
+    host_ = options_.host.value_or(missing.empty() ? engine_host::bpf : engine_host::user);
+    if (host_ == engine_host::bpf && !missing.empty())
+        return with_hint(fail(ENOTSUP, "{}", missing), "use --engine user");
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    return become_io_flusher();
+}
+
+Status array_service::plan() {
+    auto opened = open_array(options_.devices, options_.assembly);
+    if (!opened)
+        return forward_error(opened.error());
+    members_ = std::move(*opened);
+    paths_.emplace(members_.plan.set_uuid);
+    for (const md::excluded_device& out : members_.plan.excluded)
+        log_info("{} is left out: {}", out.path, out.reason);
+    return {};
+}
+
+Status array_service::take_lock() {
+    std::error_code failed;
+    std::filesystem::create_directories(paths_->directory, failed);
+    if (failed)
+        return fail(failed.value(), "cannot make {}", paths_->directory);
+    lock_.reset(::open(paths_->lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
+        return with_hint(fail(EBUSY, "the array {} is being served",
+                              short_name(members_.plan.name)),
+                         "ringraid status");
+    return {};
+}
+
+Status array_service::check_cpus() {
+    if (options_.queues && *options_.queues > cpus())
+        return with_hint(fail(EINVAL, "{} queues on {} CPUs", *options_.queues, cpus()),
+                         "ublk makes at most one queue per CPU");
+    return {};
+}
+
+Status array_service::add_device() {
+    auto opened = ublk_control::open();
+    if (!opened)
+        return forward_error(opened.error());
+    ublk_.emplace(std::move(*opened));
+    if (auto state = read_json(paths_->state))
+        return adopt_device(*state);
+    if (members_.plan.needs_resync)
+        return with_hint(fail(EUCLEAN, "the parity of {} must be recomputed first",
+                              short_name(members_.plan.name)),
+                         "ringraid assemble does it");
+    if (Status ok = check_cpus(); !ok)
+        return ok;
+
+    array_config config;
+    config.members = members_.plan.geometry.members;
+    config.chunk_sectors = 1U << members_.plan.geometry.chunk_shift;
+    config.layout = members_.plan.geometry.layout;
+    config.queues = options_.queues.value_or(std::min(cpus(), queues_default_max));
+    config.depth = options_.depth;
+    config.slots = options_.slots;
+    config.member_io_sectors = member_io_sectors(members_.present());
+    config.zero_copy = options_.zero_copy;
+    config.member_sectors = members_.plan.member_sectors;
+    config.arena_bytes_max = options_.arena_bytes_max;
+    for (size_t role = 0; role < members_.plan.members.size(); role++) {
+        if (const auto& member = members_.plan.members[role])
+            config.data_offset[role] = member->superblock.data_offset;
+    }
+    auto layout = plan_layout(config);
+    if (!layout)
+        return forward_error(layout.error());
+    layout_ = *layout;
+    layout_.header.user_base = RR_ARENA_ADDRESS;
+
+    auto known = ublk_->features();
+    if (!known)
+        return forward_error(known.error());
+    ublksrv_ctrl_dev_info info{};
+    info.nr_hw_queues = static_cast<uint16_t>(config.queues);
+    info.queue_depth = static_cast<uint16_t>(config.depth);
+    info.max_io_buf_bytes = request_bytes_max(layout_);
+    info.dev_id = static_cast<uint32_t>(-1);
+    info.ublksrv_pid = ::getpid();
+    info.flags = UBLK_F_CMD_IOCTL_ENCODE | UBLK_F_USER_COPY | UBLK_F_USER_RECOVERY |
+                 UBLK_F_USER_RECOVERY_REISSUE;
+    if (config.zero_copy)
+        info.flags |= UBLK_F_SUPPORT_ZERO_COPY | UBLK_F_AUTO_BUF_REG;
+    if ((info.flags & *known) != info.flags)
+        return with_hint(fail(ENOTSUP, "the ublk driver lacks features {:#x}",
+                              info.flags & ~*known),
+                         "use Linux 6.16 or newer");
+    auto added = ublk_->add(info);
+    if (!added)
+        return forward_error(added.error());
+    device_ = added->dev_id;
+    if (added->nr_hw_queues != config.queues)
+        return fail(EINVAL, "ublk made {} of {} queues", added->nr_hw_queues, config.queues);
+    return ublk_->set_params(*device_, device_params(layout_, members_.present(),
+                                                     members_.logical_block_bytes));
+}
+
+Status array_service::make_arena() {
+    if (recovering_)
+        return {};
+    auto made = host_ == engine_host::bpf
+                    ? arena_memory::create_map(paths_->arena_pin, layout_.bytes)
+                    : arena_memory::create_file(paths_->arena_file, layout_.bytes);
+    if (!made)
+        return forward_error(made.error());
+    arena_.emplace(std::move(*made));
+    init_arena(arena_->span(), layout_, members_.missing_mask());
+    return {};
+}
+
+Status array_service::open_metadata() {
+    metadata_.emplace(members_.metadata_state(), md::write_to(members_.fds()));
+    auto report = metadata_->mark_dirty();
+    if (!report)
+        return forward_error(report.error());
+    if (!report->complete())
+        return fail(report->failed[0].error.err, "cannot write the superblock of member {}: {}",
+                    report->failed[0].role, report->failed[0].error.what);
+    durability_ = std::make_unique<durability>(array(), &*metadata_);
+    if (Status ok = durability_->open(); !ok)
+        return ok;
+    durability_->settle();
+    return {};
+}
+
+Status array_service::start_queues() {
+    auto opened = open_ublk_char(*device_);
+    if (!opened)
+        return forward_error(opened.error());
+    char_device_ = std::move(*opened);
+    for (uint32_t i = 0; i < array()->queues; i++) {
+        queue_config config;
+        config.queue = i;
+        config.host = host_;
+        config.array = array();
+        config.ublk_char_fd = char_device_.get();
+        config.control_ring_fd = durability_->ring_fd();
+        config.zero_copy = array()->zero_copy != 0;
+        config.member_fds = members_.fds();
+        queues_.push_back(std::make_unique<queue_thread>(config));
+    }
+    std::vector<int> rings;
+    for (auto& queue : queues_) {
+        if (Status ok = queue->wait_ready(); !ok)
+            return ok;
+        rings.push_back(queue->ring_fd());
+    }
+    if (host_ == engine_host::bpf) {
+        auto loaded = bpf_program_set::load(arena_->fd(), rings, queues_[0]->offsets());
+        if (!loaded)
+            return forward_error(loaded.error());
+        program_.emplace(std::move(*loaded));
+        log_info("verifier: {}", program_->verifier());
+    }
+    auto listener = listen_at(paths_->socket);
+    if (!listener)
+        return forward_error(listener.error());
+    stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
+    durability_->start(rings, std::move(*listener),
+                       [this](const std::string& line, Fd& client) { return handle(line, client); });
+    live_ = true;
+    for (auto& queue : queues_)
+        queue->go(rings);
+    return {};
+}
+
+Status array_service::start_device() {
+    Status started = recovering_ ? ublk_->end_recovery(*device_) : ublk_->start(*device_);
+    if (!started)
+        return started;
+    std::error_code ignored;
+    std::filesystem::create_directories("/dev/ringraid", ignored);
+    std::string link = link_path(members_.plan.name);
+    std::filesystem::remove(link, ignored);
+    std::filesystem::create_symlink(block_path_, link, ignored);
+    return {};
+}
+
+// Before START: whatever happens then, a successor finds the device.
+Status array_service::write_state() {
+    block_path_ = ublk_block_path(*device_);
+    nlohmann::json state = {{"schema", json_schema},
+                            {"name", members_.plan.name},
+                            {"uuid", md::to_string(members_.plan.set_uuid)},
+                            {"device", *device_},
+                            {"block_device", block_path_},
+                            {"engine", engine_name(host_)},
+                            {"pid", ::getpid()},
+                            {"socket", paths_->socket}};
+    for (const auto& device : members_.devices) {
+        if (device)
+            state["devices"].push_back(device->path);
+    }
+    std::string next = paths_->state + ".new";
+    std::ofstream out(next);
+    out << state.dump(2) << '\n';
+    out.close();
+    std::error_code failed;
+    std::filesystem::rename(next, paths_->state, failed);
+    if (!out || failed)
+        return fail(EIO, "cannot write {}", paths_->state);
+    return {};
+}
+
+Status array_service::run() {
+    sigset_t stop_signals;
+    sigemptyset(&stop_signals);
+    sigaddset(&stop_signals, SIGTERM);
+    sigaddset(&stop_signals, SIGINT);
+    Fd signals(::signalfd(-1, &stop_signals, SFD_CLOEXEC));
+    for (;;) {
+        pollfd watch[] = {{signals.get(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}};
+        if (::poll(watch, 2, -1) < 0 && errno != EINTR)
+            return fail(errno, "poll failed");
+        if (watch[0].revents != 0) {
+            signalfd_siginfo ignored;
+            [[maybe_unused]] ssize_t n = ::read(signals.get(), &ignored, sizeof(ignored));
+            stop_force_ = false;
+        } else if (watch[1].revents != 0) {
+            uint64_t count;
+            [[maybe_unused]] ssize_t n = ::read(stop_event_.get(), &count, sizeof(count));
+        } else {
+            continue;
+        }
+        Status stopped = stop_device(stop_force_);
+        if (stopped)
+            stopped = finish();
+        nlohmann::json answer = {{"schema", json_schema}, {"ok", stopped.has_value()}};
+        if (!stopped) {
+            answer["error"] = describe(stopped.error());
+            answer["hint"] = stopped.error().hint;
+            log_error("{}", describe(stopped.error()));
+        }
+        if (stop_client_)
+            (void)write_line(stop_client_.get(), answer.dump());
+        stop_client_.reset();
+        if (!live_)
+            return stopped;
+    }
+}
+
+Status array_service::stop_device(bool force) {
+    // O_EXCL fails while anybody has the device open: mounted, or in use.
+    Fd claim(::open(block_path_.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+    if (!claim && errno == EBUSY && !force)
+        return with_hint(fail(EBUSY, "{} is in use", block_path_),
+                         "unmount what is on it, or stop with --force");
+    claim.reset();
+    if (Status ok = ublk_->stop(*device_); !ok)
+        return ok;
+    live_ = false;
+    return {};
+}
+
+// After ublk has taken back every request: nothing is in flight any more.
+Status array_service::finish() {
+    for (auto& queue : queues_) {
+        if (int r = queue->join(); r != 0)
+            log_error("a queue ended with {}", std::strerror(-r));
+    }
+    queues_.clear();
+    program_.reset();
+    durability_->stop();
+    durability_->settle();
+    char_device_.reset();
+    Status removed = ublk_->remove(*device_);
+    device_.reset();
+
+    Status clean;
+    if (health_of(array()) == array_health::failed) {
+        log_error("two members failed: the array is left dirty");
+    } else {
+        for (size_t role = 0; role < members_.devices.size(); role++) {
+            if (members_.devices[role] && (array()->state >> role & 1) == 0) {
+                if (Status ok = sync_data(members_.devices[role]->fd.get()); !ok && clean)
+                    clean = ok;
+            }
+        }
+        if (clean) {
+            auto report = metadata_->mark_clean();
+            if (!report)
+                clean = forward_error(report.error());
+        }
+    }
+    remove_traces();
+    return clean ? removed : clean;
+}
+
+void array_service::remove_traces() {
+    std::error_code ignored;
+    std::filesystem::remove(link_path(members_.plan.name), ignored);
+    if (arena_)
+        arena_->forget();
+    std::filesystem::remove(std::filesystem::path(paths_->arena_pin).parent_path(), ignored);
+    std::filesystem::remove(paths_->state, ignored);
+    std::filesystem::remove(paths_->socket, ignored);
+}
+
+array_service::~array_service() {
+    if (live_ && device_)
+        (void)ublk_->stop(*device_);
+    for (auto& queue : queues_)
+        queue->cancel();
+    queues_.clear();
+    program_.reset();
+    if (durability_)
+        durability_->stop();
+    char_device_.reset();
+    if (device_ && !recovering_) {
+        (void)ublk_->remove(*device_);
+        remove_traces();
+    }
+}
+
+std::optional<std::string> array_service::handle(const std::string& line, Fd& client) {
+    nlohmann::json request = nlohmann::json::parse(line, nullptr, false);
+    std::string command = request.is_object() ? request.value("command", "") : "";
+    if (command == "status")
+        return status().dump();
+    if (command == "fail")
+        return fail_member(request);
+    if (command == "stop") {
+        stop_force_ = request.value("force", false);
+        stop_client_ = std::move(client);
+        uint64_t one = 1;
+        [[maybe_unused]] ssize_t n = ::write(stop_event_.get(), &one, sizeof(one));
+        return std::nullopt;
+    }
+    return nlohmann::json({{"schema", json_schema}, {"ok", false}, {"error", "unknown command"}})
+        .dump();
+}
+
+std::string array_service::fail_member(const nlohmann::json& request) {
+    std::string path = request.value("member", "");
+    nlohmann::json answer = {{"schema", json_schema}, {"ok", false}};
+    for (size_t role = 0; role < members_.devices.size(); role++) {
+        const auto& device = members_.devices[role];
+        if ((!device || device->path != path) && path != std::to_string(role))
+            continue;
+        uint64_t state = __atomic_load_n(&array()->state, __ATOMIC_SEQ_CST);
+        if ((state & RR_STATE_MISSING) != 0 && (state >> role & 1) == 0) {
+            answer["error"] = "another member is out already: failing this one would lose the array";
+            return answer.dump();
+        }
+        rr_host_fail(array(), static_cast<rr_u32>(role), -ENODEV);
+        answer["ok"] = true;
+        answer["role"] = role;
+        return answer.dump();
+    }
+    answer["error"] = fmt::format("{} is not a member", path);
+    return answer.dump();
+}
+
+nlohmann::json array_service::member_status() const {
+    nlohmann::json out = nlohmann::json::array();
+    uint64_t state = __atomic_load_n(&array()->state, __ATOMIC_SEQ_CST);
+    for (size_t role = 0; role < members_.devices.size(); role++) {
+        const auto& device = members_.devices[role];
+        bool missing = (state >> role & 1) != 0;
+        nlohmann::json one = {{"role", role},
+                              {"device", device ? nlohmann::json(device->path) : nullptr},
+                              {"state", !missing ? "active" : device ? "failed" : "missing"}};
+        if (missing && array()->members[role].error != 0)
+            one["error"] = std::strerror(array()->members[role].error);
+        out.push_back(one);
+    }
+    return out;
+}
+
+nlohmann::json array_service::status() const {
+    rr_array* a = array();
+    nlohmann::json threads = nlohmann::json::array();
+    for (uint32_t i = 0; i < queues_.size(); i++) {
+        const volatile rr_queue* q = rr_host_queue(a, i);
+        threads.push_back({{"tid", queues_[i]->tid()},
+                           {"inflight", rr_u32{q->inflight}},
+                           {"fetches", rr_u32{q->fetches}},
+                           {"free_slots", rr_u16{q->free_slots}},
+                           {"last_error", rr_s32{q->last_error}}});
+    }
+    return {{"schema", json_schema},
+            {"ok", true},
+            {"name", members_.plan.name},
+            {"uuid", md::to_string(members_.plan.set_uuid)},
+            {"block_device", block_path_},
+            {"engine", engine_name(host_)},
+            {"state", to_string(health_of(a))},
+            {"pid", ::getpid()},
+            {"queue_threads", threads},
+            {"program_id", program_ ? program_->program_id() : 0},
+            {"verifier", program_ ? program_->verifier() : ""},
+            {"layout", layout_name(a->geometry.layout)},
+            {"chunk_bytes", 1U << (a->geometry.chunk_shift + RR_SECTOR_SHIFT)},
+            {"cell_bytes", 1U << a->cell_shift},
+            {"size_bytes", a->array_sectors << RR_SECTOR_SHIFT},
+            {"queues", a->queues},
+            {"depth", a->depth},
+            {"slots", a->slots},
+            {"arena_bytes", a->bytes},
+            {"events", metadata_->events()},
+            {"epoch", a->state >> RR_STATE_EPOCH_SHIFT},
+            {"durable_epoch", a->durable_epoch},
+            {"members", member_status()},
+            {"counters", counters_of(a)}};
+}
+
+}  // namespace rr

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// One array, served: from its members to /dev/ublkbN and back.
+//
+// Order of a start, each step undone by the destructor when a later one fails:
+//
+//   lock         flock on the run directory: one daemon per array
+//   members      opened O_EXCL, superblocks judged
+//   ublk         a device with the limits of the members
+//   arena        made, every page touched
+//   metadata     dirty, durable, before anything can be written
+//   queues       rings and threads; the BPF program attached
+//   durability   the thread that records failures
+//   START        the block device appears
+//
+// After kill -9 the kernel keeps the ublk device and its clients wait. The
+// next start finds state.json and the arena, and instead of adding a device:
+//
+//   START_USER_RECOVERY   succeeds when the dead daemon's I/O is over
+//   redo                  rows that were being written are written again
+//   END_USER_RECOVERY     the clients' requests come again
+//
+// A stop is START in reverse: STOP, queues end, members flushed, clean.
+//
+// The process that calls this must not fork afterwards: a child would keep
+// links, rings and the device alive.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/arena.h"
+#include "engine/layout.h"
+#include "engine/program.h"
+#include "engine/queue.h"
+#include "service/durability.h"
+#include "service/membership.h"
+#include "service/paths.h"
+#include "ublk/control.h"
+
+namespace rr {
+
+struct service_options {
+    std::vector<std::string> devices;
+    md::assembly_options assembly;
+    std::optional<engine_host> host;    // nothing: bpf where the kernel has it
+    std::optional<uint32_t> queues;     // nothing: one per CPU, at most 4
+    uint32_t depth = 64;
+    uint32_t slots = 64;
+    uint64_t arena_bytes_max = uint64_t{1} << 30;
+    bool zero_copy = true;
+};
+
+class array_service {
+public:
+    // EBUSY: the array is being served. EUCLEAN with a hint: parity must be
+    // recomputed first (the caller does that, with progress).
+    static Result<std::unique_ptr<array_service>> start(const service_options& options);
+    ~array_service();
+    array_service(const array_service&) = delete;
+    array_service& operator=(const array_service&) = delete;
+
+    // Serves until SIGTERM, SIGINT or a stop request; returns after a clean
+    // stop, or with the error that ended the service.
+    Status run();
+
+    [[nodiscard]] const std::string& block_path() const { return block_path_; }
+    [[nodiscard]] const array_paths& paths() const { return *paths_; }
+    [[nodiscard]] nlohmann::json status() const;
+
+private:
+    explicit array_service(const service_options& options) : options_(options) {}
+
+    Status start_all();
+    Status take_lock();
+    Status check_engine();
+    Status check_cpus();
+    Status plan();
+    Status add_device();
+    Status make_arena();
+    Status adopt_device(const nlohmann::json& state);
+    Status redo_rows();
+    Status start_queues();
+    Status start_device();
+    Status open_metadata();
+    Status write_state();
+    Status stop_device(bool force);
+    Status finish();
+    void remove_traces();
+    std::optional<std::string> handle(const std::string& line, Fd& client);
+    std::string fail_member(const nlohmann::json& request);
+    [[nodiscard]] rr_array* array() const;
+    [[nodiscard]] nlohmann::json member_status() const;
+
+    service_options options_;
+    engine_host host_ = engine_host::bpf;
+    array_members members_;
+    std::optional<array_paths> paths_;
+    Fd lock_;
+    std::optional<ublk_control> ublk_;
+    std::optional<uint32_t> device_;
+    bool recovering_ = false;
+    bool live_ = false;
+    Fd char_device_;
+    arena_layout layout_;
+    std::optional<arena_memory> arena_;
+    std::optional<md::array_metadata> metadata_;
+    std::optional<bpf_program_set> program_;
+    std::vector<std::unique_ptr<queue_thread>> queues_;
+    std::unique_ptr<durability> durability_;
+    std::string block_path_;
+    Fd stop_event_;
+    Fd stop_client_;  // who asked for the stop, and waits
+    bool stop_force_ = false;
+};
+
+// The state files of arrays that run, or ran until their daemon was killed.
+std::vector<nlohmann::json> running_arrays();
+
+}  // namespace rr

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/durability.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/log.h"
+#include "service/socket.h"
+
+extern "C" {
+#include "engine/host.h"
+}
+
+namespace rr {
+namespace {
+
+constexpr int look_ms = 1000;
+
+uint64_t load(const rr_u64& word) { return __atomic_load_n(&word, __ATOMIC_SEQ_CST); }
+
+}  // namespace
+
+Status durability::open() {
+    event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    stop_event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!event_ || !stop_event_)
+        return fail(errno, "cannot make an eventfd");
+    if (int r = io_uring_queue_init(64, &ring_, 0); r < 0)
+        return fail(-r, "cannot make the message ring");
+    ring_ready_ = true;
+    if (int r = io_uring_register_eventfd(&ring_, event_.get()); r < 0)
+        return fail(-r, "cannot register the message ring's eventfd");
+    return {};
+}
+
+void durability::start(std::vector<int> queue_rings, Fd listener, request_handler handler) {
+    queue_rings_ = std::move(queue_rings);
+    listener_ = std::move(listener);
+    handler_ = std::move(handler);
+    thread_ = std::thread([this] { main(); });
+}
+
+void durability::stop() {
+    if (thread_.joinable()) {
+        uint64_t one = 1;
+        [[maybe_unused]] ssize_t r = ::write(stop_event_.get(), &one, sizeof(one));
+        thread_.join();
+    }
+    if (ring_ready_)
+        io_uring_queue_exit(&ring_);
+    ring_ready_ = false;
+}
+
+void durability::main() {
+    pthread_setname_np(pthread_self(), "rr-metadata");
+    for (;;) {
+        pollfd watch[] = {{event_.get(), POLLIN, 0},
+                          {stop_event_.get(), POLLIN, 0},
+                          {listener_.get(), POLLIN, 0}};
+        nfds_t count = listener_ ? 3 : 2;
+        if (::poll(watch, count, look_ms) < 0 && errno != EINTR)
+            log_error("poll failed: {}", std::strerror(errno));
+        drain_messages();
+        record_failures();
+        if (watch[1].revents != 0)
+            return;
+        if (count == 3 && watch[2].revents != 0)
+            serve_client();
+    }
+}
+
+void durability::drain_messages() {
+    uint64_t count;
+    while (::read(event_.get(), &count, sizeof(count)) > 0) {
+    }
+    io_uring_cqe* cqe = nullptr;
+    while (io_uring_peek_cqe(&ring_, &cqe) == 0)
+        io_uring_cqe_seen(&ring_, cqe);
+}
+
+void durability::settle() { record_failures(); }
+
+void durability::record_failures() {
+    for (;;) {
+        uint64_t state = load(array_->state);
+        auto epoch = static_cast<uint32_t>(state >> RR_STATE_EPOCH_SHIFT);
+        if (epoch == __atomic_load_n(&array_->durable_epoch, __ATOMIC_SEQ_CST))
+            return;
+        for (uint32_t role = 0; role < array_->geometry.members; role++) {
+            if ((state >> role & 1) == 0 || (recorded_ >> role & 1) != 0)
+                continue;
+            log_error("member {} failed: {}; the array is degraded", role,
+                      std::strerror(array_->members[role].error));
+            auto report = metadata_->mark_failed(role);
+            recorded_ |= 1U << role;
+            if (!report) {
+                log_error("{}", describe(report.error()));
+                rr_host_fail(array_, (role + 1) % array_->geometry.members, -EIO);
+                continue;
+            }
+            for (const md::member_write_error& lost : report->failed) {
+                log_error("member {} cannot be written: {}; the array is broken", lost.role,
+                          describe(lost.error));
+                rr_host_fail(array_, lost.role, -lost.error.err);
+            }
+        }
+        __atomic_store_n(&array_->durable_epoch, epoch, __ATOMIC_SEQ_CST);
+        wake_queues();
+    }
+}
+
+void durability::wake_queues() {
+    for (int fd : queue_rings_) {
+        io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+        if (sqe == nullptr)
+            break;  // the queue's own tick will look
+        io_uring_prep_msg_ring(sqe, fd, 0, RR_TOKEN_MESSAGE, 0);
+    }
+    io_uring_submit(&ring_);
+}
+
+void durability::serve_client() {
+    Fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client)
+        return;
+    auto line = read_line(client.get());
+    if (!line)
+        return;
+    auto answer = handler_(*line, client);
+    record_failures();
+    if (answer)
+        (void)write_line(client.get(), *answer);
+}
+
+}  // namespace rr

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What the array may promise, from what its members can do.
+//
+// A member bio that the block layer must split is refused under NOWAIT and
+// goes to a worker thread, so the array's limits are the members' tightest and
+// its member I/O stays below them. Limits that ublk cannot express are not
+// promised: io_opt is a power of two there, so a full stripe that is none is
+// not announced.
+#pragma once
+
+#include <linux/ublk_cmd.h>
+
+#include <vector>
+
+#include "engine/layout.h"
+#include "members/member.h"
+
+namespace rr {
+
+// Sectors that no member splits, whatever the memory looks like.
+uint32_t member_io_sectors(const std::vector<const member_device*>& members);
+
+// ublk's parameters of the array's block device.
+ublk_params device_params(const arena_layout& layout,
+                          const std::vector<const member_device*>& members,
+                          uint32_t logical_block_bytes);
+
+// Bytes of the longest request.
+uint32_t request_bytes_max(const arena_layout& layout);
+
+}  // namespace rr

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/membership.h"
+
+#include <cerrno>
+
+#include "md/whitelist.h"
+
+namespace rr {
+
+std::vector<const member_device*> array_members::present() const {
+    std::vector<const member_device*> out;
+    for (const auto& device : devices) {
+        if (device)
+            out.push_back(&*device);
+    }
+    return out;
+}
+
+std::vector<int> array_members::fds() const {
+    std::vector<int> out;
+    for (const auto& device : devices)
+        out.push_back(device ? device->fd.get() : -1);
+    return out;
+}
+
+uint32_t array_members::missing_mask() const {
+    uint32_t mask = 0;
+    for (uint32_t role : plan.missing)
+        mask |= 1U << role;
+    return mask;
+}
+
+md::array_metadata::state array_members::metadata_state() const {
+    md::array_metadata::state state;
+    for (const auto& member : plan.members)
+        state.members.push_back(member ? std::optional(member->superblock) : std::nullopt);
+    state.features_to_clear = plan.features_to_clear;
+    state.needs_resync = plan.needs_resync;
+    return state;
+}
+
+std::vector<resync_member> array_members::resync_members() const {
+    std::vector<resync_member> out;
+    for (size_t role = 0; role < devices.size(); role++)
+        out.push_back({devices[role]->fd.get(), plan.members[role]->superblock.data_offset});
+    return out;
+}
+
+Result<array_members> open_array(const std::vector<std::string>& paths,
+                                 const md::assembly_options& options) {
+    auto opened = open_members(paths);
+    if (!opened)
+        return forward_error(opened.error());
+
+    std::vector<md::candidate> candidates;
+    for (const member_device& device : *opened)
+        candidates.push_back({device.path, device.sectors, md::read_superblock(device.fd.get())});
+    auto plan = md::plan_assembly(candidates, options);
+    if (!plan)
+        return forward_error(plan.error());
+
+    array_members out;
+    out.plan = std::move(*plan);
+    out.devices.resize(out.plan.geometry.members);
+    for (size_t role = 0; role < out.plan.members.size(); role++) {
+        const auto& member = out.plan.members[role];
+        if (!member)
+            continue;
+        out.devices[role] = std::move((*opened)[member->candidate]);
+        auto terms = md::check_servable_member(out.devices[role]->fd.get(), member->superblock);
+        if (!terms)
+            return forward_error(terms.error());
+        out.logical_block_bytes =
+            std::max(out.logical_block_bytes, out.devices[role]->logical_block_bytes);
+    }
+    out.logical_block_bytes = std::max(out.logical_block_bytes, out.plan.logical_block_bytes);
+    return out;
+}
+
+}  // namespace rr

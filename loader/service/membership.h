@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// From device paths to an array that may be served: devices opened, their
+// superblocks read and judged, roles known. Nothing is written.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "md/assemble.h"
+#include "md/update.h"
+#include "members/member.h"
+#include "resync/resync.h"
+
+namespace rr {
+
+struct array_members {
+    md::assembly_plan plan;
+    std::vector<std::optional<member_device>> devices;  // by role, opened O_EXCL
+    uint32_t logical_block_bytes = 512;
+
+    [[nodiscard]] std::vector<const member_device*> present() const;
+    [[nodiscard]] std::vector<int> fds() const;  // by role, -1 where missing
+    [[nodiscard]] uint32_t missing_mask() const;
+    // What md::array_metadata starts from.
+    [[nodiscard]] md::array_metadata::state metadata_state() const;
+    // Complete arrays only.
+    [[nodiscard]] std::vector<resync_member> resync_members() const;
+};
+
+// Opens @paths exclusively. Errors as of open_members() and plan_assembly();
+// devices that the plan leaves out are closed again.
+Result<array_members> open_array(const std::vector<std::string>& paths,
+                                 const md::assembly_options& options);
+
+}  // namespace rr

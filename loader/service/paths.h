@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Where a running array leaves what others look for.
+//
+//   /run/ringraid/UUID/state.json    which ublk device, engine and members
+//   /run/ringraid/UUID/control.sock  the daemon's socket
+//   /run/ringraid/UUID/lock          held (flock) by the living daemon
+//   /run/ringraid/UUID/log           what a daemon in the background said
+//   /run/ringraid/UUID/arena         the arena of the user engine
+//   /sys/fs/bpf/ringraid/UUID/arena  that of the bpf engine, pinned
+//   /dev/ringraid/NAME               link to the block device
+//
+// All of it is gone after a reboot, as it must be: then the superblocks are
+// the only truth.
+#pragma once
+
+#include <string>
+
+#include "md/superblock.h"
+
+namespace rr {
+
+struct array_paths {
+    explicit array_paths(const md::uuid& id);
+
+    std::string directory;
+    std::string state;
+    std::string socket;
+    std::string lock;
+    std::string log;
+    std::string arena_file;
+    std::string arena_pin;
+};
+
+inline constexpr const char* run_directory = "/run/ringraid";
+inline constexpr const char* pin_directory = "/sys/fs/bpf/ringraid";
+
+// "name" of md's "host:name".
+std::string short_name(const std::string& set_name);
+
+// The link in /dev/ringraid; characters that no file name should have become '_'.
+std::string link_path(const std::string& set_name);
+
+}  // namespace rr

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/report.h"
+
+#include <array>
+#include <iterator>
+
+extern "C" {
+#include "engine/host.h"
+}
+
+namespace rr {
+namespace {
+
+// In the order of struct rr_counters.
+constexpr const char* counter_names[] = {
+    "reads",         "writes",         "flushes",       "read_sectors", "write_sectors",
+    "direct_reads",  "slot_reads",     "slot_writes",   "member_flushes", "full_cells",
+    "rcw_cells",     "rmw_cells",      "recon_cells",   "payload_cells", "rebuilt_reads",
+    "repaired",      "read_errors",    "write_errors",  "retries",      "lock_waits",
+    "slot_waits",    "held_acks",      "replans",       "wakes",        "ticks",
+    "steps",         "cqes",           "sqes",          "submits",      "xor_bytes",
+    "copied_bytes"};
+static_assert(sizeof(rr_counters) == std::size(counter_names) * sizeof(rr_u64),
+              "every counter has a name");
+
+}  // namespace
+
+array_health health_of(const rr_array* array) {
+    uint64_t state = __atomic_load_n(&array->state, __ATOMIC_SEQ_CST);
+    if ((state & RR_STATE_BROKEN) != 0)
+        return array_health::failed;
+    return (state & RR_STATE_MISSING) != 0 ? array_health::degraded : array_health::healthy;
+}
+
+const char* to_string(array_health health) {
+    switch (health) {
+    case array_health::healthy:
+        return "healthy";
+    case array_health::degraded:
+        return "degraded";
+    case array_health::failed:
+        return "failed";
+    case array_health::unknown:
+        break;
+    }
+    return "unknown";
+}
+
+const char* layout_name(uint32_t layout) {
+    static constexpr const char* names[] = {"left-asymmetric", "right-asymmetric",
+                                            "left-symmetric", "right-symmetric"};
+    return layout < std::size(names) ? names[layout] : "unknown";
+}
+
+nlohmann::json counters_of(rr_array* array) {
+    std::array<rr_u64, std::size(counter_names)> sum{};
+    for (uint32_t q = 0; q < array->queues; q++) {
+        const auto* words = reinterpret_cast<const volatile rr_u64*>(&rr_host_queue(array, q)->count);
+        for (size_t i = 0; i < sum.size(); i++)
+            sum[i] += words[i];
+    }
+    nlohmann::json out;
+    for (size_t i = 0; i < sum.size(); i++)
+        out[counter_names[i]] = sum[i];
+    return out;
+}
+
+}  // namespace rr

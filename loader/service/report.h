@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What a running array says of itself, as JSON. Bytes and nanoseconds; the
+// text that people read is a view of the same object.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "ringraid/abi.h"
+
+namespace rr {
+
+inline constexpr int json_schema = 1;
+
+// mdadm --detail's exit codes.
+enum class array_health { healthy = 0, degraded = 1, failed = 2, unknown = 4 };
+
+array_health health_of(const rr_array* array);
+const char* to_string(array_health health);
+const char* layout_name(uint32_t layout);
+
+// All counters, summed over the queues, by name.
+nlohmann::json counters_of(rr_array* array);
+
+}  // namespace rr

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The daemon's control socket: one JSON line asks, one JSON line answers.
+//
+// A UNIX stream socket that only root may reach (mode 0600). Reads are bounded
+// in size and time, so a client that says nothing cannot stall the daemon.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace rr {
+
+Result<Fd> listen_at(const std::string& path);
+
+// ECONNREFUSED or ENOENT: nobody listens.
+Result<Fd> connect_to(const std::string& path);
+
+// Up to the newline, which is left out. @timeout_ms < 0: without bound.
+Result<std::string> read_line(int fd, int timeout_ms = 200);
+Status write_line(int fd, const std::string& line);
+
+// Connects, asks and waits for the answer.
+Result<std::string> ask(const std::string& path, const std::string& line, int timeout_ms);
+
+}  // namespace rr
