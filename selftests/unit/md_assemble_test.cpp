@@ -293,6 +293,14 @@ TEST_F(MdAssemble, EquallyFreshMembersMustNotContradictEachOther) {
     EXPECT_EQ(change([](auto& sb) { sb.dev_roles.resize(200, md::role_spare); }), 0);
 }
 
+TEST_F(MdAssemble, AmongEquallyFreshMembersTheFirstNumberIsAsked) {
+    for (size_t i = 0; i < 4; i++)
+        members_[i].set_name = fmt::format("host:name{}", i);
+    const auto made = plan_members();
+    ASSERT_TRUE(made);
+    EXPECT_EQ(made->name, "host:name0");
+}
+
 TEST_F(MdAssemble, AnOlderMemberOfAnotherShapeIsLeftOut) {
     members_[2].events = 99;
     members_[2].layout = 0;

@@ -142,6 +142,7 @@ TEST_F(MdUpdate, AFailedMemberIsFaultyOnAllOthersAndNotWritten) {
     const auto plan = restart(-1, true);
     ASSERT_TRUE(plan);
     EXPECT_EQ(plan->missing, std::vector<uint32_t>{2});
+    ASSERT_EQ(plan->excluded.size(), 1U);
     EXPECT_EQ(plan->excluded[0].why, md::exclusion::faulty);
     EXPECT_TRUE(written_to(array.mark_failed(2), {})) << "durable already";
     EXPECT_TRUE(written_to(array.mark_clean(), {0, 1, 3}));
@@ -181,6 +182,7 @@ TEST_F(MdUpdate, AMemberAbsentAtTheStartIsFaultyWithTheFirstWrite) {
     const auto plan = restart(-1, true);
     ASSERT_TRUE(plan);
     EXPECT_EQ(plan->missing, std::vector<uint32_t>{1});
+    ASSERT_EQ(plan->excluded.size(), 1U);
     EXPECT_EQ(plan->excluded[0].why, md::exclusion::faulty);
 }
 
