@@ -16,7 +16,8 @@ bool rule_is_plain(const world& w) {
     return w.plan.what == kind::healthy || w.plan.what == kind::prompt || w.plan.what == kind::degraded;
 }
 
-// md's rule for the cell of a slot, sector by sector from the request alone.
+// md's rule for the cell of a slot, sector by sector from the request alone:
+// the roles to read.
 uint32_t reads_of_rule(world& w, const client_request& r, const rr_slot& s) {
     const array_config& c = w.plan.config;
     const uint32_t cell = 1U << (w.arena->cell_shift - RR_SECTOR_SHIFT);
@@ -40,23 +41,28 @@ uint32_t reads_of_rule(world& w, const client_request& r, const rr_slot& s) {
     if (s.lo != lo || s.hi != hi)
         w.wrong("a slot's hull is {}..{}, the request's {}..{}", s.lo, s.hi, lo, hi);
     constexpr uint32_t never = 1000;
-    uint32_t rmw = 0, rcw = 0;
+    uint32_t rmw = 0, rcw = 0, old_data = 1U << parity, other_data = 0;
     for (uint32_t d = 0; d + 1 < c.members; d++) {
         uint32_t covered = 0;
         for (uint32_t i = lo; i < hi; i++)
             covered += hit(d, i);
-        const bool lost = missing >> rr_data_member(&w.arena->geometry, parity, d) & 1;
-        if (covered)
-            rmw += lost ? never : 1;
-        if (covered < hi - lo)
-            rcw += lost ? never : 1;
+        const uint32_t role = rr_data_member(&w.arena->geometry, parity, d);
+        const uint32_t price = missing >> role & 1 ? never : 1;
+        if (covered) {
+            rmw += price;
+            old_data |= 1U << role;
+        }
+        if (covered < hi - lo) {
+            rcw += price;
+            other_data |= 1U << role;
+        }
     }
     if (missing >> parity & 1)
         return 0;
     rmw += 1;
     if (rmw >= never && rcw >= never)
-        return c.members - 1;
-    return rmw < rcw ? rmw : rcw;
+        return ((1U << c.members) - 1) & ~missing;
+    return rmw < rcw ? old_data : other_data;
 }
 
 void check_slot_plan(world& w, uint32_t queue, uint32_t slot) {
@@ -68,7 +74,7 @@ void check_slot_plan(world& w, uint32_t queue, uint32_t slot) {
     const client_request& r = w.request(queue, s->tag);
     const uint32_t expected = reads_of_rule(w, r, *s);
     if (note.reads != expected)
-        w.wrong("a write of {} sectors at {} reads {} blocks for cell {}, md's rule {}", r.sectors,
+        w.wrong("a write of {} sectors at {} reads roles {:#x} for cell {}, by md's rule {:#x}", r.sectors,
                 r.sector, note.reads, s->cell, expected);
 }
 
@@ -126,6 +132,28 @@ void check_flushed(world& w, uint32_t submitted) {
     }
 }
 
+// Bad sectors that the request met are good again.
+void check_repaired(world& w, const client_request& r) {
+    const uint32_t chunk = w.plan.config.chunk_sectors;
+    const uint32_t cell = 1U << (w.arena->cell_shift - RR_SECTOR_SHIFT);
+    const uint32_t start = static_cast<uint32_t>(r.sector % w.full_stripe());
+    const uint32_t parity = rr_parity_member(&w.arena->geometry, w.plan.stripe[r.stripe]);
+    for (uint32_t i = 0; i < r.met_count; i++) {
+        const uint32_t role = r.met[i].role;
+        if (!w.disks[role].bad(r.met[i].row) || (w.missing() >> role & 1) || w.disks[role].vanished)
+            continue;
+        // A write repairs what it has to do with: parity, and the chunks it changes in this cell.
+        const uint32_t from = r.met[i].row % chunk / cell * cell;
+        bool changed = role == parity;
+        if (r.op == RR_OP_WRITE && !changed) {
+            const uint32_t base = rr_data_index(&w.arena->geometry, parity, role) * chunk + from;
+            changed = start < base + cell && start + r.sectors > base;
+        }
+        if (r.op == RR_OP_READ || changed)
+            w.wrong("a bad sector of role {} was rebuilt for a request, but not rewritten", role);
+    }
+}
+
 void check_fua(world& w, uint32_t serial) {
     for (uint32_t role = 0; role < w.plan.config.members; role++) {
         if (w.missing() >> role & 1)
@@ -154,6 +182,11 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
         return w.wrong("action {} for role {}", a.act, a.role);
     if (is_read(a.act) && (w.missing() >> a.role & 1))
         return w.wrong("a read was emitted to role {}, which is out", a.role);
+    if (is_write(a.act) && (w.missing() >> a.role & 1) && !w.in_tick && !w.plan.transient)
+        return w.wrong("a write was planned for role {}, which is out", a.role);
+    if (is_write(a.act) && w.broken() && !w.in_tick && !w.plan.transient &&
+        w.request(queue, a.tag).op == RR_OP_WRITE)
+        return w.wrong("a write was begun in a broken array");
     if (a.act == RR_ACT_FLUSH) {
         if (w.plan.transient == 0 && w.written[a.role] == w.covered[a.role])
             w.wrong("a flush was emitted to role {}, which was not written", a.role);
@@ -171,7 +204,7 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
     } else if (a.act == RR_ACT_COPY_OUT) {
         note = {};
     } else if (a.act == RR_ACT_READ) {
-        note.reads++;
+        note.reads |= 1U << a.role;
     } else if (rule_is_plain(w)) {
         check_slot_plan(w, queue, slot);
     }
@@ -190,6 +223,8 @@ void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
         return w.wrong("a request of {} bytes was answered {}", whole, result);
     if (r.broken_before && r.op != RR_OP_READ)
         return w.wrong("a write or flush to a broken array was acknowledged");
+    if (r.spoils == w.spoils && !w.broken())
+        check_repaired(w, r);
     if (r.op == RR_OP_READ) {
         for (uint32_t i = 0; i < r.sectors; i++)
             if (!w.reference.may_read(r.base + i, r.pages[i], r.submitted))

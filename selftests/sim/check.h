@@ -3,9 +3,9 @@
 //
 // Each action, when it is emitted:
 //   - it lies in its member's data, in its slot's buffer, on sectors
-//   - no read goes to a member that is out
-//   - a write's reads are as many as md's rule says: min(rmw, rcw), a way that
-//     needs a block that cannot be read being out of question
+//   - no read goes to a member that is out, and no write is planned for it
+//   - a write reads what md's rule says: for the fewer of rmw and rcw, a way
+//     that needs a block that cannot be read being out of question
 //   - two writes of one row are never in flight at once
 //   - a flush is only for a member that was written since its last one
 //   - no write or flush is answered well while a failure is not durable
@@ -14,6 +14,7 @@
 //   - a read's sectors are all values that the model allows
 //   - an error only when two things are out: members, or bad blocks of the
 //     stripe; never OK to a write that came after the array broke
+//   - bad sectors that it met were rewritten
 //   - after a flush: nothing that was acknowledged before it was submitted can
 //     be lost by an active member; after a FUA write: nothing of it
 // At rest:
@@ -22,9 +23,9 @@
 //     held is what the model allows
 //
 // A second failure: the array is broken. Then reads are right or fail, and no
-// write that came afterwards is answered well. One that was under way when it
-// broke may be, if all its member writes had succeeded: its data is there, and
-// the model holds reads to it.
+// write is begun on the members. One whose member writes were under way when
+// it broke may be answered well, if all of them succeed: its data is there,
+// and the model holds reads to it.
 #pragma once
 
 #include <cstdint>

@@ -32,7 +32,7 @@ constexpr uint32_t shown_max = 3;
 
 struct options {
     uint64_t seed = 1;
-    uint32_t steps = 120;
+    uint32_t steps = 300;
     uint64_t schedules = 0;
     uint32_t jobs = 0;
     bool stop = false, verbose = false, seed_given = false;
@@ -157,7 +157,7 @@ int run(options o) {
 [[noreturn]] void usage(int code) {
     fmt::print("usage: sim_tests [--seed N] [--steps M] [--schedules K] [--jobs J] [--stop] [--verbose]\n"
                "  --seed N       the first schedule's seed; alone: just that schedule\n"
-               "  --steps M      requests in a schedule (120)\n"
+               "  --steps M      requests in a schedule (300)\n"
                "  --schedules K  how many (by RINGRAID_LEVEL: 20000, 100000 or 1000000)\n"
                "  --stop         end at the first failure\n");
     std::exit(code);

@@ -93,7 +93,8 @@ void world::prepare() {
     clock = 1;
     over_ = false;
     trouble.fill(0);
-    ever_vanished = 0;
+    ever_vanished = spoils = 0;
+    in_tick = false;
     written.fill(0);
     covered.fill(0);
     triggered_.fill(false);
@@ -240,8 +241,10 @@ void world::turn(const event& e) {
     case event_kind::timer:
         say("q{} tick", e.queue);
         timer_armed_[e.queue] = false;
+        in_tick = true;
         rr_host_tick(arena, e.queue);
         settle(e.queue);
+        in_tick = false;
         break;
     case event_kind::drain:
         drain_planned_[e.queue] = false;
@@ -254,7 +257,8 @@ void world::turn(const event& e) {
     case event_kind::poll:
         poll_planned_ = false;
         control_look();
-        if (outstanding_ || submitted_ < plan.requests || superblock_epoch_ != arena->durable_epoch) {
+        // Where nothing else is to come, nothing is in flight and no timer runs.
+        if (!heap_.empty() || (arena->state >> RR_STATE_EPOCH_SHIFT) != arena->durable_epoch) {
             poll_planned_ = true;
             later(poll, event_kind::poll, 0, 0);
         }
@@ -343,6 +347,8 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     r.fua = shape.fua;
     r.unstable = shape.unstable;
     r.may_fail = false;
+    r.met_count = 0;
+    r.spoils = spoils;
     r.flags = static_cast<uint8_t>((shape.fua ? RR_REQ_FUA : 0) | (shape.copy ? RR_REQ_COPY : 0));
     r.stripe = shape.stripe;
     r.sectors = shape.sectors;
@@ -467,8 +473,14 @@ void world::decide(io& x) {
         if (d.write_errors)
             d.write_errors--, fails = true;
     } else {
-        for (uint32_t i = 0; i < x.sectors && !fails; i++)
-            fails = d.bad(x.row + i);
+        client_request& r = request(x.queue, a.tag);
+        for (uint32_t i = 0; i < x.sectors; i++) {
+            if (!d.bad(x.row + i))
+                continue;
+            fails = true;
+            if (r.met_count < r.met.size())
+                r.met[r.met_count++] = {a.role, x.row + i};
+        }
         fails |= chance_.per_mille(plan.read_error);
         // At most one role of a stripe: then no error may reach a client.
         const uint32_t stripe = x.row / plan.config.chunk_sectors;
@@ -564,6 +576,7 @@ void world::spoil_somewhere() {
     if (plan.what == kind::media && trouble[stripe])
         role = static_cast<uint32_t>(__builtin_ctz(trouble[stripe]));
     trouble[stripe] |= 1U << role;
+    spoils++;
     disks[role].spoil(stripe * c.chunk_sectors + chance_.below(c.chunk_sectors));
 }
 

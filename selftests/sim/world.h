@@ -87,11 +87,17 @@ struct client_request {
     uint32_t serial;
     uint32_t submitted;  // model time
     std::vector<uint64_t> pages;
+    // Bad sectors that its reads ran into, while `spoils` was the world's.
+    struct met_sector {
+        uint32_t role, row;
+    };
+    std::array<met_sector, 8> met;
+    uint32_t met_count, spoils;
 };
 
 // What the checks remember of a slot.
 struct slot_note {
-    uint32_t reads;
+    uint32_t reads;  // roles
     bool judged;
 };
 
@@ -138,6 +144,8 @@ public:
     // By stripe: roles with a read that failed, ever.
     std::array<uint32_t, schedule::stripes_max> trouble{};
     uint32_t ever_vanished = 0;
+    uint32_t spoils = 0;    // how often a sector went bad
+    bool in_tick = false;  // what is emitted may be a retry
     // By role: member writes that the engine knows of, and those flushed.
     std::array<uint32_t, RR_MEMBERS_MAX> written{}, covered{};
     // By queue and role: what was written when its flush was emitted.

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Does the simulator see bugs? Each file in mutations/ is a sed script that
+# plants one (its head says in which file, and what the bug is). Every mutant
+# is built out of the tree and must be killed: sim_tests must fail. A script
+# that no longer changes its file is a failure too.
+#
+#   mutate.sh [DIR [NAME...]]   build in DIR (default: a temporary directory)
+#
+# Prints KTAP with the killing seed; --steps and --schedules as below.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+top=$(cd "$here/../.." && pwd -P)
+steps=200 schedules=20000
+cxx=${CXX:-c++} cc=${CC:-cc}
+
+if [ $# -gt 0 ]; then
+	dir=$(mkdir -p "$1" && cd "$1" && pwd -P)
+	shift
+else
+	dir=$(mktemp -d)
+	trap 'rm -rf "$dir"' EXIT
+fi
+
+# compile TREE SOURCE OBJECT: as the build does, with the headers of TREE.
+compile() {
+	local flags=(-O2 -g "-I$1/bpf" "-I$1/bpf/include" "-I$1/loader")
+	case $2 in
+	*.c) "$cc" "${flags[@]}" -c -o "$3" "$1/$2" ;;
+	*) "$cxx" -std=gnu++20 "${flags[@]}" -c -o "$3" "$1/$2" ;;
+	esac
+}
+
+sim_sources=()
+for f in "$here"/*.cpp; do sim_sources+=("selftests/sim/${f##*/}"); done
+engine_sources=(bpf/engine/host.c loader/engine/redo.cpp)
+object() { echo "$1/$(tr / _ <<<"${2%.*}").o"; }
+
+# What no mutation touches is compiled once.
+mkdir -p "$dir/common"
+fixed=()
+for s in "${sim_sources[@]}" loader/engine/layout.cpp; do
+	fixed+=("$(object "$dir/common" "$s")")
+	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+	compile "$top" "$s" "${fixed[-1]}" &
+done
+wait
+
+# mutant NAME: prints one line, "killed ..." or why not.
+mutant() {
+	local script=$here/mutations/$1.sed tree=$dir/$1 file s out objects=()
+	file=$(sed -n 's/^# file: //p' "$script")
+	rm -rf "$tree"
+	mkdir -p "$tree/loader"
+	cp -r "$top/bpf" "$tree/bpf"
+	cp -r "$top/loader/engine" "$top/loader/base" "$tree/loader/"
+	sed -i -f "$script" "$tree/$file"
+	if cmp -s "$top/$file" "$tree/$file"; then
+		echo "does not apply to $file"
+		return
+	fi
+	for s in "${engine_sources[@]}"; do
+		objects+=("$(object "$tree" "$s")")
+		compile "$tree" "$s" "${objects[-1]}" 2>"$tree/log" || { echo 'does not compile'; cat "$tree/log" >&2; return; }
+	done
+	"$cxx" -o "$tree/sim_tests" "${fixed[@]}" "${objects[@]}" -lfmt
+	if out=$(timeout 120 "$tree/sim_tests" --seed 1 --steps $steps --schedules $schedules --jobs 1 --stop 2>&1); then
+		echo "survived $schedules schedules"
+	else
+		echo "killed by $(sed -n '0,/^# seed /s/^# seed //p' <<<"$out")"
+	fi
+}
+
+names=("$@")
+[ $# -gt 0 ] || for f in "$here"/mutations/*.sed; do f=${f##*/}; names+=("${f%.sed}"); done
+for n in "${names[@]}"; do
+	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+	mutant "$n" >"$dir/$n.result" &
+done
+wait
+
+echo 'KTAP version 1'
+number=0 failed=0
+for n in "${names[@]}"; do
+	result=$(cat "$dir/$n.result")
+	number=$((number + 1))
+	case $result in
+	'killed by '*) echo "# $n: $result"; echo "ok $number mutation $n" ;;
+	*) echo "# $n: $result"; echo "not ok $number mutation $n"; failed=$((failed + 1)) ;;
+	esac
+done
+echo "1..$number"
+[ $failed -eq 0 ]
