@@ -126,6 +126,9 @@ int start_array(const context& ctx, const service_options& options, bool foregro
 }
 
 Status resync_if_needed(const service_options& options) {
+    // A killed daemon's arena knows better than the superblocks what to redo.
+    if (served_before(options.devices))
+        return {};
     auto opened = open_array(options.devices, options.assembly);
     if (!opened)
         return forward_error(opened.error());

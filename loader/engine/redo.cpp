@@ -17,23 +17,6 @@ rr_array* array_of(std::span<std::byte> memory) {
     return reinterpret_cast<rr_array*>(memory.data());
 }
 
-Status check_header(std::span<std::byte> memory) {
-    if (memory.size() < sizeof(rr_array))
-        return fail(EINVAL, "the arena has {} bytes", memory.size());
-    const rr_array* a = array_of(memory);
-    if (a->magic != RR_ABI_MAGIC || a->abi_version != RR_ABI_VERSION)
-        return fail(EINVAL, "the arena is not one of ours, or of another version");
-    if (!rr_geometry_valid(&a->geometry) || a->queues < 1 || a->queues > RR_QUEUES_MAX ||
-        a->depth < 1 || a->depth > RR_DEPTH_MAX || a->slots < 1 || a->slots > RR_SLOTS_MAX)
-        return fail(EINVAL, "the arena's header makes no sense");
-    const uint64_t buffers = (uint64_t{a->queues} * a->slots * a->geometry.members)
-                             << a->cell_shift;
-    if (a->bytes > memory.size() || a->buffers_offset > a->bytes ||
-        buffers > a->bytes - a->buffers_offset)
-        return fail(EINVAL, "the arena's buffers are not in it");
-    return {};
-}
-
 Status check_slot(const rr_array* a, const rr_slot* s) {
     const uint64_t cell_sectors = 1ULL << (a->cell_shift - RR_SECTOR_SHIFT);
     if (s->cell >= a->member_sectors / cell_sectors || s->write_mask >> a->geometry.members != 0)
@@ -58,8 +41,25 @@ bool out(const rr_array* a, uint32_t role) { return (a->state >> role & 1) != 0;
 
 }  // namespace
 
+Status check_arena(std::span<std::byte> memory) {
+    if (memory.size() < sizeof(rr_array))
+        return fail(EINVAL, "the arena has {} bytes", memory.size());
+    const rr_array* a = array_of(memory);
+    if (a->magic != RR_ABI_MAGIC || a->abi_version != RR_ABI_VERSION)
+        return fail(EINVAL, "the arena is not one of ours, or of another version");
+    if (!rr_geometry_valid(&a->geometry) || a->queues < 1 || a->queues > RR_QUEUES_MAX ||
+        a->depth < 1 || a->depth > RR_DEPTH_MAX || a->slots < 1 || a->slots > RR_SLOTS_MAX)
+        return fail(EINVAL, "the arena's header makes no sense");
+    const uint64_t buffers = (uint64_t{a->queues} * a->slots * a->geometry.members)
+                             << a->cell_shift;
+    if (a->bytes > memory.size() || a->buffers_offset > a->bytes ||
+        buffers > a->bytes - a->buffers_offset)
+        return fail(EINVAL, "the arena's buffers are not in it");
+    return {};
+}
+
 Result<redo_report> redo_writes(std::span<std::byte> memory, redo_io& io) {
-    if (Status ok = check_header(memory); !ok)
+    if (Status ok = check_arena(memory); !ok)
         return forward_error(ok.error());
     rr_array* a = array_of(memory);
     Status sane;

@@ -43,6 +43,9 @@ struct redo_report {
     uint64_t bytes = 0;
 };
 
+// EINVAL with the reason unless @memory holds an arena of ours that is sane.
+Status check_arena(std::span<std::byte> memory);
+
 // Errors: EINVAL when the arena is not one of ours or its records are not
 // sane; nothing was written then. A member that fails is taken out in the
 // arena's state (a second one breaks the array), which is not an error here.

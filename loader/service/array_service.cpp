@@ -31,8 +31,8 @@ namespace rr {
 namespace {
 
 constexpr uint32_t queues_default_max = 4;
-constexpr auto recovery_wait = std::chrono::seconds(60);
-constexpr auto recovery_poll = std::chrono::milliseconds(20);
+constexpr auto dying_wait = std::chrono::seconds(10);
+constexpr auto dying_poll = std::chrono::milliseconds(20);
 
 uint32_t cpus() { return static_cast<uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))); }
 
@@ -70,6 +70,21 @@ std::vector<nlohmann::json> running_arrays() {
     return out;
 }
 
+bool served_before(const std::vector<std::string>& devices) {
+    for (const std::string& path : devices) {
+        open_options look;
+        look.read_only = true;
+        look.allow_regular_file = true;
+        auto device = open_member(path, look);
+        if (!device)
+            continue;
+        auto sb = md::read_superblock(device->fd.get());
+        if (sb && std::filesystem::exists(array_paths(sb->set_uuid).state))
+            return true;
+    }
+    return false;
+}
+
 Result<std::unique_ptr<array_service>> array_service::start(const service_options& options) {
     std::unique_ptr<array_service> service(new array_service(options));
     if (Status ok = service->start_all(); !ok)
@@ -85,7 +100,7 @@ Status array_service::start_all() {
     using step = Status (array_service::*)();
     for (step s : {&array_service::check_engine, &array_service::plan, &array_service::take_lock,
                    &array_service::add_device, &array_service::make_arena,
-                   &array_service::redo_rows, &array_service::open_metadata,
+                   &array_service::open_metadata, &array_service::redo_rows,
                    &array_service::start_queues, &array_service::write_state,
                    &array_service::start_device}) {
         if (Status ok = (this->*s)(); !ok)
@@ -107,8 +122,26 @@ Status array_service::check_engine() {
     return become_io_flusher();
 }
 
+// A daemon that was killed a moment ago may still hold its devices.
+Result<array_members> array_service::open_patiently(const md::assembly_options& how) const {
+    auto end = std::chrono::steady_clock::now() + dying_wait;
+    for (;;) {
+        auto opened = open_array(options_.devices, how);
+        if (opened || opened.error().err != EBUSY || !served_before(options_.devices) ||
+            std::chrono::steady_clock::now() > end)
+            return opened;
+        std::this_thread::sleep_for(dying_poll);
+    }
+}
+
 Status array_service::plan() {
-    auto opened = open_array(options_.devices, options_.assembly);
+    auto opened = open_patiently(options_.assembly);
+    if (!opened && opened.error().err == EUCLEAN && served_before(options_.devices)) {
+        // Dirty and degraded, but its arena knows which rows were in the making.
+        md::assembly_options forced = options_.assembly;
+        forced.force = true;
+        opened = open_patiently(forced);
+    }
     if (!opened)
         return forward_error(opened.error());
     members_ = std::move(*opened);
@@ -202,7 +235,7 @@ Status array_service::add_device() {
 
 Status array_service::make_arena() {
     if (recovering_)
-        return {};
+        return adopt_arena();
     auto made = host_ == engine_host::bpf
                     ? arena_memory::create_map(paths_->arena_pin, layout_.bytes)
                     : arena_memory::create_file(paths_->arena_file, layout_.bytes);

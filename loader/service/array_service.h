@@ -78,10 +78,14 @@ private:
     Status take_lock();
     Status check_engine();
     Status check_cpus();
+    Result<array_members> open_patiently(const md::assembly_options& how) const;
     Status plan();
     Status add_device();
     Status make_arena();
     Status adopt_device(const nlohmann::json& state);
+    Status fence_device();
+    Status adopt_arena();
+    Status reconcile_members();
     Status redo_rows();
     Status start_queues();
     Status start_device();
@@ -116,6 +120,9 @@ private:
     Fd stop_client_;  // who asked for the stop, and waits
     bool stop_force_ = false;
 };
+
+// Whether a daemon serves the array on these devices, or did when it was killed.
+bool served_before(const std::vector<std::string>& devices);
 
 // The state files of arrays that run, or ran until their daemon was killed.
 std::vector<nlohmann::json> running_arrays();

@@ -1,19 +1,134 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Taking over from a daemon that was killed: see the order in array_service.h.
+// Taking over from a daemon that was killed: see the order in array_service.h
+// and engine/redo.h.
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <thread>
 
+#include "base/io.h"
 #include "base/log.h"
+#include "engine/redo.h"
 #include "service/array_service.h"
 
-namespace rr {
-
-Status array_service::adopt_device(const nlohmann::json&) {
-    return fail(EBUSY, "a daemon of this array was killed");
+extern "C" {
+#include "engine/host.h"
 }
 
-Status array_service::redo_rows() { return {}; }
+namespace rr {
+namespace {
+
+constexpr auto fence_wait = std::chrono::seconds(60);
+constexpr auto fence_poll = std::chrono::milliseconds(10);
+
+// Redo straight to the members: nothing else has them open.
+class member_io : public redo_io {
+public:
+    explicit member_io(std::vector<int> fds) : fds_(std::move(fds)) {}
+
+    int write(uint32_t role, uint64_t position, std::span<const std::byte> data) override {
+        std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(data.data()), data.size());
+        Status ok = fds_[role] < 0 ? Status(fail(ENODEV, "missing"))
+                                   : write_exact(fds_[role], bytes, position);
+        return ok ? 0 : ok.error().err;
+    }
+
+    int flush(uint32_t role) override {
+        Status ok = fds_[role] < 0 ? Status(fail(ENODEV, "missing")) : sync_data(fds_[role]);
+        return ok ? 0 : ok.error().err;
+    }
+
+private:
+    std::vector<int> fds_;
+};
+
+}  // namespace
+
+// Returns when the I/O of the dead daemon's rings is over: until then the
+// kernel answers EBUSY.
+Status array_service::fence_device() {
+    auto end = std::chrono::steady_clock::now() + fence_wait;
+    for (;;) {
+        Status begun = ublk_->begin_recovery(*device_);
+        if (begun || begun.error().err != EBUSY || std::chrono::steady_clock::now() > end)
+            return begun;
+        std::this_thread::sleep_for(fence_poll);
+    }
+}
+
+Status array_service::adopt_device(const nlohmann::json& state) {
+    auto device = state.value("device", uint32_t{0});
+    std::string engine = state.value("engine", "");
+    auto info = ublk_->info(device);
+    if (!info || info->state == UBLK_S_DEV_DEAD) {
+        // Never started, or stopped since: nobody waits for it.
+        if (info)
+            (void)ublk_->remove(device);
+        remove_traces();
+        return add_device();
+    }
+    device_ = device;
+    recovering_ = true;
+    if (engine != (host_ == engine_host::bpf ? "bpf" : "user")) {
+        if (options_.host)
+            return with_hint(fail(EINVAL, "the dead daemon ran the {} engine", engine),
+                             "assemble with --engine " + engine);
+        host_ = engine == "bpf" ? engine_host::bpf : engine_host::user;
+    }
+    log_info("taking over {} from a daemon that died", ublk_block_path(device));
+    return fence_device();
+}
+
+Status array_service::adopt_arena() {
+    auto opened = host_ == engine_host::bpf ? arena_memory::open_map(paths_->arena_pin)
+                                            : arena_memory::open_file(paths_->arena_file);
+    if (!opened)
+        return forward_error(opened.error());
+    arena_.emplace(std::move(*opened));
+    if (Status ok = check_arena(arena_->span()); !ok)
+        return ok;
+    layout_.header = *array();
+    layout_.bytes = array()->bytes;
+    return reconcile_members();
+}
+
+// The arena knows of failures that no superblock tells yet; the devices know
+// of members that went away since.
+Status array_service::reconcile_members() {
+    rr_array* a = array();
+    if (a->geometry.members != members_.plan.geometry.members ||
+        a->geometry.chunk_shift != members_.plan.geometry.chunk_shift ||
+        a->geometry.layout != members_.plan.geometry.layout)
+        return fail(EINVAL, "the arena belongs to an array of another shape");
+    for (uint32_t role = 0; role < a->geometry.members; role++) {
+        bool out = (a->state >> role & 1) != 0;
+        auto& member = members_.plan.members[role];
+        if (out && member) {
+            member.reset();
+            members_.devices[role].reset();
+            members_.plan.missing.push_back(role);
+        } else if (!out && !member) {
+            rr_host_fail(a, role, -ENODEV);
+        } else if (member && a->members[role].data_offset != member->superblock.data_offset) {
+            return fail(EINVAL, "member {} has moved its data", role);
+        }
+    }
+    // Parity is right everywhere but in the rows that the arena remembers.
+    members_.plan.needs_resync = false;
+    return {};
+}
+
+Status array_service::redo_rows() {
+    if (!recovering_)
+        return {};
+    member_io io(members_.fds());
+    auto report = redo_writes(arena_->span(), io);
+    if (!report)
+        return forward_error(report.error());
+    durability_->settle();
+    restart_arena(arena_->span());
+    log_info("wrote {} rows again that were being written", report->slots);
+    return {};
+}
 
 }  // namespace rr
