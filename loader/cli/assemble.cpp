@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
@@ -38,44 +39,63 @@ Result<md::uuid> parse_uuid(const std::string& text) {
     return id;
 }
 
-// Every block device that carries an md superblock.
-std::vector<std::string> scan_devices() {
-    std::vector<std::string> out;
+struct found_array {
+    md::uuid id;
+    std::vector<std::string> devices;
+};
+
+bool is_meant(const md::md_superblock& sb, const md::assembly_options& options) {
+    return (!options.set_uuid || *options.set_uuid == sb.set_uuid) &&
+           (!options.name || *options.name == sb.set_name ||
+            *options.name == short_name(sb.set_name));
+}
+
+// The arrays on all block devices, of those that are meant.
+std::vector<found_array> scan_arrays(const md::assembly_options& options) {
+    std::vector<found_array> out;
     std::error_code failed;
     for (const auto& entry : std::filesystem::directory_iterator("/sys/class/block", failed)) {
         std::string path = "/dev/" + entry.path().filename().string();
         open_options look;
         look.read_only = true;
         auto device = open_member(path, look);
-        if (device && md::read_superblock(device->fd.get()))
-            out.push_back(path);
+        if (!device)
+            continue;
+        auto sb = md::read_superblock(device->fd.get());
+        if (!sb || sb->level != md::level_raid5 || !is_meant(*sb, options))
+            continue;
+        auto known = std::find_if(out.begin(), out.end(),
+                                  [&](const found_array& a) { return a.id == sb->set_uuid; });
+        if (known == out.end())
+            known = out.insert(out.end(), {sb->set_uuid, {}});
+        known->devices.push_back(path);
     }
     return out;
 }
 
-// With several arrays on the devices: those of the one that is meant.
-Result<std::vector<std::string>> devices_of(const assemble_flags& flags,
-                                            const md::assembly_options& options) {
-    if (!flags.devices.empty())
-        return flags.devices;
-    std::vector<std::string> out;
-    for (const std::string& path : scan_devices()) {
-        open_options look;
-        look.read_only = true;
-        auto device = open_member(path, look);
-        auto sb = device ? md::read_superblock(device->fd.get())
-                         : Result<md::md_superblock>(forward_error(device.error()));
-        if (!sb)
-            continue;
-        bool meant = (!options.set_uuid || *options.set_uuid == sb->set_uuid) &&
-                     (!options.name || *options.name == sb->set_name ||
-                      *options.name == short_name(sb->set_name));
-        if (meant)
-            out.push_back(path);
+int assemble_one(const context& ctx, const service_options& options, bool foreground) {
+    if (Status ok = resync_if_needed(options); !ok)
+        return print_error(ctx, ok.error());
+    return start_array(ctx, options, foreground);
+}
+
+int assemble_found(const context& ctx, const service_options& options, bool foreground) {
+    std::vector<found_array> arrays = scan_arrays(options.assembly);
+    if (arrays.empty())
+        return print_error(ctx, Error{ENODEV, "no device holds such an array",
+                                      "ringraid examine DEVICE shows what one holds"});
+    if (arrays.size() > 1 && foreground)
+        return print_error(ctx, Error{EINVAL, "several arrays are there",
+                                      "one process serves one: use --uuid or --name"});
+    int worst = 0;
+    for (const found_array& found : arrays) {
+        service_options one = options;
+        one.devices = found.devices;
+        one.assembly.set_uuid = found.id;
+        one.assembly.name.reset();
+        worst = std::max(worst, assemble_one(ctx, one, foreground));
     }
-    if (out.empty())
-        return with_hint(fail(ENODEV, "no device holds such an array"), "ringraid examine DEVICE");
-    return out;
+    return worst;
 }
 
 int assemble(const context& ctx, const assemble_flags& flags) {
@@ -91,16 +111,14 @@ int assemble(const context& ctx, const assemble_flags& flags) {
     }
     if (!flags.name.empty())
         options->assembly.name = flags.name;
-    if (flags.devices.empty() && flags.uuid.empty() && flags.name.empty() && !flags.scan)
+    if (!flags.devices.empty()) {
+        options->devices = flags.devices;
+        return assemble_one(ctx, *options, flags.start.foreground);
+    }
+    if (flags.uuid.empty() && flags.name.empty() && !flags.scan)
         return print_error(ctx, Error{EINVAL, "which array?",
                                       "name its devices, or use --uuid, --name or --scan"});
-    auto devices = devices_of(flags, options->assembly);
-    if (!devices)
-        return print_error(ctx, devices.error());
-    options->devices = *devices;
-    if (Status ok = resync_if_needed(*options); !ok)
-        return print_error(ctx, ok.error());
-    return start_array(ctx, *options, flags.start.foreground);
+    return assemble_found(ctx, *options, flags.start.foreground);
 }
 
 }  // namespace

@@ -25,10 +25,6 @@ void print_started(const context& ctx, const nlohmann::json& report) {
                report.value("name", ""), report.value("engine", ""), report.value("state", ""));
 }
 
-int exit_code(const nlohmann::json& report) {
-    return report.value("state", "") == "healthy" ? 0 : 1;
-}
-
 // The child's life: it never returns to the caller.
 [[noreturn]] void serve_in_background(const service_options& options, Fd report) {
     ::setsid();
@@ -122,7 +118,7 @@ int start_array(const context& ctx, const service_options& options, bool foregro
                                       report.value("hint", "")});
     }
     print_started(ctx, report);
-    return exit_code(report);
+    return 0;
 }
 
 Status resync_if_needed(const service_options& options) {

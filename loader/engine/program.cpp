@@ -4,6 +4,9 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdarg>
@@ -168,6 +171,18 @@ Result<bpf_program_set> bpf_program_set::load(int arena_fd, const std::vector<in
     if (bpf_prog_get_info_by_fd(set.program_fd(), &info, &length) == 0)
         set.program_id_ = info.id;
     return set;
+}
+
+std::string bpf_program_set::error_stream() const {
+    // Linux 6.17; libbpf 1.5 has no wrapper for it.
+    char text[1024];
+    bpf_attr attr{};
+    attr.prog_stream_read.stream_buf = reinterpret_cast<uint64_t>(text);
+    attr.prog_stream_read.stream_buf_len = sizeof(text);
+    attr.prog_stream_read.stream_id = BPF_STREAM_STDERR;
+    attr.prog_stream_read.prog_fd = static_cast<uint32_t>(program_fd());
+    long n = ::syscall(SYS_bpf, BPF_PROG_STREAM_READ_BY_FD, &attr, sizeof(attr));
+    return n > 0 ? std::string(text, static_cast<size_t>(n)) : std::string();
 }
 
 int bpf_program_set::program_fd() const {

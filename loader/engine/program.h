@@ -27,6 +27,9 @@ public:
 
     // What the verifier said of its work: "processed N insns ...".
     [[nodiscard]] const std::string& verifier() const { return verifier_; }
+    // What the kernel wrote to the program's error stream: an access to a page
+    // of the arena that is not there. Empty in a sound program.
+    [[nodiscard]] std::string error_stream() const;
     [[nodiscard]] uint32_t program_id() const { return program_id_; }
     [[nodiscard]] int program_fd() const;
 

@@ -32,6 +32,7 @@ namespace {
 
 constexpr uint32_t queues_default_max = 4;
 constexpr auto dying_wait = std::chrono::seconds(10);
+constexpr int answer_ms = 2000;
 constexpr auto dying_poll = std::chrono::milliseconds(20);
 
 uint32_t cpus() { return static_cast<uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))); }
@@ -70,7 +71,7 @@ std::vector<nlohmann::json> running_arrays() {
     return out;
 }
 
-bool served_before(const std::vector<std::string>& devices) {
+std::optional<std::string> served_before(const std::vector<std::string>& devices) {
     for (const std::string& path : devices) {
         open_options look;
         look.read_only = true;
@@ -79,10 +80,13 @@ bool served_before(const std::vector<std::string>& devices) {
         if (!device)
             continue;
         auto sb = md::read_superblock(device->fd.get());
-        if (sb && std::filesystem::exists(array_paths(sb->set_uuid).state))
-            return true;
+        if (!sb)
+            continue;
+        array_paths paths(sb->set_uuid);
+        if (std::filesystem::exists(paths.state))
+            return paths.socket;
     }
-    return false;
+    return std::nullopt;
 }
 
 Result<std::unique_ptr<array_service>> array_service::start(const service_options& options) {
@@ -122,14 +126,19 @@ Status array_service::check_engine() {
     return become_io_flusher();
 }
 
-// A daemon that was killed a moment ago may still hold its devices.
+// EBUSY at once where a daemon answers; one that was killed a moment ago does
+// not, but may hold its devices a little longer.
 Result<array_members> array_service::open_patiently(const md::assembly_options& how) const {
     auto end = std::chrono::steady_clock::now() + dying_wait;
     for (;;) {
         auto opened = open_array(options_.devices, how);
-        if (opened || opened.error().err != EBUSY || !served_before(options_.devices) ||
-            std::chrono::steady_clock::now() > end)
+        if (opened || opened.error().err != EBUSY || std::chrono::steady_clock::now() > end)
             return opened;
+        auto socket = served_before(options_.devices);
+        if (!socket)
+            return opened;
+        if (ask(*socket, R"({"command":"status"})", answer_ms))
+            return with_hint(fail(EBUSY, "the array is being served"), "ringraid status");
         std::this_thread::sleep_for(dying_poll);
     }
 }
@@ -216,7 +225,7 @@ Status array_service::add_device() {
     info.dev_id = static_cast<uint32_t>(-1);
     info.ublksrv_pid = ::getpid();
     info.flags = UBLK_F_CMD_IOCTL_ENCODE | UBLK_F_USER_COPY | UBLK_F_USER_RECOVERY |
-                 UBLK_F_USER_RECOVERY_REISSUE;
+                 UBLK_F_USER_RECOVERY_REISSUE | (*known & UBLK_F_SAFE_STOP_DEV);
     if (config.zero_copy)
         info.flags |= UBLK_F_SUPPORT_ZERO_COPY | UBLK_F_AUTO_BUF_REG;
     if ((info.flags & *known) != info.flags)
@@ -377,15 +386,25 @@ Status array_service::run() {
     }
 }
 
-Status array_service::stop_device(bool force) {
-    // O_EXCL fails while anybody has the device open: mounted, or in use.
+Status array_service::stop_unless_used() {
+    auto known = ublk_->features();
+    if (known && (*known & UBLK_F_SAFE_STOP_DEV) != 0)
+        return ublk_->try_stop(*device_);
+    // Older kernels: exclusive users (mounts, md, swap) at least are seen.
     Fd claim(::open(block_path_.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
-    if (!claim && errno == EBUSY && !force)
+    if (!claim && errno == EBUSY)
+        return fail(EBUSY, "{} is in use", block_path_);
+    claim.reset();
+    return ublk_->stop(*device_);
+}
+
+Status array_service::stop_device(bool force) {
+    Status stopped = force ? ublk_->stop(*device_) : stop_unless_used();
+    if (!stopped && stopped.error().err == EBUSY)
         return with_hint(fail(EBUSY, "{} is in use", block_path_),
                          "unmount what is on it, or stop with --force");
-    claim.reset();
-    if (Status ok = ublk_->stop(*device_); !ok)
-        return ok;
+    if (!stopped)
+        return stopped;
     live_ = false;
     return {};
 }
@@ -396,9 +415,14 @@ Status array_service::finish() {
         if (int r = queue->join(); r != 0)
             log_error("a queue ended with {}", std::strerror(-r));
     }
-    queues_.clear();
-    program_.reset();
+    // The durability thread looks at queues and program: it ends before them.
     durability_->stop();
+    queues_.clear();
+    if (program_) {
+        if (std::string report = program_->error_stream(); !report.empty())
+            log_error("the BPF program reported: {}", report);
+    }
+    program_.reset();
     durability_->settle();
     char_device_.reset();
     Status removed = ublk_->remove(*device_);
@@ -437,12 +461,14 @@ void array_service::remove_traces() {
 array_service::~array_service() {
     if (live_ && device_)
         (void)ublk_->stop(*device_);
-    for (auto& queue : queues_)
+    for (auto& queue : queues_) {
         queue->cancel();
-    queues_.clear();
-    program_.reset();
+        queue->join();
+    }
     if (durability_)
         durability_->stop();
+    queues_.clear();
+    program_.reset();
     char_device_.reset();
     if (device_ && !recovering_) {
         (void)ublk_->remove(*device_);
@@ -527,6 +553,7 @@ nlohmann::json array_service::status() const {
             {"queue_threads", threads},
             {"program_id", program_ ? program_->program_id() : 0},
             {"verifier", program_ ? program_->verifier() : ""},
+            {"program_errors", program_ ? program_->error_stream() : ""},
             {"layout", layout_name(a->geometry.layout)},
             {"chunk_bytes", 1U << (a->geometry.chunk_shift + RR_SECTOR_SHIFT)},
             {"cell_bytes", 1U << a->cell_shift},

@@ -91,6 +91,7 @@ private:
     Status start_device();
     Status open_metadata();
     Status write_state();
+    Status stop_unless_used();
     Status stop_device(bool force);
     Status finish();
     void remove_traces();
@@ -121,8 +122,9 @@ private:
     bool stop_force_ = false;
 };
 
-// Whether a daemon serves the array on these devices, or did when it was killed.
-bool served_before(const std::vector<std::string>& devices);
+// The socket of the daemon that serves the array on these devices, or did when
+// it was killed.
+std::optional<std::string> served_before(const std::vector<std::string>& devices);
 
 // The state files of arrays that run, or ran until their daemon was killed.
 std::vector<nlohmann::json> running_arrays();

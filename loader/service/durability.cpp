@@ -115,6 +115,8 @@ void durability::record_failures() {
 }
 
 void durability::wake_queues() {
+    if (!ring_ready_)
+        return;
     for (int fd : queue_rings_) {
         io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
         if (sqe == nullptr)

@@ -117,6 +117,10 @@ Status ublk_control::stop(uint32_t device) {
     return status_of(run(UBLK_U_CMD_STOP_DEV, device, nullptr, 0, 0));
 }
 
+Status ublk_control::try_stop(uint32_t device) {
+    return status_of(run(UBLK_U_CMD_TRY_STOP_DEV, device, nullptr, 0, 0));
+}
+
 Status ublk_control::remove(uint32_t device) {
     return status_of(run(UBLK_U_CMD_DEL_DEV, device, nullptr, 0, 0));
 }

@@ -36,6 +36,8 @@ public:
     Status set_params(uint32_t device, ublk_params params);
     Status start(uint32_t device);
     Status stop(uint32_t device);
+    // As stop(), but EBUSY while anybody has the block device open.
+    Status try_stop(uint32_t device);
     Status remove(uint32_t device);
     // EBUSY while rings of a dead daemon still hold the device.
     Status begin_recovery(uint32_t device);
