@@ -103,7 +103,8 @@ void check_range(world& w, uint32_t queue, const rr_action& a) {
 // No two members' writes of one row: the row lock does not hold.
 void check_alone(world& w, uint32_t queue, const rr_action& a) {
     const uint32_t row = w.row_of(a);
-    for (const io& x : w.ios) {
+    for (uint32_t i = 0; i < w.ios_used; i++) {
+        const io& x = w.ios[i];
         if (!x.live || !is_write(x.action.act) || x.action.role != a.role)
             continue;
         if (x.queue == queue && rr_token_index(x.action.token) == rr_token_index(a.token))

@@ -43,7 +43,13 @@ void choose_array(schedule& s, rng& r) {
     c.queues = r.between(1, 4);
     c.depth = r.between(1, 8);
     c.slots = r.between(1, r.below(2) ? 8 : 3);
-    uint32_t shortest = std::max(c.chunk_sectors / RR_CELLS_MAX, uint32_t{RR_CHUNK_SECTORS_MIN});
+    // Deep queues over few stripes: long lines for locks and slots.
+    if (r.below(16) == 0) {
+        c.depth = r.between(8, 64);
+        c.slots = r.between(8, 64);
+        c.chunk_sectors = std::min(c.chunk_sectors, 32U);
+    }
+    const uint32_t shortest = std::max(c.chunk_sectors / RR_CELLS_MAX, uint32_t{RR_CHUNK_SECTORS_MIN});
     c.member_io_sectors = 256;
     if (r.below(2))
         c.member_io_sectors = shortest << r.below(4);

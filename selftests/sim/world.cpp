@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t memory_bytes = 64ULL << 20;
 constexpr uint64_t tick = 200;
 constexpr uint64_t poll = 1500;
-constexpr uint32_t ios_max = 4096;
+constexpr uint32_t ios_max = 8192;
 
 bool later_than(const event& a, const event& b) {
     return a.time != b.time ? a.time > b.time : a.order > b.order;
@@ -40,7 +40,7 @@ world::world() {
     requests_.resize(queues_max * tags_max);
     notes_.resize(queues_max * slots_max);
     for (client_request& r : requests_)
-        r.pages.resize(RR_CHUNK_SECTORS_MAX);
+        r.pages.resize(256 * 7); // the largest full stripe of a schedule
 }
 
 world::~world() { munmap(memory_, memory_bytes); }
@@ -147,10 +147,7 @@ void world::prepare() {
 void world::restart_clients() {
     heap_.clear();
     free_ios_.clear();
-    for (uint32_t i = ios_max; i-- > 0;) {
-        ios[i].live = false;
-        free_ios_.push_back(static_cast<uint16_t>(i));
-    }
+    ios_used = 0;
     timer_armed_.fill(false);
     drain_planned_.fill(false);
     seen_.fill(0);
@@ -184,7 +181,7 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
         restart_clients();
         trigger_faults();
     }
-    const uint32_t limit = 20000 + plan.requests * 2000;
+    const uint32_t limit = 20000 + plan.requests * 300;
     while (failure_.empty() && !over_ && !heap_.empty()) {
         std::pop_heap(heap_.begin(), heap_.end(), later_than);
         const event e = heap_.back();
@@ -413,10 +410,15 @@ void world::answer(uint32_t queue, uint32_t tag, int32_t result) {
 }
 
 void world::issue(uint32_t queue, const rr_action& a) {
-    if (free_ios_.empty())
+    if (free_ios_.empty() && ios_used == ios_max)
         return wrong("more than {} I/Os in flight", ios_max);
-    const uint16_t index = free_ios_.back();
-    free_ios_.pop_back();
+    uint16_t index = static_cast<uint16_t>(ios_used);
+    if (free_ios_.empty()) {
+        ios_used++;
+    } else {
+        index = free_ios_.back();
+        free_ios_.pop_back();
+    }
     io& x = ios[index];
     x = {};
     x.action = a;
@@ -613,7 +615,8 @@ void world::strike(uint32_t index) {
 
 // All that is in flight ends here: of what was good, any part has happened.
 void world::drop_in_flight() {
-    for (io& x : ios) {
+    for (uint32_t i = 0; i < ios_used; i++) {
+        io& x = ios[i];
         if (!x.live)
             continue;
         if (x.moved < x.good && !(on_member(x.action.act) && disks[x.action.role].vanished))

@@ -117,9 +117,9 @@ public:
     // Plays the schedule; empty, or what went wrong.
     const std::string& run(const schedule& s, bool verbose, totals& sum);
 
-    static constexpr uint32_t tags_max = 8;
+    static constexpr uint32_t tags_max = 64;
     static constexpr uint32_t queues_max = 4;
-    static constexpr uint32_t slots_max = 8;
+    static constexpr uint32_t slots_max = 64;
 
     // For the checks.
     template <typename... Args>
@@ -139,6 +139,7 @@ public:
     std::array<disk, RR_MEMBERS_MAX> disks;
     model reference;
     std::vector<io> ios;
+    uint32_t ios_used = 0;  // those behind were never in flight
     // Serials: when the request was acknowledged, 0 while it was not.
     std::vector<uint32_t> acknowledged;
     // By stripe: roles with a read that failed, ever.
