@@ -14,6 +14,13 @@
  * so either the waiter sees the free units or the unlocker sees the byte. A
  * tick stands behind every wait.
  *
+ * Fairness: a slot that has tried RR_LOCK_PATIENCE times puts a claim on its
+ * units into the word, if none is there. From then on nobody else takes them,
+ * so it waits for the holders of that moment and no longer, however many small
+ * writes come behind it.
+ *
+ *   bits 0-15 locked units   16-31 claimed units   32-47 who claims (slot + 1)
+ *
  * Cost: one compare-and-swap to lock, one fetch-add and two loads to unlock.
  */
 #ifndef RINGRAID_ENGINE_LOCK_H
@@ -36,26 +43,60 @@ RR_STEP rr_u32 rr_lock_mask(rr_array_t *a, rr_u32 lo, rr_u32 hi)
 	return ((1U << end) - 1) & ~((1U << first) - 1) & 0xffff;
 }
 
-/* 1: locked. 0: somebody holds a unit; the queue is marked as waiting. */
-RR_FN int rr_lock_try(rr_array_t *a RR_ARG_ARENA, rr_u32 queue, rr_u32 lock, rr_u32 mask)
+enum {
+	RR_LOCK_PATIENCE = 8,
+	RR_LOCK_CLAIM_SHIFT = 16,
+	RR_LOCK_CLAIMER_SHIFT = 32,
+};
+
+#define RR_LOCK_CLAIM (1U << 31) /* flag in rr_lock_try()'s @who */
+
+/*
+ * The word after @who has tried for @mask: locked, with its own claim gone; or
+ * claimed; or as it was.
+ */
+RR_STEP rr_u64 rr_lock_after(rr_u64 word, rr_u32 mask, rr_u32 who)
+{
+	rr_u32 claimed = word >> RR_LOCK_CLAIM_SHIFT & 0xffff;
+	rr_u32 slot = who & ~RR_LOCK_CLAIM;
+
+	if (!(word & mask) && !(claimed & mask))
+		return word | mask;
+	if (!(word & mask) && (rr_u32)(word >> RR_LOCK_CLAIMER_SHIFT) == slot)
+		return (word & 0xffff) | mask;
+	if ((who & RR_LOCK_CLAIM) && !claimed)
+		return word | (rr_u64)mask << RR_LOCK_CLAIM_SHIFT |
+		       (rr_u64)slot << RR_LOCK_CLAIMER_SHIFT;
+	return word;
+}
+
+/*
+ * 1: locked. 0: somebody holds or claims a unit; the queue is marked as
+ * waiting. @who: the slot's number among all, plus one, and RR_LOCK_CLAIM.
+ */
+RR_FN int rr_lock_try(rr_array_t *a RR_ARG_ARENA, rr_u32 queue, rr_u32 lock, rr_u32 mask,
+		      rr_u32 who)
 {
 	rr_lock_t *l = rr_lock_at(a, lock);
 	rr_u64 seen = rr_load(l->units);
+	rr_u64 next = rr_lock_after(seen, mask, who);
 	rr_u64 found;
 	rr_s32 i;
 
-	if (seen & mask) {
-		rr_store(l->waiting[queue & (RR_QUEUES_MAX - 1)], 1);
-		seen = rr_load_fenced(l->units);
-	}
 	rr_for(i, 64) {
-		if (seen & mask)
-			return 0;
-		found = __sync_val_compare_and_swap(&l->units, seen, seen | mask);
-		if (found == seen)
+		if (next == seen) {
+			if (i)
+				return 0;
+			found = ~seen;
+		} else {
+			found = __sync_val_compare_and_swap(&l->units, seen, next);
+		}
+		if (found == seen && (next & ~seen & mask))
 			return 1;
+		/* Blocked, claimed or overtaken: be seen to wait, then look again. */
 		rr_store(l->waiting[queue & (RR_QUEUES_MAX - 1)], 1);
 		seen = rr_load_fenced(l->units);
+		next = rr_lock_after(seen, mask, who);
 	}
 	return 0;
 }

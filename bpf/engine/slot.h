@@ -198,12 +198,24 @@ RR_FN int rr_slot_plan_rebuild(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_
 	return 0;
 }
 
+/* Who asks for a lock, and whether it has been patient long enough. */
+RR_STEP rr_u32 rr_slot_claimant(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
+{
+	rr_u32 who = q->id * a->slots + slot + 1;
+
+	return rr_slot_at(a, q, slot)->lock_tries < RR_LOCK_PATIENCE ? who : who | RR_LOCK_CLAIM;
+}
+
 /* Takes the row lock, or waits for it in the queue's list. */
 RR_FN int rr_slot_lock(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 
-	if (!rr_lock_try(a, q->id, s->lock, s->lock_mask)) {
+	if (!rr_lock_try(a, q->id, s->lock, s->lock_mask, rr_slot_claimant(a, q, slot))) {
+		if (s->lock_tries < RR_LOCK_PATIENCE)
+			s->lock_tries++;
+		if (s->phase != RR_PHASE_LOCK)
+			q->count.lock_waits++;
 		rr_store(s->phase, RR_PHASE_LOCK);
 		rr_slot_push(a, q, &q->lock_wait, slot);
 		q->tick_wanted = 1;

@@ -154,6 +154,7 @@ RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG
 	s->error = 0;
 	s->retries = 0;
 	s->locked = 0;
+	s->lock_tries = 0;
 	s->bad = RR_NO_ROLE;
 	s->lost = RR_NO_ROLE;
 	if (r->op == RR_OP_WRITE)

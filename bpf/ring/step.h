@@ -34,6 +34,7 @@ enum {
 	RR_UBLK_FUA = 1 << 13,          /* UBLK_IO_F_FUA */
 	RR_UBLK_NEED_REG_BUF = 1 << 17, /* UBLK_IO_F_NEED_REG_BUF */
 	RR_ENODEV = 19,
+	RR_EOVERFLOW = 75,
 };
 
 #define rr_ring_word(base, offset) (*(volatile rr_u32 *)((base) + (offset)))
@@ -65,6 +66,11 @@ RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, 
 	rr_request_start(a, q, tag);
 }
 
+RR_STEP int rr_message_lost(rr_s32 res)
+{
+	return res == -RR_ENOMEM || res == -RR_EAGAIN || res == -RR_EOVERFLOW;
+}
+
 RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u64 token,
 			   rr_s32 res)
 {
@@ -80,14 +86,14 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 		rr_step_client(a, q, ring, rr_token_index(token) & (RR_DEPTH_MAX - 1), res);
 		break;
 	case RR_TOKEN_WAKE:
-		/* A lost wake-up is sent again; the tick sees to it. */
-		if (res < 0) {
+		/* A wake-up lost for want of memory is sent again; a ring that is gone waits for nothing. */
+		if (rr_message_lost(res)) {
 			q->wake_mask |= 1U << (rr_token_index(token) & (RR_QUEUES_MAX - 1));
 			q->tick_wanted = 1;
 		}
 		break;
 	case RR_TOKEN_NOTIFY:
-		if (res < 0) {
+		if (rr_message_lost(res)) {
 			q->notify = 1;
 			q->tick_wanted = 1;
 		}

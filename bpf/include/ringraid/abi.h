@@ -147,7 +147,8 @@ struct rr_slot {
 	rr_u16 next;
 	rr_u16 lock; /* index of the row lock */
 	rr_u16 lock_mask;
-	rr_u16 locked;
+	rr_u8 locked;
+	rr_u8 lock_tries;
 	rr_u16 lo; /* hull of the operation in the cell, sectors */
 	rr_u16 hi;
 	rr_u16 pending;
