@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# `./run demo [--native]`: the array at work, in a VM with the stock kernel on
+# four NVMe disks, or on this machine's own kernel on four loop devices that it
+# makes itself; it touches no other device. demo-guest.sh is what happens.
+# shellcheck disable=SC2034,SC2154 # variables shared with what is sourced
+set -euo pipefail
+top=${RINGRAID_TOP:?start it with ./run demo}
+cache=${RINGRAID_CACHE:?}
+vm_dir=$top/selftests/vm
+# shellcheck source-path=SCRIPTDIR/vm
+. "$vm_dir/lib.sh"
+. "$vm_dir/apt.sh"
+. "$vm_dir/root.sh"
+. "$vm_dir/kernel.sh"
+. "$vm_dir/accel.sh"
+
+disk_size=256M
+tree_bytes=220000000
+
+usage() {
+	cat <<'END'
+usage: ./run demo [--native]
+Creates a RAID5 array, copies a real tree onto it, fails a disk, verifies every
+checksum, hands the disks to md, which verifies and checks parity.
+In a VM with the stock kernel; --native: on this machine's own kernel (Debian 13
+booted into >= 7.1, as root), on loop devices that it makes itself.
+END
+}
+
+step() { printf '%4d s  %s\n' $SECONDS "$*"; }
+
+# make_tree DIR: at least tree_bytes of files, the same ones for the same environment.
+make_tree() {
+	local from
+	if is_native; then from=/; else from=$(root_dir); fi
+	mkdir -p "$1"
+	(cd "$from" && find usr/include usr/lib/x86_64-linux-gnu usr/share -xdev -type f -size -16384k -printf '%p\t%s\n' |
+		LC_ALL=C sort | awk -F'\t' -v want=$tree_bytes 'n < want { print $1; n += $2 } END { exit n < want }' >"$work/list") ||
+		die "the environment has less than $tree_bytes bytes of files"
+	(cd "$from" && xargs -d '\n' cp --parents -t "$1") <"$work/list"
+	(cd "$1" && xargs -d '\n' sha256sum) <"$work/list" >"$work/sums"
+}
+
+in_vm() {
+	local n
+	kernel_ensure
+	step "boot kernel $(kernel_cached) in QEMU ($(vm_accel)), four NVMe disks of $disk_size"
+	local disks=()
+	for n in 0 1 2 3; do disks+=(--disk "nvme:$disk_size"); done
+	"$RINGRAID_RUN" vm "${disks[@]}" --timeout 900 --tree "$work/tree" --file "$work/sums:/root/sums" \
+		--file "$top/selftests/demo-guest.sh:/root/demo-guest.sh" -- \
+		env RINGRAID_DEMO_BEGAN="$began" bash /root/demo-guest.sh /data /root/sums \
+		/dev/disk0 /dev/disk1 /dev/disk2 /dev/disk3
+}
+
+native_cleanup() {
+	local l
+	for l in "${loops[@]}"; do losetup -d "$l" 2>/dev/null || true; done
+	rm -f "$rule"
+	rm -rf -- "$work"
+}
+
+# udev's rules of mdadm would start the disks on their own, behind our back.
+native_hide_from_udev() {
+	local l
+	[ -d /run/udev ] || return 0
+	mkdir -p "${rule%/*}"
+	for l in "${loops[@]}"; do
+		echo "KERNEL==\"${l#/dev/}\", ENV{DM_MULTIPATH_DEVICE_PATH}=\"1\""
+	done >"$rule"
+	udevadm control --reload 2>/dev/null || true
+}
+
+in_native() {
+	local n bin l
+	is_root || die "the native demo needs root" "sudo ./run demo --native"
+	is_native || die "the native demo needs Debian 13" "./run demo runs it in a VM"
+	version_ge "$(uname -r)" "$kernel_min" ||
+		die "this kernel is $(uname -r), the BPF engine needs $kernel_min" \
+			"boot a kernel of trixie-backports, or ./run demo for a VM"
+	bin=$(find "${RINGRAID_BUILD:?}" -maxdepth 3 -name ringraid -type f -perm -u+x -print -quit)
+	[ -n "$bin" ] || die "there is no ringraid in $RINGRAID_BUILD"
+	modprobe ublk_drv || die "this kernel has no ublk_drv module"
+	modprobe loop 2>/dev/null || true
+	loops=() rule=/run/udev/rules.d/60-ringraid-demo-$$.rules
+	trap native_cleanup EXIT
+	for n in 0 1 2 3; do
+		truncate -s $disk_size "$work/disk$n"
+		l=$(losetup --find --show "$work/disk$n") || die "cannot make a loop device"
+		loops+=("$l")
+	done
+	native_hide_from_udev
+	step "this machine's own kernel, four loop devices of $disk_size"
+	RINGRAID_DEMO_BEGAN=$began PATH=$(dirname "$bin"):$PATH bash "$top/selftests/demo-guest.sh" \
+		"$work/tree" "$work/sums" "${loops[@]}"
+}
+
+mode=in_vm
+case ${1:-} in
+'') ;;
+--native) mode=in_native ;;
+-h | --help) usage; exit 0 ;;
+*) usage >&2; exit 2 ;;
+esac
+
+began=$(date +%s)
+make_work demo
+step "collect a tree of $((tree_bytes / 1000000)) MB"
+make_tree "$work/tree"
+$mode
