@@ -11,6 +11,10 @@ bool is_read(uint32_t act) { return act == RR_ACT_READ || act == RR_ACT_READ_DIR
 bool is_write(uint32_t act) { return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA; }
 bool is_copy(uint32_t act) { return act == RR_ACT_COPY_IN || act == RR_ACT_COPY_OUT; }
 
+// A writer waits for a few tries of its own, for the claim before its own, and
+// for slow disks. Without fairness some wait for hundreds of rounds.
+constexpr uint32_t rounds_max = 100;
+
 // The kinds in which nothing but the state decides how a write reads.
 bool rule_is_plain(const world& w) {
     return w.plan.what == kind::healthy || w.plan.what == kind::prompt || w.plan.what == kind::degraded;
@@ -224,6 +228,11 @@ void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
         return w.wrong("a request of {} bytes was answered {}", whole, result);
     if (r.broken_before && r.op != RR_OP_READ)
         return w.wrong("a write or flush to a broken array was acknowledged");
+    // How often did each of the other tags go round meanwhile?
+    const uint32_t others = w.plan.config.queues * w.plan.config.depth;
+    const uint32_t rounds = (w.writes_answered - r.writes_before) / others;
+    if (w.plan.what == kind::crowd && r.op == RR_OP_WRITE && rounds > rounds_max)
+        w.wrong("a write waited while each of {} tags went round {} times", others, rounds);
     if (r.spoils == w.spoils && !w.broken())
         check_repaired(w, r);
     if (r.op == RR_OP_READ) {
@@ -235,6 +244,36 @@ void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
         check_flushed(w, r.submitted);
     } else if (r.fua) {
         check_fua(w, r.serial);
+    }
+}
+
+void check_locks(world& w) {
+    rr_array* a = w.arena;
+    const auto* locks = reinterpret_cast<const rr_lock*>(reinterpret_cast<const char*>(a) + a->locks_offset);
+    const uint32_t slots = a->queues * a->slots;
+    auto slot = [&](uint32_t n) { return rr_host_slot(a, n / a->slots, n % a->slots); };
+    for (uint32_t n = 0; n < slots; n++) {
+        const rr_slot* s = slot(n);
+        if (s->phase == RR_PHASE_FREE || (!s->locked && s->phase != RR_PHASE_LOCK))
+            continue;
+        uint64_t held = 0;
+        for (uint32_t m = 0; m < slots; m++) {
+            const rr_slot* t = slot(m);
+            if (t->phase == RR_PHASE_FREE || !t->locked || t->lock != s->lock)
+                continue;
+            if (held & t->lock_mask)
+                w.wrong("units {:#x} of row lock {} are held twice", t->lock_mask, t->lock);
+            held |= t->lock_mask;
+        }
+        const uint64_t word = locks[s->lock].units;
+        if ((word & 0xffff) != held)
+            return w.wrong("row lock {} says {:#x}, its holders {:#x}", s->lock, word, held);
+        const uint64_t claimer = word >> 32;
+        if (!(word >> 16 & 0xffff) && !claimer)
+            continue;
+        const rr_slot* t = claimer && claimer <= slots ? slot(static_cast<uint32_t>(claimer) - 1) : nullptr;
+        if (!t || t->phase != RR_PHASE_LOCK || t->lock != s->lock || t->lock_mask != (word >> 16 & 0xffff))
+            return w.wrong("row lock {} ({:#x}) is claimed by a slot that does not wait for it", s->lock, word);
     }
 }
 

@@ -17,6 +17,9 @@
 //   - bad sectors that it met were rewritten
 //   - after a flush: nothing that was acknowledged before it was submitted can
 //     be lost by an active member; after a FUA write: nothing of it
+//   - in a crowd: no write waits while the others go round and round
+// Between calls, now and then: the row locks are what their holders say, a
+//   claim is that of a slot that waits
 // At rest:
 //   - locks free, slots back, all lists empty
 //   - parity: the XOR of a row is 0; with a member out, what the others say it
@@ -36,6 +39,7 @@ namespace rr::sim {
 
 void check_action(world& w, uint32_t queue, const rr_action& a);
 void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result);
+void check_locks(world& w);
 void check_rest(world& w);
 // The rows as they are on the disks; only when no write is under way.
 void check_rows(world& w, const char* when);

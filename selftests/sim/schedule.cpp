@@ -8,16 +8,16 @@ namespace rr::sim {
 namespace {
 
 constexpr std::array<const char*, static_cast<size_t>(kind::count)> names = {
-    "healthy", "prompt", "transient", "media", "degraded", "loss", "second_loss", "kill", "power_cut",
+    "healthy", "prompt", "transient", "media", "degraded", "loss", "second_loss", "kill", "power_cut", "crowd",
 };
 
-// How often each kind is chosen, of 100.
+// How often each kind is chosen, of 1000.
 constexpr std::array<uint32_t, static_cast<size_t>(kind::count)> weights = {
-    15, 12, 10, 12, 8, 13, 8, 14, 8,
+    144, 120, 100, 120, 80, 130, 80, 140, 80, 6,
 };
 
 kind choose_kind(rng& r) {
-    uint32_t n = r.below(100);
+    uint32_t n = r.below(1000);
     for (uint32_t k = 0; k < weights.size(); k++) {
         if (n < weights[k])
             return static_cast<kind>(k);
@@ -158,6 +158,20 @@ void choose_faults(schedule& s, rng& r) {
             s.add_fault({fault_kind::kill, 0, some_time(s, r), r.below(300)});
         if (r.below(4) == 0)
             s.transient = r.between(1, 50);
+        break;
+    case kind::crowd:
+        // Small writes one after the other, and now and then one that needs all units.
+        s.requests *= 20;
+        s.stripes = 1;
+        s.config.queues = r.between(1, 4);
+        s.config.depth = r.between(2, 8);
+        s.config.slots = r.between(2, 8);
+        s.config.member_sectors = (s.stripe[0] + 1) * s.config.chunk_sectors;
+        s.reads = 100;
+        s.flushes = s.hot = s.slow = s.throttle = s.think = 0;
+        s.big = r.between(10, 100);
+        s.lost_message = 0;
+        s.delay = std::min(s.delay, 100U);
         break;
     case kind::power_cut:
         s.flushes = std::max(s.flushes, 30U);

@@ -26,6 +26,7 @@ enum class kind : uint32_t {
     second_loss,  // then another, or bad sectors while degraded
     kill,         // the daemon dies, again and again
     power_cut,    // all members lose what they have not flushed
+    crowd,        // one cell that all queues want, for long: is everybody served?
     count
 };
 

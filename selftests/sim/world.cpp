@@ -91,6 +91,7 @@ void world::prepare() {
     failure_.clear();
     submitted_ = outstanding_ = serial_ = 0;
     clock = 1;
+    writes_answered = 0;
     over_ = false;
     trouble.fill(0);
     ever_vanished = spoils = 0;
@@ -199,6 +200,8 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
         if (failure_.empty())
             check_rows(*this, "at rest");
     }
+    if (!failure_.empty() && verbose_)
+        dump();
     sum.schedules++;
     sum.requests += submitted_;
     sum.events += events_;
@@ -220,6 +223,30 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
             sum.flushes += n.member_flushes;
         }
     return failure_;
+}
+
+// What is not at rest, for a person who looks at a failure.
+void world::dump() {
+    say("state {:#x}, durable epoch {}", arena->state, arena->durable_epoch);
+    for (uint32_t n = 0; n < arena->queues; n++) {
+        const rr_queue* q = rr_host_queue(arena, n);
+        say("q{}: free slots {}, heads: slot_wait {:#x} held {:#x} flush {:#x} {:#x} lock_wait {:#x}, retries {}", n,
+            q->free_slots, q->slot_wait.head, q->held.head, q->flush_now.head, q->flush_next.head, q->lock_wait.head,
+            q->retry_count);
+        for (uint32_t i = 0; i < arena->slots; i++) {
+            const rr_slot* s = rr_host_slot(arena, n, i);
+            if (s->phase != RR_PHASE_FREE)
+                say("  slot {}: tag {} phase {} plan {} pending {} lock {} mask {:#x} locked {} word {:#x}", i, s->tag,
+                    s->phase, s->plan, s->pending, s->lock, s->lock_mask, s->locked,
+                    reinterpret_cast<const rr_lock*>(memory_ + arena->locks_offset)[s->lock].units);
+        }
+        for (uint32_t tag = 0; tag < arena->depth; tag++) {
+            const rr_request* r = rr_host_request(arena, n, tag);
+            if (request(n, tag).busy)
+                say("  tag {}: pending {} wanted {:#x} flags {:#x} error {}", tag, r->pending, r->wanted_roles, r->flags,
+                    r->error);
+        }
+    }
 }
 
 void world::turn(const event& e) {
@@ -283,6 +310,8 @@ void world::settle(uint32_t queue) {
         memory_ + arena->actions_offset + uint64_t{queue} * arena->actions * sizeof(rr_action));
     for (; seen_[queue] != q->action_tail; seen_[queue]++)
         check_action(*this, queue, ring[seen_[queue] & (arena->actions - 1)]);
+    if ((verbose_ || events_ % 16 == 0) && arena->queues * arena->slots <= 32)
+        check_locks(*this);
     if (!failure_.empty())
         return;
     for (uint32_t i = 0; i < arena->queues; i++)
@@ -346,6 +375,7 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     r.may_fail = false;
     r.met_count = 0;
     r.spoils = spoils;
+    r.writes_before = writes_answered;
     r.flags = static_cast<uint8_t>((shape.fua ? RR_REQ_FUA : 0) | (shape.copy ? RR_REQ_COPY : 0));
     r.stripe = shape.stripe;
     r.sectors = shape.sectors;
@@ -391,6 +421,7 @@ void world::answer(uint32_t queue, uint32_t tag, int32_t result) {
     outstanding_--;
     if (result < 0)
         sum_->errors++;
+    writes_answered += r.op == RR_OP_WRITE;
     if (r.op == RR_OP_WRITE && result >= 0) {
         uint32_t oldest = clock;
         for (const client_request& other : requests_)

@@ -93,6 +93,7 @@ struct client_request {
     };
     std::array<met_sector, 8> met;
     uint32_t met_count, spoils;
+    uint32_t writes_before;  // writes answered when it came
 };
 
 // What the checks remember of a slot.
@@ -151,6 +152,7 @@ public:
     std::array<uint32_t, RR_MEMBERS_MAX> written{}, covered{};
     // By queue and role: what was written when its flush was emitted.
     std::array<std::array<uint32_t, RR_MEMBERS_MAX>, queues_max> flush_notes{};
+    uint32_t writes_answered = 0;
     uint32_t clock = 0;  // model time: counts submissions and answers
 
 private:
@@ -158,6 +160,7 @@ private:
     void boot(uint32_t missing, uint64_t state, uint32_t epoch);
     void later(uint64_t delay, event_kind what, uint32_t queue, uint32_t index);
     void turn(const event& e);
+    void dump();
     void settle(uint32_t queue);
     void drain(uint32_t queue, bool all);
     void take(uint32_t queue, const rr_action& a);
