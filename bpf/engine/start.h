@@ -271,6 +271,9 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	}
 	q->count.read_errors++;
 	if (!r->error) {
+		/* What an earlier request of the tag left there when it failed is not wanted. */
+		if (!(r->wanted_roles >> role & 1))
+			r->want[role] = 0;
 		r->want[role] |= rr_part_cells(a, from, from + sectors);
 		r->wanted_roles |= 1U << role;
 		rr_request_line_up(a, q, tag);
