@@ -17,6 +17,7 @@ enum {
 	RR_SQE_FIXED_FILE = 1 << 0, /* IOSQE_FIXED_FILE */
 	RR_OPCODE_FSYNC = 3,
 	RR_OPCODE_READ_FIXED = 4,
+	RR_OPCODE_WRITE_FIXED = 5,
 	RR_OPCODE_TIMEOUT = 11,
 	RR_OPCODE_READ = 22,
 	RR_OPCODE_WRITE = 23,
@@ -91,19 +92,19 @@ RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ri
 		return;
 	}
 	s->addr = a->user_base + n->address;
-	s->opcode = RR_OPCODE_READ;
-	if (act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA) {
-		s->opcode = RR_OPCODE_WRITE;
-		s->rw_flags = act == RR_ACT_WRITE_FUA ? RR_RWF_DSYNC : 0;
-	} else if (act != RR_ACT_READ) {
-		/* Copies: ublk's char device is the client's pages as a file. */
+	if (act == RR_ACT_COPY_IN || act == RR_ACT_COPY_OUT) {
+		/* ublk's char device is the client's pages as a file; it takes user memory only. */
+		s->opcode = act == RR_ACT_COPY_IN ? RR_OPCODE_READ : RR_OPCODE_WRITE;
 		s->fd = RR_RING_FILE_CLIENT;
 		s->off = RR_UBLK_BUF_OFFSET + n->position +
 			 ((rr_u64)n->tag << RR_UBLK_TAG_SHIFT) +
 			 ((rr_u64)ring->queue << RR_UBLK_QUEUE_SHIFT);
-		if (act == RR_ACT_COPY_OUT)
-			s->opcode = RR_OPCODE_WRITE;
+		return;
 	}
+	/* The slots' buffers are registered: no page is looked up or pinned per I/O. */
+	s->opcode = act == RR_ACT_READ ? RR_OPCODE_READ_FIXED : RR_OPCODE_WRITE_FIXED;
+	s->buf_index = a->depth + ((n->address - a->buffers_offset) >> RR_RING_BUFFER_SHIFT);
+	s->rw_flags = act == RR_ACT_WRITE_FUA ? RR_RWF_DSYNC : 0;
 }
 
 RR_STEP void rr_sqe_message(rr_u8 *sq, rr_queue_t *q, rr_s32 fd, rr_u64 token)

@@ -4,8 +4,10 @@
 #include <linux/ublk_cmd.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -143,8 +145,26 @@ Status queue_thread::register_all() {
     std::vector<int> files = ring_files(config_);
     if (int r = io_uring_register_files(&ring_, files.data(), RR_RING_FILES); r < 0)
         return fail(-r, "cannot register the files of queue {}", config_.queue);
-    if (int r = io_uring_register_buffers_sparse(&ring_, config_.array->depth); r < 0)
+    return register_buffers();
+}
+
+Status queue_thread::register_buffers() {
+    const rr_array* a = config_.array;
+    std::vector<iovec> pieces;
+    constexpr uint64_t piece_bytes = uint64_t{1} << RR_RING_BUFFER_SHIFT;
+    for (uint64_t at = a->buffers_offset; at < a->bytes; at += piece_bytes)
+        pieces.push_back({reinterpret_cast<void*>(a->user_base + at),
+                          static_cast<size_t>(std::min(piece_bytes, a->bytes - at))});
+    auto count = static_cast<unsigned>(pieces.size());
+    if (int r = io_uring_register_buffers_sparse(&ring_, a->depth + count); r < 0)
         return fail(-r, "cannot register the buffers of queue {}", config_.queue);
+    std::vector<__u64> tags(count);
+    int r = io_uring_register_buffers_update_tag(&ring_, a->depth, pieces.data(), tags.data(),
+                                                 count);
+    if (r < 0 || static_cast<unsigned>(r) != count)
+        return with_hint(fail(r < 0 ? -r : ENOMEM, "cannot pin the arena for queue {}",
+                              config_.queue),
+                         "use a smaller --arena, or fewer queues or slots");
     return {};
 }
 

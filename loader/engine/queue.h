@@ -65,6 +65,7 @@ private:
     Status set_up();
     Status map_descriptors();
     Status register_all();
+    Status register_buffers();
     int serve();
     void tear_down();
 

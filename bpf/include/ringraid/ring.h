@@ -18,6 +18,11 @@ enum {
 	RR_RING_FILE_CLIENT = 0,  /* registered file: ublkcN */
 	RR_RING_FILE_MEMBER0 = 1, /* + role */
 	RR_RING_FILES = 1 + RR_MEMBERS_MAX,
+	/*
+	 * Registered buffers: 0 .. depth - 1 are the clients' pages by tag, then
+	 * the slots' buffers in pieces of 1 GiB, the most that one entry takes.
+	 */
+	RR_RING_BUFFER_SHIFT = 30,
 	/* SQEs in flight at most, so that the CQ ring never overflows. */
 	RR_RING_INFLIGHT_MAX = RR_RING_CQ_ENTRIES - 1024,
 };
