@@ -141,9 +141,11 @@ void choose_faults(schedule& s, rng& r) {
             s.missing = 1U << role;
         else
             add_loss(s, r, role);
-        if (r.below(4) == 0)
-            s.bad_sectors = r.between(1, 10);
-        add_loss(s, r, other_role(s, r, role));
+        // Bad sectors are enough: then single blocks are lost, and the array goes on.
+        if (r.below(3) == 0)
+            s.bad_sectors = r.between(1, 60);
+        if (s.bad_sectors == 0 || r.below(3) == 0)
+            add_loss(s, r, other_role(s, r, role));
         if (r.below(4) == 0)
             s.transient = r.between(1, 50);
         break;
