@@ -229,24 +229,43 @@ RR_FN int rr_slot_lock(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	return 1;
 }
 
-/* dst = XOR of the cells of @roles over the hull; dst is not among them. */
+/* Takes the lowest role out of *roles; where its cell's hull begins in the arena. */
+#define rr_slot_take(roles)                                                                \
+	({                                                                                 \
+		rr_u32 role_ = rr_lowest_bit(roles);                                       \
+		(roles) &= (roles) - 1;                                                    \
+		base + ((rr_u64)role_ << a->cell_shift);                                   \
+	})
+
+/* dst = XOR of the cells of @roles (two at least) over the hull; dst is not among them. */
 RR_FN int rr_slot_xor(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 		      rr_u32 dst, rr_u32 roles)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_u64 skip = (rr_u64)s->lo << RR_SECTOR_SHIFT;
-	rr_u64 to = rr_buffer(a, q, slot, dst) + skip;
+	rr_u64 base = rr_buffer(a, q, slot, 0) + ((rr_u64)s->lo << RR_SECTOR_SHIFT);
+	rr_u64 to = base + ((rr_u64)dst << a->cell_shift);
 	rr_u32 sectors = s->hi - s->lo;
-	rr_u32 first = rr_lowest_bit(roles);
+	rr_u64 x, y;
 	rr_s32 i;
 
-	rr_copy(a, to, rr_buffer(a, q, slot, first) + skip, sectors);
-	roles &= ~(1U << first);
-	rr_for(i, RR_MEMBERS_MAX) {
-		if (roles >> i & 1)
-			rr_xor(a, to, rr_buffer(a, q, slot, i) + skip, sectors);
-	}
 	q->count.xor_bytes += (rr_u64)rr_count_bits(roles) * sectors << RR_SECTOR_SHIFT;
+	x = rr_slot_take(roles);
+	y = rr_slot_take(roles);
+	/* What is left after this is even, for passes of two. */
+	if (rr_count_bits(roles) & 1) {
+		rr_u64 z = rr_slot_take(roles);
+
+		rr_xor_set3(a, to, x | y << 32, z, sectors);
+	} else {
+		rr_xor_set2(a, to, x, y, sectors);
+	}
+	rr_for(i, RR_MEMBERS_MAX / 2) {
+		if (!roles)
+			break;
+		x = rr_slot_take(roles);
+		y = rr_slot_take(roles);
+		rr_xor2(a, to, x, y, sectors);
+	}
 	return 0;
 }
 
