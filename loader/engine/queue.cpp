@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -106,7 +107,9 @@ Status queue_thread::set_up() {
                page_up(params.cq_off.cqes + size_t{RR_RING_CQ_ENTRIES} * sizeof(io_uring_cqe)))};
     if (Status ok = map_descriptors(); !ok)
         return ok;
-    return register_all();
+    if (Status ok = register_all(); !ok)
+        return ok;
+    return config_.host == engine_host::bpf ? make_worker() : Status{};
 }
 
 Status queue_thread::map_descriptors() {
@@ -165,6 +168,31 @@ Status queue_thread::register_buffers() {
         return with_hint(fail(r < 0 ? -r : ENOMEM, "cannot pin the arena for queue {}",
                               config_.queue),
                          "use a smaller --arena, or fewer queues or slots");
+    return {};
+}
+
+// A worker of io-wq is a clone of the thread that submits. One cloned out of the
+// BPF program would inherit that its migration is disabled, for life, and the
+// kernel warns when the scheduler moves it (WARNING at set_task_cpu, seen in
+// 7.3). So the one worker is made here, by an FSYNC, and there are never more:
+// the last idle worker stays. The price: a queue flushes its members in turn.
+Status queue_thread::make_worker() {
+    std::array<unsigned, 2> most = {1, 1};
+    if (int r = io_uring_register_iowq_max_workers(&ring_, most.data()); r < 0)
+        return fail(-r, "cannot limit the workers of queue {}", config_.queue);
+    size_t role = 0;
+    while (role + 1 < config_.member_fds.size() && config_.member_fds[role] < 0)
+        role++;
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    io_uring_prep_fsync(sqe, static_cast<int>(RR_RING_FILE_MEMBER0 + role), IORING_FSYNC_DATASYNC);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    io_uring_cqe* cqe = nullptr;
+    int r = io_uring_submit_and_wait(&ring_, 1);
+    if (r >= 0)
+        r = io_uring_wait_cqe(&ring_, &cqe);
+    if (r < 0)
+        return fail(-r, "cannot make the worker of queue {}", config_.queue);
+    io_uring_cqe_seen(&ring_, cqe);
     return {};
 }
 

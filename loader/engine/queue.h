@@ -66,6 +66,7 @@ private:
     Status map_descriptors();
     Status register_all();
     Status register_buffers();
+    Status make_worker();
     int serve();
     void tear_down();
 
