@@ -3,12 +3,11 @@
 # `./run demo [--native]`: the array at work, in a VM with the stock kernel on
 # four NVMe disks, or on this machine's own kernel on four loop devices that it
 # makes itself; it touches no other device. demo-guest.sh is what happens.
-# shellcheck disable=SC2034,SC2154 # variables shared with what is sourced
+# shellcheck source-path=SCRIPTDIR/vm disable=SC2034,SC2154 # variables shared with what is sourced
 set -euo pipefail
 top=${RINGRAID_TOP:?start it with ./run demo}
 cache=${RINGRAID_CACHE:?}
 vm_dir=$top/selftests/vm
-# shellcheck source-path=SCRIPTDIR/vm
 . "$vm_dir/lib.sh"
 . "$vm_dir/apt.sh"
 . "$vm_dir/root.sh"
