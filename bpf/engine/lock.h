@@ -107,10 +107,12 @@ RR_FN int rr_lock_release(rr_array_t *a RR_ARG_ARENA, rr_u32 lock, rr_u32 mask)
 	rr_lock_t *l = rr_lock_at(a, lock);
 	rr_u64 __arena *waiting = (rr_u64 __arena *)l->waiting;
 	rr_u32 wake = 0;
+	rr_u64 before;
 	rr_s32 i;
 
-	__sync_fetch_and_add(&l->units, -(rr_u64)mask);
-	if (!(rr_load(waiting[0]) | rr_load(waiting[1])))
+	/* The result is used so that BPF makes it the fetching, fully ordered form. */
+	before = __sync_fetch_and_add(&l->units, -(rr_u64)mask);
+	if ((before & mask) == mask && !(rr_load(waiting[0]) | rr_load(waiting[1])))
 		return 0;
 	rr_for(i, RR_QUEUES_MAX) {
 		if (!rr_load(l->waiting[i]))

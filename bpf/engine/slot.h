@@ -83,6 +83,8 @@ RR_STEP void rr_slot_enter(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 pha
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_s32 i;
 
+	/* A record must be whole before the phase makes it one. */
+	rr_compiler_barrier();
 	rr_store(s->phase, phase);
 	s->pending = rr_count_bits(roles);
 	rr_for(i, RR_MEMBERS_MAX) {
@@ -140,7 +142,8 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	s->epoch = rr_state_epoch(state);
 	s->lost = lost;
 	if ((state & RR_STATE_BROKEN) ||
-	    (missing != RR_NO_ROLE && s->bad != RR_NO_ROLE && s->bad != missing))
+	    (missing != RR_NO_ROLE && missing != s->parity && s->bad != RR_NO_ROLE &&
+	     s->bad != missing))
 		return rr_slot_finish(a, q, slot, -RR_EIO);
 
 	partial = rr_slot_partial(a, s);

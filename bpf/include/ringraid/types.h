@@ -48,6 +48,8 @@ typedef int64_t rr_s64;
 
 #endif
 
+#define rr_compiler_barrier() __asm__ volatile("" ::: "memory")
+
 #ifdef __cplusplus
 #define RR_STATIC_ASSERT(cond, text) static_assert(cond, text)
 #else
