@@ -53,9 +53,15 @@ bool is_meant(const md::md_superblock& sb, const md::assembly_options& options) 
 // The arrays on all block devices, of those that are meant.
 std::vector<found_array> scan_arrays(const md::assembly_options& options) {
     std::vector<found_array> out;
+    // The device of a dead daemon answers no read: looking there would hang.
+    std::vector<std::string> ours;
+    for (const nlohmann::json& state : running_arrays())
+        ours.push_back(state.value("block_device", ""));
     std::error_code failed;
     for (const auto& entry : std::filesystem::directory_iterator("/sys/class/block", failed)) {
         std::string path = "/dev/" + entry.path().filename().string();
+        if (std::find(ours.begin(), ours.end(), path) != ours.end())
+            continue;
         open_options look;
         look.read_only = true;
         auto device = open_member(path, look);

@@ -27,7 +27,7 @@ int print_error(const context& ctx, const Error& error) {
     return 1;
 }
 
-void print_json(const nlohmann::json& value) { fmt::print("{}\n", value.dump(2)); }
+void print_json(const nlohmann::json& value) { fmt::print("{}\n", to_line(value, 2)); }
 
 std::string human_bytes(uint64_t bytes) {
     static constexpr std::array units = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};

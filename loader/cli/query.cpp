@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "service/array_service.h"
 #include "service/report.h"
 #include "service/socket.h"
 
@@ -18,19 +19,15 @@ Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json&
     auto state = find_running(array);
     if (!state)
         return forward_error(state.error());
-    auto line = ask(state->value("socket", ""), request.dump(), timeout_ms);
+    auto line = ask(state->value("socket", ""), to_line(request), timeout_ms);
     if (!line && (line.error().err == ECONNREFUSED || line.error().err == ENOENT))
         return with_hint(fail(EOWNERDEAD, "the daemon of {} is dead", state->value("name", "")),
                          "ringraid assemble takes over; clients wait until then");
     if (!line)
         return forward_error(line.error());
     nlohmann::json answer = nlohmann::json::parse(*line, nullptr, false);
-    if (!answer.is_object())
-        return fail(EPROTO, "the daemon's answer is no JSON");
-    if (!answer.value("ok", false)) {
-        Error e{EBUSY, answer.value("error", "the daemon refused"), answer.value("hint", "")};
-        return forward_error(e);
-    }
+    if (!answer.is_object() || !answer.value("ok", false))
+        return forward_error(error_of(answer));
     return answer;
 }
 
@@ -85,18 +82,6 @@ int show(const context& ctx, const std::string& array, bool counters) {
     return counters ? 0 : health_code(answer->value("state", ""));
 }
 
-int order(const context& ctx, const std::string& array, const nlohmann::json& request,
-          int timeout_ms, const std::string& done) {
-    auto answer = ask_array(array, request, timeout_ms);
-    if (!answer)
-        return print_error(ctx, answer.error());
-    if (ctx.json)
-        print_json(*answer);
-    else
-        fmt::print("{}\n", done);
-    return 0;
-}
-
 void add_show(CLI::App& app, context& ctx, const char* name, const char* text, bool counters) {
     auto array = std::make_shared<std::string>();
     CLI::App* command = app.add_subcommand(name, text);
@@ -124,10 +109,41 @@ void add_fail(CLI::App& app, context& ctx) {
     command->add_option("member", *member, "device path or role")->required();
     command->callback([array, member, &ctx] {
         ctx.run = [array, member, &ctx] {
-            return order(ctx, *array, {{"command", "fail"}, {"member", *member}}, ask_timeout_ms,
-                         fmt::format("{} is out of {}", *member, *array));
+            auto answer =
+                ask_array(*array, {{"command", "fail"}, {"member", *member}}, ask_timeout_ms);
+            if (!answer)
+                return print_error(ctx, answer.error());
+            if (ctx.json)
+                print_json(*answer);
+            else
+                fmt::print("{} is out of {}\n", *member, *array);
+            return 0;
         };
     });
+}
+
+// The last resort for an array whose daemon is dead and whose members are gone.
+int drop(const context& ctx, const std::string& array) {
+    auto state = find_running(array);
+    if (!state)
+        return print_error(ctx, state.error());
+    if (Status ok = drop_dead_array(*state); !ok)
+        return print_error(ctx, ok.error());
+    fmt::print("dropped; the requests of its clients fail, the members stay dirty\n");
+    return 0;
+}
+
+int stop(const context& ctx, const std::string& array, bool force) {
+    auto answer = ask_array(array, {{"command", "stop"}, {"force", force}}, stop_timeout_ms);
+    if (!answer && answer.error().err == EOWNERDEAD && force)
+        return drop(ctx, array);
+    if (!answer)
+        return print_error(ctx, answer.error());
+    if (ctx.json)
+        print_json(*answer);
+    else
+        fmt::print("stopped\n");
+    return 0;
 }
 
 void add_stop(CLI::App& app, context& ctx) {
@@ -135,12 +151,10 @@ void add_stop(CLI::App& app, context& ctx) {
     auto force = std::make_shared<bool>(false);
     CLI::App* command = app.add_subcommand("stop", "stop serving an array, cleanly");
     command->add_option("array", *array, "name, uuid or block device (default: the only one)");
-    command->add_flag("--force", *force, "also while the block device is in use");
+    command->add_flag("--force", *force,
+                      "also while the block device is in use, or its daemon is dead");
     command->callback([array, force, &ctx] {
-        ctx.run = [array, force, &ctx] {
-            return order(ctx, *array, {{"command", "stop"}, {"force", *force}}, stop_timeout_ms,
-                         "stopped");
-        };
+        ctx.run = [array, force, &ctx] { return stop(ctx, *array, *force); };
     });
 }
 

@@ -14,7 +14,8 @@
 namespace rr::cli {
 namespace {
 
-constexpr int start_timeout_ms = 120000;
+// Taking over may wait for the dead daemon's I/O: as long as the child lives.
+constexpr int start_timeout_ms = -1;
 
 void print_started(const context& ctx, const nlohmann::json& report) {
     if (ctx.json) {
@@ -34,16 +35,11 @@ void print_started(const context& ctx, const nlohmann::json& report) {
     auto service = array_service::start(options);
     if (!service) {
         const Error& e = service.error();
-        std::string line = nlohmann::json({{"ok", false},
-                                           {"errno", e.err},
-                                           {"what", e.what},
-                                           {"hint", e.hint}})
-                               .dump() +
-                           '\n';
+        std::string line = to_line(error_json(e)) + '\n';
         (void)!::write(report.get(), line.data(), line.size());
         ::_exit(1);
     }
-    std::string line = (*service)->status().dump() + '\n';
+    std::string line = to_line((*service)->status()) + '\n';
     array_paths paths = (*service)->paths();
     Fd log(::open(paths.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     (void)!::write(report.get(), line.data(), line.size());
@@ -114,14 +110,14 @@ int start_array(const context& ctx, const service_options& options, bool foregro
     nlohmann::json report = nlohmann::json::parse(*line, nullptr, false);
     if (!report.is_object() || !report.value("ok", false)) {
         ::waitpid(child, nullptr, 0);
-        return print_error(ctx, Error{report.value("errno", EIO), report.value("what", "start"),
-                                      report.value("hint", "")});
+        return print_error(ctx, error_of(report));
     }
     print_started(ctx, report);
     return 0;
 }
 
 Status resync_if_needed(const service_options& options) {
+    forget_dead(options.devices);
     // A killed daemon's arena knows better than the superblocks what to redo.
     if (served_before(options.devices))
         return {};

@@ -15,7 +15,9 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <thread>
+#include <utility>
 
 #include "base/io.h"
 #include "base/log.h"
@@ -51,6 +53,13 @@ Status become_io_flusher() {
     return {};
 }
 
+}  // namespace
+
+// Names come from superblocks, which hold any bytes; JSON must be UTF-8.
+std::string to_line(const nlohmann::json& value, int indent) {
+    return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 std::optional<nlohmann::json> read_json(const std::string& path) {
     std::ifstream in(path);
     nlohmann::json value = nlohmann::json::parse(in, nullptr, false);
@@ -58,8 +67,6 @@ std::optional<nlohmann::json> read_json(const std::string& path) {
         return std::nullopt;
     return value;
 }
-
-}  // namespace
 
 std::vector<nlohmann::json> running_arrays() {
     std::vector<nlohmann::json> out;
@@ -71,7 +78,28 @@ std::vector<nlohmann::json> running_arrays() {
     return out;
 }
 
-std::optional<std::string> served_before(const std::vector<std::string>& devices) {
+namespace {
+
+// As rr_host_fail(), but never as the second failure, even when a queue meets
+// the first one at this moment: false then.
+bool take_out(rr_array* array, uint32_t role) {
+    uint64_t seen = __atomic_load_n(&array->state, __ATOMIC_SEQ_CST);
+    for (;;) {
+        if ((seen & RR_STATE_MISSING) != 0)
+            return (seen >> role & 1) != 0;
+        uint64_t next = (seen | 1ULL << role) + (1ULL << RR_STATE_EPOCH_SHIFT);
+        if (__atomic_compare_exchange_n(&array->state, &seen, next, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST)) {
+            array->members[role].error = ENODEV;
+            return true;
+        }
+    }
+}
+
+}  // namespace
+
+std::set<md::uuid> arrays_on(const std::vector<std::string>& devices) {
+    std::set<md::uuid> out;
     for (const std::string& path : devices) {
         open_options look;
         look.read_only = true;
@@ -79,10 +107,15 @@ std::optional<std::string> served_before(const std::vector<std::string>& devices
         auto device = open_member(path, look);
         if (!device)
             continue;
-        auto sb = md::read_superblock(device->fd.get());
-        if (!sb)
-            continue;
-        array_paths paths(sb->set_uuid);
+        if (auto sb = md::read_superblock(device->fd.get()))
+            out.insert(sb->set_uuid);
+    }
+    return out;
+}
+
+std::optional<std::string> served_before(const std::vector<std::string>& devices) {
+    for (const md::uuid& id : arrays_on(devices)) {
+        array_paths paths(id);
         if (std::filesystem::exists(paths.state))
             return paths.socket;
     }
@@ -103,9 +136,9 @@ rr_array* array_service::array() const {
 Status array_service::start_all() {
     using step = Status (array_service::*)();
     for (step s : {&array_service::check_engine, &array_service::plan, &array_service::take_lock,
-                   &array_service::add_device, &array_service::make_arena,
-                   &array_service::open_metadata, &array_service::redo_rows,
-                   &array_service::start_queues, &array_service::write_state,
+                   &array_service::add_device, &array_service::write_state,
+                   &array_service::make_arena, &array_service::open_metadata,
+                   &array_service::redo_rows, &array_service::start_queues,
                    &array_service::start_device}) {
         if (Status ok = (this->*s)(); !ok)
             return ok;
@@ -191,6 +224,11 @@ Status array_service::add_device() {
         return with_hint(fail(EUCLEAN, "the parity of {} must be recomputed first",
                               short_name(members_.plan.name)),
                          "ringraid assemble does it");
+    if (members_.plan.forced && !options_.assembly.force)
+        return with_hint(fail(EUCLEAN, "array was not stopped cleanly, a member is missing, and "
+                                       "what the killed daemon was writing is forgotten"),
+                         "add the missing member, or force: blocks of the missing member in "
+                         "stripes that were being written may then read wrong");
     if (Status ok = check_cpus(); !ok)
         return ok;
 
@@ -224,6 +262,7 @@ Status array_service::add_device() {
     info.max_io_buf_bytes = request_bytes_max(layout_);
     info.dev_id = static_cast<uint32_t>(-1);
     info.ublksrv_pid = ::getpid();
+    info.ublksrv_flags = device_mark(members_.plan.set_uuid);
     info.flags = UBLK_F_CMD_IOCTL_ENCODE | UBLK_F_USER_COPY | UBLK_F_USER_RECOVERY |
                  UBLK_F_USER_RECOVERY_REISSUE | (*known & UBLK_F_SAFE_STOP_DEV);
     if (config.zero_copy)
@@ -260,13 +299,19 @@ Status array_service::open_metadata() {
     auto report = metadata_->mark_dirty();
     if (!report)
         return forward_error(report.error());
-    if (!report->complete())
-        return fail(report->failed[0].error.err, "cannot write the superblock of member {}: {}",
-                    report->failed[0].role, report->failed[0].error.what);
+    // A member whose superblock cannot be written fails like any other.
+    for (const md::member_write_error& lost : report->failed) {
+        log_error("member {} cannot be written: {}", lost.role, describe(lost.error));
+        rr_host_fail(array(), lost.role, -lost.error.err);
+    }
     durability_ = std::make_unique<durability>(array(), &*metadata_);
     if (Status ok = durability_->open(); !ok)
         return ok;
     durability_->settle();
+    // Clients that wait for a successor get their errors; no others are let in.
+    if (!recovering_ && health_of(array()) == array_health::failed)
+        return with_hint(fail(EIO, "the superblocks of two members cannot be written"),
+                         "look at the kernel log");
     return {};
 }
 
@@ -323,7 +368,7 @@ Status array_service::start_device() {
     return {};
 }
 
-// Before START: whatever happens then, a successor finds the device.
+// As soon as there is a device: whatever happens then, a successor finds it.
 Status array_service::write_state() {
     block_path_ = ublk_block_path(*device_);
     nlohmann::json state = {{"schema", json_schema},
@@ -340,7 +385,7 @@ Status array_service::write_state() {
     }
     std::string next = paths_->state + ".new";
     std::ofstream out(next);
-    out << state.dump(2) << '\n';
+    out << to_line(state, 2) << '\n';
     out.close();
     std::error_code failed;
     std::filesystem::rename(next, paths_->state, failed);
@@ -362,25 +407,32 @@ Status array_service::run() {
         if (watch[0].revents != 0) {
             signalfd_siginfo ignored;
             [[maybe_unused]] ssize_t n = ::read(signals.get(), &ignored, sizeof(ignored));
-            stop_force_ = false;
         } else if (watch[1].revents != 0) {
             uint64_t count;
             [[maybe_unused]] ssize_t n = ::read(stop_event_.get(), &count, sizeof(count));
         } else {
             continue;
         }
-        Status stopped = stop_device(stop_force_);
+        std::vector<Fd> clients;
+        bool force = false;
+        {
+            std::lock_guard hold(stop_lock_);
+            clients.swap(stop_clients_);
+            force = std::exchange(stop_force_, false);
+        }
+        Status stopped = stop_device(force);
         if (stopped)
             stopped = finish();
-        nlohmann::json answer = {{"schema", json_schema}, {"ok", stopped.has_value()}};
+        nlohmann::json answer = {{"schema", json_schema}, {"ok", true}};
         if (!stopped) {
-            answer["error"] = describe(stopped.error());
-            answer["hint"] = stopped.error().hint;
+            answer = error_json(stopped.error());
             log_error("{}", describe(stopped.error()));
         }
-        if (stop_client_)
-            (void)write_line(stop_client_.get(), answer.dump());
-        stop_client_.reset();
+        // Who asked while it stopped gets the same answer.
+        if (std::lock_guard hold(stop_lock_); !live_)
+            std::move(stop_clients_.begin(), stop_clients_.end(), std::back_inserter(clients));
+        for (const Fd& client : clients)
+            (void)write_line(client.get(), to_line(answer));
         if (!live_)
             return stopped;
     }
@@ -425,8 +477,6 @@ Status array_service::finish() {
     program_.reset();
     durability_->settle();
     char_device_.reset();
-    Status removed = ublk_->remove(*device_);
-    device_.reset();
 
     Status clean;
     if (health_of(array()) == array_health::failed) {
@@ -444,18 +494,37 @@ Status array_service::finish() {
                 clean = forward_error(report.error());
         }
     }
+    Status removed = ublk_->remove(*device_);
+    device_.reset();
     remove_traces();
+    // Whoever is told of the stop may open the members at once.
+    durability_.reset();
+    metadata_.reset();
+    members_.devices.clear();
+    lock_.reset();
     return clean ? removed : clean;
 }
 
 void array_service::remove_traces() {
     std::error_code ignored;
-    std::filesystem::remove(link_path(members_.plan.name), ignored);
-    if (arena_)
-        arena_->forget();
-    std::filesystem::remove(std::filesystem::path(paths_->arena_pin).parent_path(), ignored);
-    std::filesystem::remove(paths_->state, ignored);
-    std::filesystem::remove(paths_->socket, ignored);
+    std::string link = link_path(members_.plan.name);
+    // Another array of the same name may have taken the link over.
+    if (std::filesystem::read_symlink(link, ignored) == block_path_)
+        std::filesystem::remove(link, ignored);
+    remove_run_files(*paths_);
+}
+
+// A start that failed has written nothing but "dirty": without this, an array
+// that was clean would have to be resynced, or forced if it is degraded.
+void array_service::take_back_dirty() {
+    if (!metadata_ || !members_.plan.clean || health_of(array()) == array_health::failed)
+        return;
+    for (uint32_t i = 0; i < array()->queues; i++) {
+        if (rr_host_queue(array(), i)->count.writes != 0)
+            return;
+    }
+    if (auto report = metadata_->mark_clean(); !report)
+        log_error("{}", describe(report.error()));
 }
 
 array_service::~array_service() {
@@ -471,48 +540,49 @@ array_service::~array_service() {
     program_.reset();
     char_device_.reset();
     if (device_ && !recovering_) {
+        take_back_dirty();
         (void)ublk_->remove(*device_);
         remove_traces();
     }
 }
 
+// In the metadata thread. Whatever comes on the socket is looked at without
+// trust in its types: the JSON library throws on a wrong one.
 std::optional<std::string> array_service::handle(const std::string& line, Fd& client) {
     nlohmann::json request = nlohmann::json::parse(line, nullptr, false);
-    std::string command = request.is_object() ? request.value("command", "") : "";
+    auto field = [&request](const char* key) {
+        return request.is_object() && request.contains(key) ? request[key] : nlohmann::json();
+    };
+    nlohmann::json command = field("command");
     if (command == "status")
-        return status().dump();
-    if (command == "fail")
-        return fail_member(request);
+        return to_line(status());
+    if (command == "fail") {
+        nlohmann::json member = field("member");
+        return to_line(fail_member(member.is_string() ? member.get<std::string>() : ""));
+    }
     if (command == "stop") {
-        stop_force_ = request.value("force", false);
-        stop_client_ = std::move(client);
+        std::lock_guard hold(stop_lock_);
+        stop_force_ = stop_force_ || field("force") == true;
+        stop_clients_.push_back(std::move(client));
         uint64_t one = 1;
         [[maybe_unused]] ssize_t n = ::write(stop_event_.get(), &one, sizeof(one));
         return std::nullopt;
     }
-    return nlohmann::json({{"schema", json_schema}, {"ok", false}, {"error", "unknown command"}})
-        .dump();
+    return to_line(error_json({EINVAL, "no such command", ""}));
 }
 
-std::string array_service::fail_member(const nlohmann::json& request) {
-    std::string path = request.value("member", "");
-    nlohmann::json answer = {{"schema", json_schema}, {"ok", false}};
+nlohmann::json array_service::fail_member(const std::string& member) {
     for (size_t role = 0; role < members_.devices.size(); role++) {
         const auto& device = members_.devices[role];
-        if ((!device || device->path != path) && path != std::to_string(role))
+        if ((!device || device->path != member) && member != std::to_string(role))
             continue;
-        uint64_t state = __atomic_load_n(&array()->state, __ATOMIC_SEQ_CST);
-        if ((state & RR_STATE_MISSING) != 0 && (state >> role & 1) == 0) {
-            answer["error"] = "another member is out already: failing this one would lose the array";
-            return answer.dump();
-        }
-        rr_host_fail(array(), static_cast<rr_u32>(role), -ENODEV);
-        answer["ok"] = true;
-        answer["role"] = role;
-        return answer.dump();
+        if (!take_out(array(), static_cast<uint32_t>(role)))
+            return error_json({EBUSY, "another member is out already",
+                               "failing this one would lose the array"});
+        return {{"schema", json_schema}, {"ok", true}, {"role", role}};
     }
-    answer["error"] = fmt::format("{} is not a member", path);
-    return answer.dump();
+    return error_json({ENOENT, fmt::format("{} is not a member", member),
+                       "ringraid status shows the members"});
 }
 
 nlohmann::json array_service::member_status() const {

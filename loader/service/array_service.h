@@ -3,9 +3,9 @@
 //
 // Order of a start, each step undone by the destructor when a later one fails:
 //
-//   lock         flock on the run directory: one daemon per array
 //   members      opened O_EXCL, superblocks judged
-//   ublk         a device with the limits of the members
+//   lock         flock on the run directory: one daemon per array
+//   ublk         a device with the limits of the members; state.json
 //   arena        made, every page touched
 //   metadata     dirty, durable, before anything can be written
 //   queues       rings and threads; the BPF program attached
@@ -26,13 +26,15 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
-#include "engine/arena.h"
+#include "engine/arena_memory.h"
 #include "engine/layout.h"
 #include "engine/program.h"
 #include "engine/queue.h"
@@ -95,8 +97,10 @@ private:
     Status stop_device(bool force);
     Status finish();
     void remove_traces();
+    void take_back_dirty();
     std::optional<std::string> handle(const std::string& line, Fd& client);
-    std::string fail_member(const nlohmann::json& request);
+    nlohmann::json fail_member(const std::string& path);
+    void ask_to_stop(bool force, Fd client);
     [[nodiscard]] rr_array* array() const;
     [[nodiscard]] nlohmann::json member_status() const;
 
@@ -118,13 +122,39 @@ private:
     std::unique_ptr<durability> durability_;
     std::string block_path_;
     Fd stop_event_;
-    Fd stop_client_;  // who asked for the stop, and waits
+    std::mutex stop_lock_;
+    std::vector<Fd> stop_clients_;  // who asked for the stop, and waits
     bool stop_force_ = false;
 };
+
+// The uuids in the superblocks of these devices.
+std::set<md::uuid> arrays_on(const std::vector<std::string>& devices);
+
+// Removes what a daemon left that was killed before its block device was there
+// or after it was gone: nobody waits for its successor.
+void forget_dead(const std::vector<std::string>& devices);
+
+// State, socket and arena of an array that is not served.
+void remove_run_files(const array_paths& paths);
+
+// What the ublk driver keeps for us beside a device: whose it is. Numbers of
+// devices are used again.
+uint64_t device_mark(const md::uuid& set_uuid);
 
 // The socket of the daemon that serves the array on these devices, or did when
 // it was killed.
 std::optional<std::string> served_before(const std::vector<std::string>& devices);
+
+// One JSON text, whatever bytes the strings hold.
+std::string to_line(const nlohmann::json& value, int indent = -1);
+
+// The object in a state file, if there is a whole one.
+std::optional<nlohmann::json> read_json(const std::string& path);
+
+// Gives up an array whose daemon was killed and that nobody can take over: the
+// waiting requests fail, the arena is lost, the members stay dirty. EBUSY: a
+// daemon lives.
+Status drop_dead_array(const nlohmann::json& state);
 
 // The state files of arrays that run, or ran until their daemon was killed.
 std::vector<nlohmann::json> running_arrays();

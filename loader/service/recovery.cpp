@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Taking over from a daemon that was killed: see the order in array_service.h
 // and engine/redo.h.
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
+#include "base/bytes.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "engine/redo.h"
@@ -42,7 +47,49 @@ private:
     std::vector<int> fds_;
 };
 
+// True when clients of the device may be waiting for a successor.
+bool is_waited_for(const Result<ublksrv_ctrl_dev_info>& info, const md::uuid& set_uuid) {
+    return info && info->ublksrv_flags == device_mark(set_uuid) && info->state != UBLK_S_DEV_DEAD;
+}
+
+// A device that is nobody's any more, if it is of this array.
+void remove_dead(ublk_control& ublk, const Result<ublksrv_ctrl_dev_info>& info,
+                 const md::uuid& set_uuid) {
+    if (info && info->ublksrv_flags == device_mark(set_uuid))
+        (void)ublk.remove(info->dev_id);
+}
+
 }  // namespace
+
+uint64_t device_mark(const md::uuid& set_uuid) { return load_le<uint64_t>(set_uuid, 0); }
+
+void remove_run_files(const array_paths& paths) {
+    std::error_code ignored;
+    std::filesystem::path pins = std::filesystem::path(paths.arena_pin).parent_path();
+    for (const std::filesystem::path& trace :
+         {std::filesystem::path(paths.arena_pin), pins, std::filesystem::path(paths.arena_file),
+          std::filesystem::path(paths.state), std::filesystem::path(paths.socket)})
+        std::filesystem::remove(trace, ignored);
+}
+
+void forget_dead(const std::vector<std::string>& devices) {
+    for (const md::uuid& id : arrays_on(devices)) {
+        array_paths paths(id);
+        auto state = read_json(paths.state);
+        // Who holds the lock lives, and is starting or stopping.
+        Fd lock(::open(paths.lock.c_str(), O_RDWR | O_CLOEXEC));
+        if (!state || !lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+            continue;
+        auto ublk = ublk_control::open();
+        if (!ublk)
+            continue;
+        auto info = ublk->info(state->value("device", uint32_t{0}));
+        if (is_waited_for(info, id))
+            continue;
+        remove_dead(*ublk, info, id);
+        remove_run_files(paths);
+    }
+}
 
 // Returns when the I/O of the dead daemon's rings is over: until then the
 // kernel answers EBUSY.
@@ -60,11 +107,10 @@ Status array_service::adopt_device(const nlohmann::json& state) {
     auto device = state.value("device", uint32_t{0});
     std::string engine = state.value("engine", "");
     auto info = ublk_->info(device);
-    if (!info || info->state == UBLK_S_DEV_DEAD) {
-        // Never started, or stopped since: nobody waits for it.
-        if (info)
-            (void)ublk_->remove(device);
-        remove_traces();
+    if (!is_waited_for(info, members_.plan.set_uuid)) {
+        // Never started, or stopped since.
+        remove_dead(*ublk_, info, members_.plan.set_uuid);
+        remove_run_files(*paths_);
         return add_device();
     }
     device_ = device;
@@ -128,6 +174,29 @@ Status array_service::redo_rows() {
     durability_->settle();
     restart_arena(arena_->span());
     log_info("wrote {} rows again that were being written", report->slots);
+    return {};
+}
+
+Status drop_dead_array(const nlohmann::json& state) {
+    std::filesystem::path run = std::filesystem::path(state.value("socket", "")).parent_path();
+    Fd lock(::open((run / "lock").c_str(), O_RDWR | O_CLOEXEC));
+    if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+        return fail(EBUSY, "its daemon lives");
+    auto ublk = ublk_control::open();
+    if (!ublk)
+        return forward_error(ublk.error());
+    auto device = state.value("device", uint32_t{0});
+    if (ublk->info(device)) {
+        (void)ublk->stop(device);
+        if (Status ok = ublk->remove(device); !ok)
+            return ok;
+    }
+    std::error_code ignored;
+    std::filesystem::path pins = std::filesystem::path(pin_directory) / run.filename();
+    for (const std::filesystem::path& trace :
+         {std::filesystem::path(link_path(state.value("name", ""))), pins / "arena", pins,
+          run / "arena", run / "control.sock", run / "state.json"})
+        std::filesystem::remove(trace, ignored);
     return {};
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "service/report.h"
 
+#include <cerrno>
+
 #include <array>
 #include <iterator>
 
@@ -24,6 +26,27 @@ static_assert(sizeof(rr_counters) == std::size(counter_names) * sizeof(rr_u64),
               "every counter has a name");
 
 }  // namespace
+
+nlohmann::json error_json(const Error& error) {
+    return {{"schema", json_schema},
+            {"ok", false},
+            {"errno", error.err},
+            {"error", error.what},
+            {"hint", error.hint}};
+}
+
+Error error_of(const nlohmann::json& answer) {
+    if (!answer.is_object())
+        return {EPROTO, "the daemon's answer is no JSON object", ""};
+    // Types are checked: the other side may be anybody.
+    auto text = [&answer](const char* key) {
+        auto at = answer.find(key);
+        return at != answer.end() && at->is_string() ? at->get<std::string>() : std::string();
+    };
+    auto number = answer.find("errno");
+    int err = number != answer.end() && number->is_number_integer() ? number->get<int>() : EPROTO;
+    return {err, text("error"), text("hint")};
+}
 
 array_health health_of(const rr_array* array) {
     uint64_t state = __atomic_load_n(&array->state, __ATOMIC_SEQ_CST);

@@ -5,11 +5,16 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/result.h"
 #include "ringraid/abi.h"
 
 namespace rr {
 
 inline constexpr int json_schema = 1;
+
+// A refusal on the control socket or a pipe, and the Error that it carries.
+nlohmann::json error_json(const Error& error);
+Error error_of(const nlohmann::json& answer);
 
 // mdadm --detail's exit codes.
 enum class array_health { healthy = 0, degraded = 1, failed = 2, unknown = 4 };

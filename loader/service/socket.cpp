@@ -7,7 +7,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 namespace rr {
@@ -15,6 +17,14 @@ namespace {
 
 constexpr size_t line_bytes_max = 1 << 20;
 constexpr int write_timeout_ms = 1000;
+
+using steady = std::chrono::steady_clock;
+
+// What is left until @end for poll(): 0 when it is over.
+int left_ms(steady::time_point end) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(end - steady::now());
+    return static_cast<int>(std::max<int64_t>(left.count(), 0));
+}
 
 Result<sockaddr_un> address_of(const std::string& path) {
     sockaddr_un address{};
@@ -58,9 +68,10 @@ Result<Fd> connect_to(const std::string& path) {
 Result<std::string> read_line(int fd, int timeout_ms) {
     std::string line;
     char buffer[4096];
+    const auto end = steady::now() + std::chrono::milliseconds(timeout_ms);
     while (line.size() < line_bytes_max) {
         pollfd watch{fd, POLLIN, 0};
-        int ready = ::poll(&watch, 1, timeout_ms);
+        int ready = ::poll(&watch, 1, timeout_ms < 0 ? -1 : left_ms(end));
         if (ready < 0 && errno == EINTR)
             continue;
         if (ready <= 0)
@@ -73,8 +84,8 @@ Result<std::string> read_line(int fd, int timeout_ms) {
         if (n == 0)
             return fail(ECONNRESET, "the other side closed the control socket");
         line.append(buffer, static_cast<size_t>(n));
-        if (size_t end = line.find('\n'); end != std::string::npos)
-            return line.substr(0, end);
+        if (size_t stop = line.find('\n'); stop != std::string::npos)
+            return line.substr(0, stop);
     }
     return fail(EMSGSIZE, "a line on the control socket is too long");
 }
@@ -82,9 +93,10 @@ Result<std::string> read_line(int fd, int timeout_ms) {
 Status write_line(int fd, const std::string& line) {
     std::string text = line + '\n';
     size_t done = 0;
+    const auto end = steady::now() + std::chrono::milliseconds(write_timeout_ms);
     while (done < text.size()) {
         pollfd watch{fd, POLLOUT, 0};
-        if (::poll(&watch, 1, write_timeout_ms) <= 0)
+        if (::poll(&watch, 1, left_ms(end)) <= 0)
             return fail(ETIMEDOUT, "cannot write to the control socket");
         ssize_t n = ::send(fd, text.data() + done, text.size() - done,
                            MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -18,7 +18,8 @@ Result<Fd> listen_at(const std::string& path);
 // ECONNREFUSED or ENOENT: nobody listens.
 Result<Fd> connect_to(const std::string& path);
 
-// Up to the newline, which is left out. @timeout_ms < 0: without bound.
+// Up to the newline, which is left out, within @timeout_ms in all (< 0: without
+// bound), so that a client which drips bytes holds nobody up.
 Result<std::string> read_line(int fd, int timeout_ms = 200);
 Status write_line(int fd, const std::string& line);
 

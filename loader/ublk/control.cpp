@@ -122,7 +122,7 @@ Status ublk_control::try_stop(uint32_t device) {
 }
 
 Status ublk_control::remove(uint32_t device) {
-    return status_of(run(UBLK_U_CMD_DEL_DEV, device, nullptr, 0, 0));
+    return status_of(run(UBLK_U_CMD_DEL_DEV_ASYNC, device, nullptr, 0, 0));
 }
 
 Status ublk_control::begin_recovery(uint32_t device) {

@@ -38,6 +38,7 @@ public:
     Status stop(uint32_t device);
     // As stop(), but EBUSY while anybody has the block device open.
     Status try_stop(uint32_t device);
+    // The device's number stays taken while somebody has it open.
     Status remove(uint32_t device);
     // EBUSY while rings of a dead daemon still hold the device.
     Status begin_recovery(uint32_t device);

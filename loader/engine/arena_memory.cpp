@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "engine/arena.h"
+#include "engine/arena_memory.h"
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
