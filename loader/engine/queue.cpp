@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/log.h"
+
 extern "C" {
 #include "ring/user_host.h"
 }
@@ -86,6 +88,13 @@ void queue_thread::main() {
     }
     if (status && given == order::go)
         result_ = serve();
+    // A queue that ended early leaves clients waiting for it, and nobody would
+    // see: the process ends instead, and ublk waits for a successor.
+    if (result_ != 0) {
+        log_error("queue {} ended: {}; the daemon ends, ringraid assemble takes over",
+                  config_.queue, std::strerror(-result_));
+        ::_exit(1);
+    }
     tear_down();
 }
 
@@ -219,8 +228,11 @@ void queue_thread::tear_down() {
     // ublk's DEL waits for the mapping, the ring and its registered files.
     if (descriptors_ != nullptr)
         ::munmap(descriptors_, descriptor_bytes_);
-    if (ring_ready_)
+    // The kernel ends a ring when it has time; the members are wanted now.
+    if (ring_ready_) {
+        (void)io_uring_unregister_files(&ring_);
         io_uring_queue_exit(&ring_);
+    }
     if (page_ != nullptr)
         ::munmap(page_, RR_RING_REGION_BYTES);
     descriptors_ = nullptr;

@@ -100,7 +100,6 @@ private:
     void take_back_dirty();
     std::optional<std::string> handle(const std::string& line, Fd& client);
     nlohmann::json fail_member(const std::string& path);
-    void ask_to_stop(bool force, Fd client);
     [[nodiscard]] rr_array* array() const;
     [[nodiscard]] nlohmann::json member_status() const;
 
