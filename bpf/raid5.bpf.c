@@ -44,6 +44,35 @@ RR_STEP long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct ublksrv
 
 #include "ring/step.h"
 
+struct rr_punt_counts rr_punts;
+
+/* io_uring's request, as far as it is looked at. */
+struct io_kiocb {
+	__u8 opcode;
+} __attribute__((preserve_access_index));
+
+/* Left out by the loader where the kernel has no such tracepoint. */
+SEC("tp_btf/io_uring_queue_async_work")
+int BPF_PROG(raid5_punt, struct io_kiocb *request, int rw)
+{
+	union {
+		char text[16];
+		__u64 words[2];
+	} name = { RR_QUEUE_THREAD };
+
+	/* Only queues: ublk's control commands go to workers by design. */
+	__u64 queue_thread = name.words[0];
+
+	if (bpf_get_current_pid_tgid() >> 32 != ring_at.tgid ||
+	    bpf_get_current_comm(name.text, sizeof(name.text)) || name.words[0] != queue_thread)
+		return 0;
+	if (request->opcode == RR_OPCODE_FSYNC)
+		__sync_fetch_and_add(&rr_punts.flushes, 1);
+	else
+		__sync_fetch_and_add(&rr_punts.others, 1);
+	return 0;
+}
+
 SEC("struct_ops.s/loop_step")
 int BPF_PROG(raid5_loop_step, struct iou_ctx *ring_ctx, struct iou_loop_params *params)
 {

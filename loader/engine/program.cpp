@@ -12,6 +12,7 @@
 #include <cstdarg>
 #include <cstring>
 #include <span>
+#include <string_view>
 
 // bpf/raid5.bpf.o, placed in the loader by object.S.
 extern "C" {
@@ -70,6 +71,13 @@ Result<size_t> variable_offset(bpf_object* object, const char* section, const ch
     return fail(EINVAL, "the BPF object has no variable {}", name);
 }
 
+bool kernel_knows(const char* type) {
+    btf* kernel = btf__load_vmlinux_btf();
+    bool found = kernel != nullptr && btf__find_by_name(kernel, type) > 0;
+    btf__free(kernel);
+    return found;
+}
+
 Status set_rings(bpf_object* object, const std::vector<int>& ring_fds, const rr_ring_offsets& at) {
     auto offset = variable_offset(object, ".rodata", "ring_at");
     if (!offset)
@@ -80,8 +88,8 @@ Status set_rings(bpf_object* object, const std::vector<int>& ring_fds, const rr_
         size_t bytes = 0;
         void* value = bpf_map__initial_value(map, &bytes);
         std::string name = bpf_map__name(map);
-        if (name.find(".rodata") != std::string::npos && value != nullptr) {
-            rr_program_config config{at, RR_ARENA_ADDRESS};
+        if (name.ends_with(".rodata") && value != nullptr) {
+            rr_program_config config{at, RR_ARENA_ADDRESS, static_cast<rr_u32>(::getpid()), 0};
             if (*offset + sizeof(config) > bytes)
                 return fail(EINVAL, "the BPF object's ring_at is too small");
             std::memcpy(static_cast<char*>(value) + *offset, &config, sizeof(config));
@@ -115,6 +123,32 @@ void bpf_program_set::close_object::operator()(bpf_object* object) const {
 
 void bpf_program_set::destroy_link::operator()(bpf_link* link) const { bpf_link__destroy(link); }
 
+Status bpf_program_set::attach_punts() {
+    bpf_program* punts = bpf_object__find_program_by_name(object_.get(), "raid5_punt");
+    if (punts == nullptr || !bpf_program__autoload(punts))
+        return {};
+    bpf_link* link = bpf_program__attach(punts);
+    if (link == nullptr)
+        return fail(errno, "cannot count punts");
+    links_.emplace_back(link);
+    bpf_map* map;
+    bpf_object__for_each_map(map, object_.get()) {
+        size_t bytes = 0;
+        void* value = bpf_map__initial_value(map, &bytes);
+        if (std::string_view(bpf_map__name(map)).ends_with(".bss") &&
+            bytes >= sizeof(rr_punt_counts))
+            punts_ = static_cast<const rr_punt_counts*>(value);
+    }
+    return {};
+}
+
+std::optional<rr_punt_counts> bpf_program_set::punts() const {
+    if (punts_ == nullptr)
+        return std::nullopt;
+    return rr_punt_counts{__atomic_load_n(&punts_->flushes, __ATOMIC_RELAXED),
+                          __atomic_load_n(&punts_->others, __ATOMIC_RELAXED)};
+}
+
 Status bpf_program_set::load_object(int arena_fd, const std::vector<int>& ring_fds,
                                     const rr_ring_offsets& at, std::string& log,
                                     uint32_t log_level) {
@@ -134,6 +168,8 @@ Status bpf_program_set::load_object(int arena_fd, const std::vector<int>& ring_f
         return fail(-r, "the BPF object does not take the arena");
     if (Status ok = set_rings(object_.get(), ring_fds, at); !ok)
         return ok;
+    if (bpf_program* punts = bpf_object__find_program_by_name(object_.get(), "raid5_punt"))
+        bpf_program__set_autoload(punts, kernel_knows("btf_trace_io_uring_queue_async_work"));
     int r = bpf_object__load(object_.get());
     log.resize(std::strlen(log.c_str()));
     if (r != 0)
@@ -158,6 +194,8 @@ Result<bpf_program_set> bpf_program_set::load(int arena_fd, const std::vector<in
     }
     set.verifier_ = line_with(log, "processed ");
 
+    if (Status ok = set.attach_punts(); !ok)
+        return forward_error(ok.error());
     for (size_t i = 0; i < ring_fds.size(); i++) {
         std::string name = fmt::format("raid5_queue{}", i);
         bpf_map* ops = bpf_object__find_map_by_name(set.object_.get(), name.c_str());

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ public:
     // What the kernel wrote to the program's error stream: an access to a page
     // of the arena that is not there. Empty in a sound program.
     [[nodiscard]] std::string error_stream() const;
+    // SQEs handed to worker threads; nothing where the kernel cannot tell.
+    [[nodiscard]] std::optional<rr_punt_counts> punts() const;
     [[nodiscard]] uint32_t program_id() const { return program_id_; }
     [[nodiscard]] int program_fd() const;
 
@@ -40,11 +43,13 @@ private:
     struct destroy_link {
         void operator()(bpf_link* link) const;
     };
+    Status attach_punts();
     Status load_object(int arena_fd, const std::vector<int>& ring_fds, const rr_ring_offsets& at,
                        std::string& log, uint32_t log_level);
 
     std::unique_ptr<bpf_object, close_object> object_;
     std::vector<std::unique_ptr<bpf_link, destroy_link>> links_;
+    const rr_punt_counts* punts_ = nullptr;  // in the object's mapped data
     std::string verifier_;
     uint32_t program_id_ = 0;
 };

@@ -75,7 +75,7 @@ int queue_thread::join() {
 }
 
 void queue_thread::main() {
-    pthread_setname_np(pthread_self(), fmt::format("rr-queue-{}", config_.queue).c_str());
+    pthread_setname_np(pthread_self(), fmt::format(RR_QUEUE_THREAD "-{}", config_.queue).c_str());
     Status status = set_up();
     order given;
     {

@@ -612,6 +612,11 @@ nlohmann::json array_service::status() const {
                            {"free_slots", rr_u16{q->free_slots}},
                            {"last_error", rr_s32{q->last_error}}});
     }
+    nlohmann::json counters = counters_of(a);
+    if (auto punts = program_ ? program_->punts() : std::nullopt) {
+        counters["punts"] = punts->others;
+        counters["flush_punts"] = punts->flushes;
+    }
     return {{"schema", json_schema},
             {"ok", true},
             {"name", members_.plan.name},
@@ -636,7 +641,7 @@ nlohmann::json array_service::status() const {
             {"epoch", a->state >> RR_STATE_EPOCH_SHIFT},
             {"durable_epoch", a->durable_epoch},
             {"members", member_status()},
-            {"counters", counters_of(a)}};
+            {"counters", counters}};
 }
 
 }  // namespace rr

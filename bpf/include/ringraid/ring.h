@@ -51,6 +51,20 @@ struct rr_ring_offsets {
 struct rr_program_config {
 	struct rr_ring_offsets at;
 	rr_u64 arena; /* user address of the arena */
+	rr_u32 tgid;  /* whose punts are counted */
+	rr_u32 pad;
+};
+
+/*
+ * The BPF object's one variable that changes, `rr_punts`: SQEs of the daemon
+ * that io_uring handed to a worker thread. Flushes always go there; anything
+ * else means that a limit of a member was not honoured.
+ */
+#define RR_QUEUE_THREAD "rr-queue" /* name of the threads, then "-" and the number */
+
+struct rr_punt_counts {
+	rr_u64 flushes;
+	rr_u64 others;
 };
 
 /* Where every daemon maps the arena, so that its successor may map it there too. */
