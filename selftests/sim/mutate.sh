@@ -5,7 +5,7 @@
 # is built out of the tree and must be killed: sim_tests must fail. A script
 # that no longer changes its file is a failure too.
 #
-#   mutate.sh [DIR [NAME...]]   build in DIR (default: a temporary directory)
+#   mutate.sh [DIR [NAME...]]   build in DIR (default, or empty: a temporary one)
 #
 # Prints KTAP with the killing seed; --steps and --schedules as below.
 set -euo pipefail
@@ -14,10 +14,11 @@ top=$(cd "$here/../.." && pwd -P)
 steps=200 schedules=20000
 cxx=${CXX:-c++} cc=${CC:-cc}
 
-if [ $# -gt 0 ]; then
+if [ -n "${1:-}" ]; then
 	dir=$(mkdir -p "$1" && cd "$1" && pwd -P)
 	shift
 else
+	[ $# -eq 0 ] || shift
 	dir=$(mktemp -d)
 	trap 'rm -rf "$dir"' EXIT
 fi

@@ -6,6 +6,7 @@
 #   tidy  the sources: shellcheck, licences, format
 #   unit  GoogleTest, on the host
 #   sim   the engine over simulated disks; prints KTAP itself
+#   mutations  bugs planted in the engine, each of which sim must see
 #   vm    selftests/vm-tests/*.sh, each on the host side, each booting its VMs
 #
 # A vm test exits 0 (pass), 77 (skip, the last line it printed is the reason)
@@ -14,13 +15,13 @@
 # or full) in its environment. Programs of the other groups see the level too.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
-groups_all=(tidy unit sim vm)
+groups_all=(tidy unit sim mutations vm)
 groups_quick=(tidy unit sim)
 
 test_usage() {
 	cat <<'EOF'
 usage: ./run test [GROUP] [--quick | --full] [ARGS...]
-GROUP is tidy, unit, sim or vm; all of them by default.
+GROUP is tidy, unit, sim, mutations or vm; all of them by default.
 --quick leaves out what boots a kernel; --full takes the long versions.
 ARGS go to the group: unit takes GoogleTest's options, sim its own
 (--seed N --steps M), vm the names of the tests to run.
@@ -69,6 +70,10 @@ group_sim() {
 	local program=$build_dir/sim_tests
 	[ -x "$program" ] || { ktap_skip sim 'not present'; return; }
 	ktap_program sim ktap_nested in_root "$program" "$@"
+}
+
+group_mutations() {
+	ktap_program mutations ktap_nested in_root bash "$(root_src)/selftests/sim/mutate.sh" '' "$@"
 }
 
 group_vm() {
