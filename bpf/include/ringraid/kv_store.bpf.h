@@ -76,6 +76,10 @@
 		KV_AREA_BYTES((npages) ? (npages) : KV_PAGES_DEFAULT)                        \
 	}
 
+/* Attributes, with or without commas between them. */
+#define KV_EACH(...) KV_EACH_(__VA_ARGS__, , , , , , , , )
+#define KV_EACH_(a, b, c, d, e, f, g, ...) a b c d e f g
+
 #define KV_KEY_IN(id, name, type, how, where, ...)                                           \
 	typedef typeof(type) kv_type_of_##name;                                              \
 	enum { kv_sync_of_##name = KV_SYNC_##how, kv_home_of_##name = KV_HOME_##where };     \
@@ -91,7 +95,7 @@
 		rr_u32 reserved;                                                             \
 		kv_type_of_##name value;                                                     \
 	} kv_key_##name SEC(KV_SECTION_KEYS) KV_TAG("id=" #id) KV_TAG("sync=" #how)          \
-		KV_TAG("home=" #where) __VA_ARGS__
+		KV_TAG("home=" #where) KV_EACH(__VA_ARGS__)
 
 /* KV_KEY(id, name, type, OWNER | ATOMIC | SEQ, attributes...) */
 #define KV_KEY(id, name, type, how, ...) KV_KEY_IN(id, name, type, how, ARRAY, __VA_ARGS__)
@@ -257,13 +261,32 @@ RR_STEP int kv_seq_write(struct kv_seq *s, const void *from, rr_u32 size, rr_u32
 		p_ ? 0 : -ENOENT;                                                            \
 	})
 
-/* Non-zero while the store must be left alone. */
-#define kv_gate_shut() (*(volatile rr_u32 *)(kv_base() + __builtin_offsetof(struct kv_header, gate)))
+/*
+ * Programs of one generation run at a time, the one that the gate names: a
+ * roll-out attaches the new ones beside the old ones and lets one store decide.
+ */
+#define kv_gate_word() (*(volatile rr_u32 *)(kv_base() + __builtin_offsetof(struct kv_header, gate)))
+#define kv_gate_open()                                                                       \
+	(kv_store_info.baked ? kv_gate_word() == kv_store_info.generation : kv_gate_word() != 0)
 #define KV_GATE(result)                                                                      \
 	do {                                                                                 \
-		if (kv_gate_shut())                                                          \
+		if (!kv_gate_open())                                                         \
 			return result;                                                       \
 	} while (0)
+
+/*
+ * A converter, named by KV_UP or KV_DOWN: fills c->to, which holds the
+ * default (up) or the old version's value (down), from c->from; 0 or -errno.
+ *
+ *   KV_CONVERTER(rate_up, __u32, __u64) { c->to = c->from * 1000ULL; return 0; }
+ */
+#define KV_CONVERTER(function, from_type, to_type)                                           \
+	struct kv_convert_##function {                                                       \
+		typeof(from_type) from;                                                      \
+		typeof(to_type) to __attribute__((aligned(8)));                              \
+	};                                                                                   \
+	SEC("syscall")                                                                       \
+	int function(struct kv_convert_##function *c)
 
 /*
  * Keys made at run time. @size is a constant: the key must have just that
@@ -363,6 +386,8 @@ RR_STEP int kv_store_delete(rr_u32 key)
 	meta = *word;
 	if (!(meta & KV_META_LIVE))
 		return -ENOENT;
+	if (meta & KV_META_FIXED)
+		return -EPERM;
 	if (__sync_val_compare_and_swap((rr_u64 *)word, meta,
 					(meta & ~KV_META_LIVE) | KV_META_DEAD) != meta)
 		return -EAGAIN;

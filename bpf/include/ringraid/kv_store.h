@@ -42,7 +42,7 @@ enum {
 	KV_PAGES_DEFAULT = 8,
 	KV_PAGES_MAX = 4096, /* of values in a bank */
 	KV_BANKS = 2,
-	KV_BUCKETS = 2048,
+	KV_BUCKETS = 4096,
 	KV_PROBES = 32, /* buckets that a search by name looks at, at most */
 	KV_TYPES_BYTES = 65536,
 	KV_LINKS_MAX = 8,
@@ -57,7 +57,8 @@ enum kv_home { KV_HOME_ARRAY = 0, KV_HOME_TASK = 1 };
 
 /* A directory word: bytes from the area's start, size, sync, home, live. */
 #define KV_META_LIVE (1ULL << 63)
-#define KV_META_DEAD (1ULL << 62) /* deleted by BPF; user space frees it */
+#define KV_META_DEAD (1ULL << 62)  /* deleted; user space frees it */
+#define KV_META_FIXED (1ULL << 61) /* declared by the program: not deleted */
 RR_STEP rr_u64 kv_meta(rr_u32 offset, rr_u32 size, rr_u32 sync, rr_u32 home)
 {
 	return offset | (rr_u64)size << 32 | (rr_u64)sync << 48 | (rr_u64)home << 52 | KV_META_LIVE;
@@ -132,7 +133,8 @@ enum kv_phase {
 	KV_PROBATION = 3,      /* the new one is active, the old one kept */
 	KV_ROLLBACK_CONVERT = 4,
 	KV_ROLLBACK_SWAP = 5,
-	KV_COMMIT = 6, /* the old one is being freed */
+	KV_ROLLBACK_CLEAN = 6, /* the old one is active again */
+	KV_COMMIT = 7,         /* the old one is being freed */
 };
 
 /* kv_header.state: phase, active bank and generation in one word. */
@@ -161,11 +163,13 @@ struct kv_header {
 	char program[KV_NAME_MAX];
 	rr_u64 check;
 	rr_u64 state;
-	rr_u32 gate; /* not 0: programs keep off */
+	rr_u32 gate;    /* the generation whose programs may run; 0: none */
+	rr_u32 changes; /* counts every step of adding, deleting and moving keys */
 	rr_u32 links;
+	rr_u32 generations; /* given out so far; none is given twice */
 	struct kv_bank_info bank[KV_BANKS];
 	struct kv_journal_link link[KV_LINKS_MAX];
-	rr_u8 reserved[2848];
+	rr_u8 reserved[2840];
 };
 
 struct kv_area {
