@@ -66,6 +66,10 @@ Result<md::uuid> write_array(const create_flags& flags) {
     auto superblocks = new_superblocks(flags, *members);
     if (!superblocks)
         return forward_error(superblocks.error());
+    for (const member_device& m : *members) {
+        if (Status ok = flags.force ? wipe_signatures(m.path) : Status{}; !ok)
+            return forward_error(ok.error());
+    }
     for (size_t role = 0; role < members->size(); role++) {
         Status ok = md::write_superblock((*members)[role].fd.get(), (*superblocks)[role]);
         if (!ok)

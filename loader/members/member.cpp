@@ -19,6 +19,8 @@
 namespace rr {
 namespace {
 
+constexpr int signatures_most = 64;
+
 using probe_handle = std::unique_ptr<blkid_struct_probe, decltype(&blkid_free_probe)>;
 
 Result<Fd> open_path(const std::string& path, const open_options& options) {
@@ -162,6 +164,28 @@ Result<std::optional<std::string>> probe_signature(const std::string& path) {
     case -2: return "several signatures that contradict each other";
     default: return fail(EIO, "cannot look for signatures on {}", path);
     }
+}
+
+Status wipe_signatures(const std::string& path) {
+    const Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    if (!fd)
+        return fail(errno, "cannot open {} to erase signatures", path);
+    const probe_handle probe(blkid_new_probe(), blkid_free_probe);
+    if (!probe || blkid_probe_set_device(probe.get(), fd.get(), 0, 0) != 0)
+        return fail(EIO, "cannot look for signatures on {}", path);
+    blkid_probe_enable_superblocks(probe.get(), 1);
+    blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_BADCSUM);
+    blkid_probe_enable_partitions(probe.get(), 1);
+    blkid_probe_set_partitions_flags(probe.get(), BLKID_PARTS_MAGIC | BLKID_PARTS_FORCE_GPT);
+    // Each one that is erased lets the prober look again from where it was.
+    int found = 0;
+    for (int i = 0; i < signatures_most && (found = blkid_do_probe(probe.get())) == 0; i++) {
+        if (blkid_do_wipe(probe.get(), 0) != 0)
+            return fail(EIO, "cannot erase a signature on {}", path);
+    }
+    if (found != 1)
+        return fail(EIO, "cannot erase all signatures on {}", path);
+    return sync_data(fd.get());
 }
 
 Result<member_device> open_member(const std::string& path, const open_options& options) {

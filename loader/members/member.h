@@ -69,6 +69,11 @@ struct open_options {
 // signatures count as one found.
 [[nodiscard]] Result<std::optional<std::string>> probe_signature(const std::string& path);
 
+// Erases every signature that libblkid finds on the device, wherever it lies:
+// an old md superblock at the device's end would else be taken for the truth.
+// Durable when it returns.
+[[nodiscard]] Status wipe_signatures(const std::string& path);
+
 // Limits of the queue that serves @device. @sysfs: where sysfs is mounted.
 [[nodiscard]] queue_limits read_queue_limits(dev_t device, const std::string& sysfs = "/sys");
 

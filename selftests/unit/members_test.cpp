@@ -113,6 +113,31 @@ TEST(MemberSignatures, OurOwnMembersAreFoundToo) {
     EXPECT_NE(refused.error().what.find("host:test"), std::string::npos);
 }
 
+// An md superblock 0.90 at the end would win over the 1.2 that create writes.
+TEST(MemberSignatures, AllAreErasedWhereverTheyLie) {
+    const scratch_dir dir;
+    const uint64_t sectors = 32768;
+    const std::string path = dir.file("m", sectors);
+    ASSERT_TRUE(md::write_superblock(open_file(path).get(), must_make(four_members())[0]));
+    put(path, sectors * 512 - 65536, "\xfc\x4e\x2b\xa9");
+    put(path, 510, "\x55\xaa");
+    put(path, 12345, "data");
+    const auto before = probe_signature(path);
+    ASSERT_TRUE(before && *before);
+    ASSERT_TRUE(wipe_signatures(path));
+    const auto after = probe_signature(path);
+    ASSERT_TRUE(after);
+    EXPECT_FALSE(*after) << **after;
+    char text[4];
+    ASSERT_EQ(::pread(open_file(path).get(), text, 4, 12345), 4);
+    EXPECT_EQ(std::string(text, 4), "data");
+    put(path, sectors * 512 - 65536, "\xfc\x4e\x2b\xa9");
+    const auto last = probe_signature(path);
+    ASSERT_TRUE(last);
+    EXPECT_TRUE(*last) << "the old superblock alone is seen";
+    EXPECT_EQ(wipe_signatures("/nonexistent").error().err, ENOENT);
+}
+
 TEST(MemberSignatures, ABlankDeviceHasNone) {
     const scratch_dir dir;
     const auto found = probe_signature(dir.file("m", 4096));
