@@ -34,6 +34,12 @@ RR_STEP int rr_transient(rr_s32 res)
 	       res == -RR_ECANCELED;
 }
 
+/*
+ * What a transient result takes of the patience with its I/O. Nothing at all
+ * is what a device that is gone answers to reads: a moment, not ten seconds.
+ */
+RR_STEP rr_u32 rr_patience(rr_s32 res) { return res ? 1 : RR_RETRIES_MAX / 8; }
+
 /* Takes @role out of use. 1: now, 0: it was out, -1: it is the second. */
 RR_FN int rr_member_fail(rr_array_t *a RR_ARG_ARENA, rr_u32 role, rr_s32 error)
 {

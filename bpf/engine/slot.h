@@ -434,7 +434,7 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	length = (rr_s32)((to - from) << RR_SECTOR_SHIFT);
 	if (res != length && rr_transient(res) && s->retries < RR_RETRIES_MAX &&
 	    !rr_slot_reads_lost(a, q, token)) {
-		s->retries++;
+		s->retries += rr_patience(res);
 		if (!rr_retry_later(q, token))
 			rr_slot_emit(a, q, slot, role);
 		return 0;

@@ -262,7 +262,7 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	from = (p.start + sector) & ((1U << a->geometry.chunk_shift) - 1);
 	if (rr_transient(res) && r->retries < RR_RETRIES_MAX &&
 	    !(rr_load(a->state) >> role & 1)) {
-		r->retries++;
+		r->retries += rr_patience(res);
 		if (!rr_retry_later(q, token))
 			rr_direct_emit(a, q, tag, role,
 				       (p.stripe << a->geometry.chunk_shift) + from, sector,
