@@ -5,9 +5,9 @@
  * A round notes, for every member, how many writes each queue has completed on
  * it, and flushes the members where that is more than the last flush covers.
  * Requests that come while a round is in flight wait for the next one, since
- * writes may have completed after it started; they all share it. The count is
- * kept per queue and compared per queue: a sum would let the late write of one
- * queue hide behind the early one of another.
+ * writes may have completed after it started; they all share it. Counts are
+ * kept and compared per queue, so a round covers what it noted and nothing else
+ * (docs/decisions/0008).
  *
  * A flush that fails puts the member out; the round's answers are then held
  * until that is durable, like any other.

@@ -5,7 +5,7 @@
  * Shared by the BPF host and the user-space host: both write the same 64-byte
  * SQEs for the same actions, so a comparison of the two compares where the
  * loop runs and nothing else. struct io_uring_sqe and struct ublksrv_io_cmd
- * come from the includer (vmlinux.h or the uapi headers).
+ * come from the uapi headers, which the includer brings.
  */
 #ifndef RINGRAID_RING_SQE_H
 #define RINGRAID_RING_SQE_H

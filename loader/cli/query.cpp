@@ -129,7 +129,10 @@ int drop(const context& ctx, const std::string& array) {
         return print_error(ctx, state.error());
     if (Status ok = drop_dead_array(*state); !ok)
         return print_error(ctx, ok.error());
-    fmt::print("dropped; the requests of its clients fail, the members stay dirty\n");
+    if (ctx.json)
+        print_json({{"schema", json_schema}, {"ok", true}, {"dropped", true}});
+    else
+        fmt::print("dropped; the requests of its clients fail, the members stay dirty\n");
     return 0;
 }
 

@@ -591,10 +591,12 @@ nlohmann::json array_service::member_status() const {
     for (size_t role = 0; role < members_.devices.size(); role++) {
         const auto& device = members_.devices[role];
         bool missing = (state >> role & 1) != 0;
+        // The second one that failed is in no mask: it has only its error.
+        bool second = (state & RR_STATE_BROKEN) != 0 && array()->members[role].error != 0;
         nlohmann::json one = {{"role", role},
                               {"device", device ? nlohmann::json(device->path) : nullptr},
-                              {"state", !missing ? "active" : device ? "failed" : "missing"}};
-        if (missing && array()->members[role].error != 0)
+                              {"state", !missing && !second ? "active" : device ? "failed" : "missing"}};
+        if ((missing || second) && array()->members[role].error != 0)
             one["error"] = std::strerror(array()->members[role].error);
         out.push_back(one);
     }

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The build: in the environment, out of the tree, one directory in the cache
-# per checkout. vmlinux.h is that of the kernel the tests boot; the BPF object
-# is relocated to the running kernel when it is loaded.
+# per checkout.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 build_ensure() {
 	root_ensure
-	kernel_ensure
 	with_lock "$(basename "$build_dir")" build_make
 }
 
@@ -15,7 +13,7 @@ build_make() {
 	mkdir -p "$build_dir"
 	logged "$log" in_root cmake -S "$(root_src)" -B "$build_dir" -G Ninja \
 		-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \
-		-DRR_VMLINUX_H_DIR="$(kernel_dir)" --no-warn-unused-cli ||
+		--no-warn-unused-cli ||
 		die "configure failed" "the whole log: $log"
 	logged "$log" in_root ninja -C "$build_dir" || die "build failed" "the whole log: $log"
 }

@@ -4,13 +4,13 @@
 # Its packages are unpacked into the cache under their version and never
 # installed. Backports drops old versions, so which one is the newest is asked
 # again every week; without a network the newest one cached is used. A kernel
-# directory holds vmlinuz, vmlinux (from vmlinuz; it keeps .BTF), vmlinux.h for
-# the BPF build, and lib/modules/VERSION.
+# directory holds vmlinuz, vmlinux (from vmlinuz; it keeps .BTF), its types as
+# vmlinux.h to look things up, and lib/modules/VERSION.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 kernel_min=7.1
 kernel_flavour=cloud-amd64
-# Without these the BPF object cannot be built.
+# Without these the BPF program cannot run.
 kernel_structs=(io_uring_bpf_ops iou_ctx io_uring_sqe)
 
 # The newest cached version, or nothing.
