@@ -88,7 +88,7 @@ int BPF_PROG(raid5_loop_step, struct iou_ctx *ring_ctx, struct iou_loop_params *
 	a = (rr_array_t *)(void *)ring_at.arena;
 
 	ring = (struct rr_ring *)bpf_io_uring_get_region(ring_ctx, IOU_REGION_MEM,
-							  RR_RING_REGION_BYTES);
+							 RR_RING_REGION_BYTES);
 	cq = bpf_io_uring_get_region(ring_ctx, IOU_REGION_CQ, ring_at.at.bytes);
 	sq = bpf_io_uring_get_region(ring_ctx, IOU_REGION_SQ, RR_RING_SQ_ENTRIES * 64);
 	if (!ring || !cq || !sq)
@@ -115,8 +115,8 @@ int BPF_PROG(raid5_loop_step, struct iou_ctx *ring_ctx, struct iou_loop_params *
 }
 
 /* Each ring needs an ops map of its own; the loader creates those that are used. */
-#define RR_OPS(n)                                                                          \
-	SEC(".struct_ops.link")                                                            \
+#define RR_OPS(n)                                                                                  \
+	SEC(".struct_ops.link")                                                                    \
 	struct io_uring_bpf_ops raid5_queue##n = { .loop_step = (void *)raid5_loop_step }
 
 RR_OPS(0);

@@ -24,7 +24,7 @@ typedef struct rr_member __arena rr_member_t;
 #define RR_NO_ROLE 0xff
 
 /* A load that the compiler may neither repeat nor leave out. */
-#define rr_load(x) (*(volatile typeof(x) *)&(x))
+#define rr_load(x)     (*(volatile typeof(x) *)&(x))
 #define rr_store(x, v) (*(volatile typeof(x) *)&(x) = (v))
 
 /* A load behind a full barrier. (BPF has no fetch-or on an arena, which "add 0" becomes.) */
@@ -74,7 +74,10 @@ RR_STEP rr_u64 rr_buffer(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 role)
 	return a->buffers_offset + (index << a->cell_shift);
 }
 
-RR_STEP rr_u32 rr_state_epoch(rr_u64 state) { return (rr_u32)(state >> RR_STATE_EPOCH_SHIFT); }
+RR_STEP rr_u32 rr_state_epoch(rr_u64 state)
+{
+	return (rr_u32)(state >> RR_STATE_EPOCH_SHIFT);
+}
 
 /* The role out of use, or RR_NO_ROLE. At most one is: a second failure breaks the array. */
 RR_STEP rr_u32 rr_state_missing(rr_u64 state)

@@ -54,7 +54,10 @@ RR_STEP void rr_complete(rr_array_t *a, rr_queue_t *q, rr_u64 token, rr_s32 res)
 		rr_flush_complete(a, q, token, res);
 }
 
-RR_STEP void rr_message(rr_queue_t *q) { q->lock_retry = 1; }
+RR_STEP void rr_message(rr_queue_t *q)
+{
+	q->lock_retry = 1;
+}
 
 /* Issues a retried I/O again. 0: its member went out meanwhile, and it is a read. */
 RR_FN int rr_retry_one(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token)
@@ -94,7 +97,7 @@ RR_STEP void rr_tick(rr_array_t *a, rr_queue_t *q)
 	q->count.ticks++;
 	q->lock_retry = 1;
 	q->retry_count = 0;
-	rr_for(i, RR_RETRY_RING) {
+	rr_for (i, RR_RETRY_RING) {
 		if ((rr_u32)i >= n)
 			break;
 		if (!rr_retry_one(a, q, q->retry[i]))
@@ -110,7 +113,7 @@ RR_FN int rr_lock_waiters(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 	rr_s32 i;
 
 	q->lock_retry = 0;
-	rr_for(i, RR_SLOTS_MAX) {
+	rr_for (i, RR_SLOTS_MAX) {
 		slot = rr_slot_pop(a, q, &q->lock_wait);
 		if (slot == RR_NIL)
 			break;
@@ -128,7 +131,7 @@ RR_FN int rr_slot_waiters(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 	rr_u32 tag;
 	rr_s32 i;
 
-	rr_for(i, RR_SLOTS_MAX + RR_DEPTH_MAX) {
+	rr_for (i, RR_SLOTS_MAX + RR_DEPTH_MAX) {
 		tag = q->slot_wait.head;
 		if (tag == RR_NIL)
 			break;
@@ -152,7 +155,7 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	rr_s32 i;
 
 	/* A slot that starts may fail at once and free what another waits for. */
-	rr_for(i, 4) {
+	rr_for (i, 4) {
 		if (q->lock_retry && q->lock_wait.head != RR_NIL)
 			rr_lock_waiters(a, q);
 		if (q->slot_wait.head != RR_NIL && q->free_slot != RR_NIL)

@@ -33,7 +33,7 @@ RR_FN int rr_flush_needed(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 	rr_s32 i;
 	int needed = 0;
 
-	rr_for(i, RR_QUEUES_MAX) {
+	rr_for (i, RR_QUEUES_MAX) {
 		if ((rr_u32)i >= a->queues)
 			break;
 		written = rr_load(rr_queue_at(a, i)->written[r]);
@@ -51,7 +51,7 @@ RR_FN int rr_flush_covered(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	rr_u64 start;
 	rr_s32 i;
 
-	rr_for(i, RR_QUEUES_MAX) {
+	rr_for (i, RR_QUEUES_MAX) {
 		start = q->flush_start[r][i];
 		/* A race lets the note fall back: one flush too many, never one too few. */
 		if (start > rr_load(a->members[r].flushed[i]))
@@ -69,7 +69,7 @@ RR_FN int rr_flush_round(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 	q->flush_now.tail = q->flush_next.tail;
 	q->flush_next.head = RR_NIL;
 	q->flushing = 1;
-	rr_for(i, RR_MEMBERS_MAX) {
+	rr_for (i, RR_MEMBERS_MAX) {
 		if ((rr_u32)i >= a->geometry.members)
 			break;
 		if ((state >> i & 1) || !rr_flush_needed(a, q, i))
@@ -89,7 +89,7 @@ RR_FN int rr_flush_part_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 
 	if (--q->flushing)
 		return 0;
-	rr_for(i, RR_DEPTH_MAX) {
+	rr_for (i, RR_DEPTH_MAX) {
 		tag = rr_request_pop(a, q, &q->flush_now);
 		if (tag == RR_NIL)
 			break;

@@ -83,7 +83,7 @@ RR_FN int rr_lock_try(rr_array_t *a RR_ARG_ARENA, rr_u32 queue, rr_u32 lock, rr_
 	rr_u64 found;
 	rr_s32 i;
 
-	rr_for(i, 64) {
+	rr_for (i, 64) {
 		if (next == seen) {
 			if (i)
 				return 0;
@@ -114,7 +114,7 @@ RR_FN int rr_lock_release(rr_array_t *a RR_ARG_ARENA, rr_u32 lock, rr_u32 mask)
 	before = __sync_fetch_and_add(&l->units, -(rr_u64)mask);
 	if ((before & mask) == mask && !(rr_load(waiting[0]) | rr_load(waiting[1])))
 		return 0;
-	rr_for(i, RR_QUEUES_MAX) {
+	rr_for (i, RR_QUEUES_MAX) {
 		if (!rr_load(l->waiting[i]))
 			continue;
 		rr_store(l->waiting[i], 0);

@@ -38,7 +38,10 @@ RR_STEP int rr_transient(rr_s32 res)
  * What a transient result takes of the patience with its I/O. Nothing at all
  * is what a device that is gone answers to reads: a moment, not ten seconds.
  */
-RR_STEP rr_u32 rr_patience(rr_s32 res) { return res ? 1 : RR_RETRIES_MAX / 8; }
+RR_STEP rr_u32 rr_patience(rr_s32 res)
+{
+	return res ? 1 : RR_RETRIES_MAX / 8;
+}
 
 /* Takes @role out of use. 1: now, 0: it was out, -1: it is the second. */
 RR_FN int rr_member_fail(rr_array_t *a RR_ARG_ARENA, rr_u32 role, rr_s32 error)
@@ -49,11 +52,11 @@ RR_FN int rr_member_fail(rr_array_t *a RR_ARG_ARENA, rr_u32 role, rr_s32 error)
 	rr_s32 i;
 
 	/* The word changes twice in the life of an array: no retry is endless. */
-	rr_for(i, 16) {
+	rr_for (i, 16) {
 		if (seen & bit)
 			return 0;
-		next = seen & RR_STATE_MISSING ? seen | RR_STATE_BROKEN :
-						 (seen | bit) + (1ULL << RR_STATE_EPOCH_SHIFT);
+		next = seen & RR_STATE_MISSING ? seen | RR_STATE_BROKEN
+					       : (seen | bit) + (1ULL << RR_STATE_EPOCH_SHIFT);
 		found = __sync_val_compare_and_swap(&a->state, seen, next);
 		if (found == seen) {
 			a->members[role & (RR_MEMBERS_MAX - 1)].error = -error;

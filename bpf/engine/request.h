@@ -90,6 +90,9 @@ RR_FN int rr_request_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
 
+	/* A broken array promises nothing any more. */
+	if (r->op != RR_OP_READ && (rr_load(a->state) & RR_STATE_BROKEN))
+		r->error = -RR_EIO;
 	if (r->op != RR_OP_READ && !r->error && rr_must_hold(a)) {
 		rr_request_push(a, q, &q->held, tag);
 		q->tick_wanted = 1;
@@ -126,7 +129,7 @@ RR_FN int rr_held_release(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 		q->tick_wanted = 1;
 		return 0;
 	}
-	rr_for(i, RR_DEPTH_MAX) {
+	rr_for (i, RR_DEPTH_MAX) {
 		tag = rr_request_pop(a, q, &q->held);
 		if (tag == RR_NIL)
 			break;

@@ -36,7 +36,10 @@
 #include "request.h"
 #include "xor.h"
 
-RR_STEP rr_u32 rr_all_roles(rr_array_t *a) { return (1U << a->geometry.members) - 1; }
+RR_STEP rr_u32 rr_all_roles(rr_array_t *a)
+{
+	return (1U << a->geometry.members) - 1;
+}
 
 RR_STEP rr_u32 rr_count_bits(rr_u32 mask)
 {
@@ -87,7 +90,7 @@ RR_STEP void rr_slot_enter(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 pha
 	rr_compiler_barrier();
 	rr_store(s->phase, phase);
 	s->pending = rr_count_bits(roles);
-	rr_for(i, RR_MEMBERS_MAX) {
+	rr_for (i, RR_MEMBERS_MAX) {
 		if (roles >> i & 1)
 			rr_slot_emit(a, q, slot, i);
 	}
@@ -120,7 +123,7 @@ RR_STEP rr_u32 rr_slot_partial(rr_array_t *a, rr_slot_t *s)
 	rr_u32 partial = rr_all_roles(a) & ~(1U << s->parity);
 	rr_s32 i;
 
-	rr_for(i, RR_MEMBERS_MAX) {
+	rr_for (i, RR_MEMBERS_MAX) {
 		if ((s->data_mask >> i & 1) && s->from[i] == s->lo && s->to[i] == s->hi)
 			partial &= ~(1U << i);
 	}
@@ -141,9 +144,8 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 
 	s->epoch = rr_state_epoch(state);
 	s->lost = lost;
-	if ((state & RR_STATE_BROKEN) ||
-	    (missing != RR_NO_ROLE && missing != s->parity && s->bad != RR_NO_ROLE &&
-	     s->bad != missing))
+	if ((state & RR_STATE_BROKEN) || (missing != RR_NO_ROLE && missing != s->parity &&
+					  s->bad != RR_NO_ROLE && s->bad != missing))
 		return rr_slot_finish(a, q, slot, -RR_EIO);
 
 	partial = rr_slot_partial(a, s);
@@ -233,11 +235,11 @@ RR_FN int rr_slot_lock(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 }
 
 /* Takes the lowest role out of *roles; where its cell's hull begins in the arena. */
-#define rr_slot_take(roles)                                                                \
-	({                                                                                 \
-		rr_u32 role_ = rr_lowest_bit(roles);                                       \
-		(roles) &= (roles) - 1;                                                    \
-		base + ((rr_u64)role_ << a->cell_shift);                                   \
+#define rr_slot_take(roles)                                                                        \
+	({                                                                                         \
+		rr_u32 role_ = rr_lowest_bit(roles);                                               \
+		(roles) &= (roles) - 1;                                                            \
+		base + ((rr_u64)role_ << a->cell_shift);                                           \
 	})
 
 /* dst = XOR of the cells of @roles (two at least) over the hull; dst is not among them. */
@@ -262,7 +264,7 @@ RR_FN int rr_slot_xor(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr
 	} else {
 		rr_xor_set2(a, to, x, y, sectors);
 	}
-	rr_for(i, RR_MEMBERS_MAX / 2) {
+	rr_for (i, RR_MEMBERS_MAX / 2) {
 		if (!roles)
 			break;
 		x = rr_slot_take(roles);
@@ -281,7 +283,7 @@ RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	rr_u64 skip;
 	rr_s32 i;
 
-	rr_for(i, RR_MEMBERS_MAX) {
+	rr_for (i, RR_MEMBERS_MAX) {
 		if (!(roles >> i & 1))
 			continue;
 		skip = (rr_u64)s->from[i] << RR_SECTOR_SHIFT;
@@ -361,8 +363,7 @@ RR_STEP int rr_slot_next(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 		return rr_slot_copied_in(a, q, slot);
 	case RR_PHASE_COPY_OUT:
 		/* Only a rebuild holds the lock that a rewrite needs. */
-		if (!s->error && s->plan == RR_PLAN_REBUILD &&
-		    !(rr_load(a->state) >> role & 1)) {
+		if (!s->error && s->plan == RR_PLAN_REBUILD && !(rr_load(a->state) >> role & 1)) {
 			q->count.repaired++;
 			q->count.slot_writes++;
 			rr_slot_enter(a, q, slot, RR_PHASE_REPAIR, 1U << role);
@@ -426,8 +427,8 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	rr_u32 to = s->to[role];
 	rr_s32 length;
 
-	if (phase == RR_PHASE_READ && (s->plan == RR_PLAN_RCW || s->plan == RR_PLAN_RECON ||
-				       s->plan == RR_PLAN_REBUILD)) {
+	if (phase == RR_PHASE_READ &&
+	    (s->plan == RR_PLAN_RCW || s->plan == RR_PLAN_RECON || s->plan == RR_PLAN_REBUILD)) {
 		from = s->lo;
 		to = s->hi;
 	}

@@ -46,7 +46,7 @@ RR_FN int rr_read_chunk(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 		r->wanted_roles |= 1U << role;
 		return 0;
 	}
-	rr_for(i, RR_CELLS_MAX) {
+	rr_for (i, RR_CELLS_MAX) {
 		if (at >= part.to)
 			break;
 		end = (at / cut + 1) * cut;
@@ -78,7 +78,7 @@ RR_FN int rr_slot_init_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	s->lo = 1U << shift;
 	s->hi = 0;
 	s->data_mask = 0;
-	rr_for(i, RR_MEMBERS_MAX - 1) {
+	rr_for (i, RR_MEMBERS_MAX - 1) {
 		index = i;
 		if (index >= a->geometry.members - 1)
 			break;
@@ -132,8 +132,7 @@ RR_FN int rr_slot_init_read(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 }
 
 /* One wanted cell of @tag becomes a slot. The caller knows that one is free. */
-RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
-				rr_u32 tag)
+RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
 	rr_u32 role = rr_lowest_bit(r->wanted_roles);
@@ -202,7 +201,7 @@ RR_FN int rr_read_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 	q->count.reads++;
 	q->count.read_sectors += r->sectors;
 	r->pending = 1;
-	rr_for(i, RR_MEMBERS_MAX) {
+	rr_for (i, RR_MEMBERS_MAX) {
 		if (first + i > last || first + i >= chunks)
 			break;
 		rr_read_chunk(a, q, tag, first + i);
@@ -260,8 +259,7 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	}
 	p = rr_request_place(a, r);
 	from = (p.start + sector) & ((1U << a->geometry.chunk_shift) - 1);
-	if (rr_transient(res) && r->retries < RR_RETRIES_MAX &&
-	    !(rr_load(a->state) >> role & 1)) {
+	if (rr_transient(res) && r->retries < RR_RETRIES_MAX && !(rr_load(a->state) >> role & 1)) {
 		r->retries += rr_patience(res);
 		if (!rr_retry_later(q, token))
 			rr_direct_emit(a, q, tag, role,

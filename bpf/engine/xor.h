@@ -19,32 +19,32 @@
 typedef rr_u64 __arena rr_word_t;
 
 /* Runs @loop over words [0, n) in steps of eight, n constant. */
-#define RR_XOR_WORDS(n, expression)                                                        \
-	do {                                                                               \
-		rr_u32 w, k;                                                               \
-		for (w = 0; w < (n); w += 8) {                                             \
-			_Pragma("GCC unroll 8") for (k = 0; k < 8; k++)                    \
-			{                                                                  \
-				rr_u32 i = w + k;                                          \
-				expression;                                                \
-			}                                                                  \
-		}                                                                          \
+#define RR_XOR_WORDS(n, expression)                                                                \
+	do {                                                                                       \
+		rr_u32 w, k;                                                                       \
+		for (w = 0; w < (n); w += 8) {                                                     \
+			_Pragma("GCC unroll 8") for (k = 0; k < 8; k++)                            \
+			{                                                                          \
+				rr_u32 i = w + k;                                                  \
+				expression;                                                        \
+			}                                                                          \
+		}                                                                                  \
 	} while (0)
 
 /* Runs @expression over all words of @sectors; @advance moves the pointers by `words`. */
-#define RR_XOR_RANGE(sectors, expression, advance)                                         \
-	do {                                                                               \
-		rr_u32 words = 512;                                                        \
-		rr_s32 step;                                                               \
-		rr_for(step, (sectors) >> 3) {                                             \
-			RR_XOR_WORDS(512, expression);                                     \
-			advance;                                                           \
-		}                                                                          \
-		words = 64;                                                                \
-		rr_for(step, (sectors) & 7) {                                              \
-			RR_XOR_WORDS(64, expression);                                      \
-			advance;                                                           \
-		}                                                                          \
+#define RR_XOR_RANGE(sectors, expression, advance)                                                 \
+	do {                                                                                       \
+		rr_u32 words = 512;                                                                \
+		rr_s32 step;                                                                       \
+		rr_for (step, (sectors) >> 3) {                                                    \
+			RR_XOR_WORDS(512, expression);                                             \
+			advance;                                                                   \
+		}                                                                                  \
+		words = 64;                                                                        \
+		rr_for (step, (sectors) & 7) {                                                     \
+			RR_XOR_WORDS(64, expression);                                              \
+			advance;                                                                   \
+		}                                                                                  \
 	} while (0)
 
 /* All positions are byte offsets in the arena, below 4 GiB; @sectors at most a cell. */

@@ -28,10 +28,10 @@ enum {
 	RR_AUTO_BUF_FALLBACK = 1 << 16, /* UBLK_AUTO_BUF_REG_FALLBACK in sqe->addr */
 };
 
-#define RR_UBLK_FETCH 0xc0107520U  /* UBLK_U_IO_FETCH_REQ */
-#define RR_UBLK_COMMIT 0xc0107521U /* UBLK_U_IO_COMMIT_AND_FETCH_REQ */
-#define RR_UBLK_BUF_OFFSET 0x80000000ULL
-#define RR_UBLK_TAG_SHIFT 25
+#define RR_UBLK_FETCH	    0xc0107520U /* UBLK_U_IO_FETCH_REQ */
+#define RR_UBLK_COMMIT	    0xc0107521U /* UBLK_U_IO_COMMIT_AND_FETCH_REQ */
+#define RR_UBLK_BUF_OFFSET  0x80000000ULL
+#define RR_UBLK_TAG_SHIFT   25
 #define RR_UBLK_QUEUE_SHIFT 41
 
 RR_STEP struct io_uring_sqe *rr_sqe_next(rr_u8 *sq, rr_queue_t *q)
@@ -46,8 +46,8 @@ RR_STEP struct io_uring_sqe *rr_sqe_next(rr_u8 *sq, rr_queue_t *q)
 }
 
 /* FETCH or COMMIT_AND_FETCH: both leave the tag waiting for its next request. */
-RR_STEP void rr_sqe_client(rr_u8 *sq, rr_queue_t *q, struct rr_ring *ring, rr_u32 tag,
-			   rr_u32 cmd, rr_s32 result)
+RR_STEP void rr_sqe_client(rr_u8 *sq, rr_queue_t *q, struct rr_ring *ring, rr_u32 tag, rr_u32 cmd,
+			   rr_s32 result)
 {
 	struct io_uring_sqe *s = rr_sqe_next(sq, q);
 	struct ublksrv_io_cmd *c = (struct ublksrv_io_cmd *)((rr_u8 *)s + 48);
@@ -96,8 +96,7 @@ RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ri
 		/* ublk's char device is the client's pages as a file; it takes user memory only. */
 		s->opcode = act == RR_ACT_COPY_IN ? RR_OPCODE_READ : RR_OPCODE_WRITE;
 		s->fd = RR_RING_FILE_CLIENT;
-		s->off = RR_UBLK_BUF_OFFSET + n->position +
-			 ((rr_u64)n->tag << RR_UBLK_TAG_SHIFT) +
+		s->off = RR_UBLK_BUF_OFFSET + n->position + ((rr_u64)n->tag << RR_UBLK_TAG_SHIFT) +
 			 ((rr_u64)ring->queue << RR_UBLK_QUEUE_SHIFT);
 		return;
 	}

@@ -31,7 +31,7 @@ enum rr_step_verdict {
 
 enum {
 	RR_UBLK_OP_MASK = 0xff,
-	RR_UBLK_FUA = 1 << 13,          /* UBLK_IO_F_FUA */
+	RR_UBLK_FUA = 1 << 13,		/* UBLK_IO_F_FUA */
 	RR_UBLK_NEED_REG_BUF = 1 << 17, /* UBLK_IO_F_NEED_REG_BUF */
 	RR_ENODEV = 19,
 	RR_EOVERFLOW = 75,
@@ -86,7 +86,8 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 		rr_step_client(a, q, ring, rr_token_index(token) & (RR_DEPTH_MAX - 1), res);
 		break;
 	case RR_TOKEN_WAKE:
-		/* A wake-up lost for want of memory is sent again; a ring that is gone waits for nothing. */
+		/* A wake-up lost for want of memory is sent again; a ring that is gone waits for
+		 * nothing. */
 		if (rr_message_lost(res)) {
 			q->wake_mask |= 1U << (rr_token_index(token) & (RR_QUEUES_MAX - 1));
 			q->tick_wanted = 1;
@@ -118,7 +119,7 @@ RR_STEP void rr_step_completions(rr_array_t *a, rr_queue_t *q, struct rr_ring *r
 	if (ready > RR_RING_CQ_ENTRIES)
 		ready = RR_RING_CQ_ENTRIES;
 	q->count.cqes += ready;
-	rr_for(i, ready) {
+	rr_for (i, ready) {
 		rr_u32 n = (head + i) & (RR_RING_CQ_ENTRIES - 1);
 		volatile rr_u64 *cqe = (volatile rr_u64 *)(cq + at->cqes + (rr_u64)n * 16);
 
@@ -144,7 +145,7 @@ RR_STEP int rr_step_submissions(rr_array_t *a, rr_queue_t *q, struct rr_ring *ri
 		rr_sqe_message(sq, q, ring->control_fd, RR_TOKEN_NOTIFY);
 	}
 	if (q->wake_mask && room > RR_QUEUES_MAX + 2) {
-		rr_for(i, RR_QUEUES_MAX) {
+		rr_for (i, RR_QUEUES_MAX) {
 			if (!(q->wake_mask >> i & 1))
 				continue;
 			q->count.wakes++;
@@ -158,7 +159,7 @@ RR_STEP int rr_step_submissions(rr_array_t *a, rr_queue_t *q, struct rr_ring *ri
 		room--;
 		rr_sqe_timer(sq, a, q);
 	}
-	rr_for(i, RR_RING_SQ_ENTRIES) {
+	rr_for (i, RR_RING_SQ_ENTRIES) {
 		if (q->action_head == q->action_tail || (rr_u32)i >= room ||
 		    q->inflight >= RR_RING_INFLIGHT_MAX)
 			break;
@@ -166,20 +167,19 @@ RR_STEP int rr_step_submissions(rr_array_t *a, rr_queue_t *q, struct rr_ring *ri
 		q->action_head++;
 	}
 	rr_ring_word(cq, at->sq_tail) = q->sq_tail;
-	return q->action_head != q->action_tail && q->inflight < RR_RING_INFLIGHT_MAX ?
-		       RR_STEP_AGAIN :
-		       RR_STEP_WAIT;
+	return q->action_head != q->action_tail && q->inflight < RR_RING_INFLIGHT_MAX
+		       ? RR_STEP_AGAIN
+		       : RR_STEP_WAIT;
 }
 
 /* The first turn of a ring asks ublk for a request on every tag. */
-RR_STEP void rr_step_begin(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *sq,
-			   rr_u8 *cq)
+RR_STEP void rr_step_begin(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *sq, rr_u8 *cq)
 {
 	rr_s32 i;
 
 	q->sq_tail = rr_ring_word(cq, rr_host_offsets()->sq_tail);
 	q->started = 1;
-	rr_for(i, RR_DEPTH_MAX) {
+	rr_for (i, RR_DEPTH_MAX) {
 		if ((rr_u32)i >= a->depth)
 			break;
 		q->fetches++;

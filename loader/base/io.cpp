@@ -26,8 +26,8 @@ aligned_buffer::aligned_buffer(size_t bytes)
 
 Status read_exact(int fd, std::span<uint8_t> into, uint64_t offset) {
     for (size_t done = 0; done < into.size();) {
-        const ssize_t n = ::pread(fd, into.data() + done, into.size() - done,
-                                  static_cast<off_t>(offset + done));
+        const ssize_t n =
+            ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
         if (n == 0)
             return fail(ENODATA, "end of device at byte {}", offset + done);
         if (n < 0 && errno != EINTR)
@@ -39,8 +39,8 @@ Status read_exact(int fd, std::span<uint8_t> into, uint64_t offset) {
 
 Status write_exact(int fd, std::span<const uint8_t> from, uint64_t offset) {
     for (size_t done = 0; done < from.size();) {
-        const ssize_t n = ::pwrite(fd, from.data() + done, from.size() - done,
-                                   static_cast<off_t>(offset + done));
+        const ssize_t n =
+            ::pwrite(fd, from.data() + done, from.size() - done, static_cast<off_t>(offset + done));
         if (n == 0)
             return fail(EIO, "no progress writing at byte {}", offset + done);
         if (n < 0 && errno != EINTR)

@@ -27,7 +27,9 @@ int print_error(const context& ctx, const Error& error) {
     return 1;
 }
 
-void print_json(const nlohmann::json& value) { fmt::print("{}\n", to_line(value, 2)); }
+void print_json(const nlohmann::json& value) {
+    fmt::print("{}\n", to_line(value, 2));
+}
 
 std::string human_bytes(uint64_t bytes) {
     static constexpr std::array units = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
@@ -35,7 +37,8 @@ std::string human_bytes(uint64_t bytes) {
     size_t unit = 0;
     for (; value >= 1024 && unit + 1 < units.size(); unit++)
         value /= 1024;
-    return unit == 0 ? fmt::format("{} bytes", bytes) : fmt::format("{:.4g} {}", value, units[unit]);
+    return unit == 0 ? fmt::format("{} bytes", bytes)
+                     : fmt::format("{:.4g} {}", value, units[unit]);
 }
 
 Result<uint64_t> parse_bytes(const std::string& text) {
@@ -64,8 +67,9 @@ Result<nlohmann::json> find_running(const std::string& array) {
             found.push_back(std::move(state));
     }
     if (found.empty())
-        return with_hint(fail(ENOENT, "{}", array.empty() ? std::string("no array runs")
-                                                    : fmt::format("no array {} runs", array)),
+        return with_hint(fail(ENOENT, "{}",
+                              array.empty() ? std::string("no array runs")
+                                            : fmt::format("no array {} runs", array)),
                          "start one with ringraid assemble");
     if (found.size() > 1)
         return with_hint(fail(EINVAL, "{} arrays run", found.size()), "name one of them");

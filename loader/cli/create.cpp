@@ -39,6 +39,9 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
     auto chunk = parse_bytes(flags.chunk);
     if (!chunk)
         return forward_error(chunk.error());
+    if (*chunk % (1U << RR_SECTOR_SHIFT) != 0)
+        return with_hint(fail(EINVAL, "a chunk of {} bytes", *chunk),
+                         "use a power of two from 4K to 1M");
     spec.host = host_name();
     spec.name = flags.name;
     spec.layout = layouts.at(flags.layout);
@@ -50,6 +53,8 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
         auto size = parse_bytes(flags.size);
         if (!size)
             return forward_error(size.error());
+        if (*size % (1U << RR_SECTOR_SHIFT) != 0)
+            return with_hint(fail(EINVAL, "a size of {} bytes", *size), "use whole sectors");
         spec.size_limit = *size >> RR_SECTOR_SHIFT;
     }
     return md::make_new(spec);
@@ -110,8 +115,8 @@ void add_create(CLI::App& app, context& ctx) {
         ->expected(3, 16);
     command->add_option("--chunk", flags->chunk, "4K to 1M, a power of two (default 512K)");
     command->add_option("--layout", flags->layout, "md's layout (default left-symmetric)")
-        ->check(CLI::IsMember({"left-symmetric", "left-asymmetric", "right-symmetric",
-                               "right-asymmetric"}));
+        ->check(CLI::IsMember(
+            {"left-symmetric", "left-asymmetric", "right-symmetric", "right-asymmetric"}));
     command->add_option("--size", flags->size, "bytes to use of each member (default: all)");
     command->add_flag("--assume-clean", flags->assume_clean,
                       "trust that parity is right already (all members zero)");

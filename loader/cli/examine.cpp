@@ -19,14 +19,14 @@ namespace {
 
 std::string role_text(uint16_t role) {
     switch (role) {
-    case md::role_spare:
-        return "spare";
-    case md::role_faulty:
-        return "faulty";
-    case md::role_journal:
-        return "journal";
-    default:
-        return fmt::format("active device {}", role);
+        case md::role_spare:
+            return "spare";
+        case md::role_faulty:
+            return "faulty";
+        case md::role_journal:
+            return "journal";
+        default:
+            return fmt::format("active device {}", role);
     }
 }
 
@@ -54,9 +54,9 @@ nlohmann::json describe_member(const std::string& path, const md::md_superblock&
 
 void print_member(const nlohmann::json& m) {
     fmt::print("{}\n", m["device"].get<std::string>());
-    for (const char* key : {"name", "uuid", "device_uuid", "role", "members", "layout",
-                            "chunk_bytes", "member_bytes", "data_offset_bytes", "events", "clean",
-                            "servable", "reason"}) {
+    for (const char* key :
+         {"name", "uuid", "device_uuid", "role", "members", "layout", "chunk_bytes", "member_bytes",
+          "data_offset_bytes", "events", "clean", "servable", "reason"}) {
         if (m.contains(key))
             fmt::print("{:>18} : {}\n", key,
                        m[key].is_string() ? m[key].get<std::string>() : m[key].dump());

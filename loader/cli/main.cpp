@@ -2,7 +2,12 @@
 // ringraid: makes, serves and looks after RAID5 arrays.
 #include "cli/commands.h"
 
-int main(int argc, char** argv) {
+#include <cerrno>
+#include <exception>
+
+namespace {
+
+int run(int argc, char** argv) {
     CLI::App app{"RAID5 whose datapath runs in io_uring BPF"};
     rr::cli::context ctx;
     app.require_subcommand(1);
@@ -14,4 +19,16 @@ int main(int argc, char** argv) {
         add(app, ctx);
     CLI11_PARSE(app, argc, argv);
     return ctx.run ? ctx.run() : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    // Libraries throw; what nobody caught is a bug, and says so.
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& e) {
+        fmt::print(stderr, "ringraid: unexpected: {}\nhint: please report this\n", e.what());
+    }
+    return 1;
 }

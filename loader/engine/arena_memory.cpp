@@ -111,7 +111,8 @@ Status arena_memory::map(uint64_t bytes) {
 }
 
 arena_memory::arena_memory(arena_memory&& other) noexcept
-    : fd_(std::move(other.fd_)), path_(std::move(other.path_)),
+    : fd_(std::move(other.fd_)),
+      path_(std::move(other.path_)),
       memory_(std::exchange(other.memory_, {})) {}
 
 arena_memory::~arena_memory() {
@@ -119,6 +120,8 @@ arena_memory::~arena_memory() {
         ::munmap(memory_.data(), memory_.size());
 }
 
-void arena_memory::forget() { ::unlink(path_.c_str()); }
+void arena_memory::forget() {
+    ::unlink(path_.c_str());
+}
 
 }  // namespace rr

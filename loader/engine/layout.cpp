@@ -18,7 +18,9 @@ constexpr uint64_t page = 4096;
 static_assert(sizeof(rr_array) <= page, "the header is the arena's first page");
 constexpr uint32_t unit_shift_min = RR_SECTOR_SHIFT;
 
-uint64_t round_up(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
+uint64_t round_up(uint64_t value, uint64_t to) {
+    return (value + to - 1) / to * to;
+}
 
 Status check_config(const array_config& c) {
     if (c.members < RR_MEMBERS_MIN || c.members > RR_MEMBERS_MAX)
@@ -55,9 +57,9 @@ Result<arena_layout> plan_layout(const array_config& c) {
     uint32_t io = std::bit_floor(c.member_io_sectors);
     uint32_t cell = std::min({c.chunk_sectors, uint32_t{RR_CELL_BYTES_MAX >> RR_SECTOR_SHIFT}, io});
     if (cell < RR_CHUNK_SECTORS_MIN || c.chunk_sectors / cell > RR_CELLS_MAX)
-        return with_hint(fail(EINVAL, "a member takes only {} sectors in one I/O",
-                              c.member_io_sectors),
-                         "use a smaller chunk");
+        return with_hint(
+            fail(EINVAL, "a member takes only {} sectors in one I/O", c.member_io_sectors),
+            "use a smaller chunk");
 
     arena_layout out;
     rr_array& h = out.header;
@@ -115,7 +117,8 @@ void init_arena(std::span<std::byte> memory, const arena_layout& layout, uint32_
         q->free_slot = 0;
         q->free_slots = static_cast<rr_u16>(a->slots);
         for (uint32_t s = 0; s < a->slots; s++)
-            rr_host_slot(a, i, s)->next = s + 1 < a->slots ? static_cast<rr_u16>(s + 1) : rr_u16{RR_NIL};
+            rr_host_slot(a, i, s)->next =
+                s + 1 < a->slots ? static_cast<rr_u16>(s + 1) : rr_u16{RR_NIL};
     }
 }
 

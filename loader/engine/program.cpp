@@ -121,7 +121,9 @@ void bpf_program_set::close_object::operator()(bpf_object* object) const {
     bpf_object__close(object);
 }
 
-void bpf_program_set::destroy_link::operator()(bpf_link* link) const { bpf_link__destroy(link); }
+void bpf_program_set::destroy_link::operator()(bpf_link* link) const {
+    bpf_link__destroy(link);
+}
 
 Status bpf_program_set::attach_punts() {
     bpf_program* punts = bpf_object__find_program_by_name(object_.get(), "raid5_punt");
@@ -153,9 +155,8 @@ Status bpf_program_set::load_object(int arena_fd, const std::vector<int>& ring_f
                                     const rr_ring_offsets& at, std::string& log,
                                     uint32_t log_level) {
     log.assign(log_bytes, '\0');
-    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "raid5",
-                .kernel_log_buf = log.data(), .kernel_log_size = log_bytes,
-                .kernel_log_level = log_level);
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "raid5", .kernel_log_buf = log.data(),
+                .kernel_log_size = log_bytes, .kernel_log_level = log_level);
     size_t bytes = static_cast<size_t>(rr_bpf_object_end - rr_bpf_object_start);
     object_.reset(bpf_object__open_mem(rr_bpf_object_start, bytes, &options));
     if (!object_)

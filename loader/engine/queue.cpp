@@ -21,7 +21,9 @@ extern "C" {
 namespace rr {
 namespace {
 
-size_t page_up(size_t bytes) { return (bytes + 4095) & ~size_t{4095}; }
+size_t page_up(size_t bytes) {
+    return (bytes + 4095) & ~size_t{4095};
+}
 
 // The registered files of a ring: ublk's char device, then members by role.
 std::vector<int> ring_files(const queue_config& config) {
@@ -123,9 +125,9 @@ Status queue_thread::set_up() {
 
 Status queue_thread::map_descriptors() {
     descriptor_bytes_ = page_up(config_.array->depth * sizeof(ublksrv_io_desc));
-    off_t offset = UBLKSRV_CMD_BUF_OFFSET +
-                   static_cast<off_t>(config_.queue * page_up(UBLK_MAX_QUEUE_DEPTH *
-                                                              sizeof(ublksrv_io_desc)));
+    off_t offset =
+        UBLKSRV_CMD_BUF_OFFSET +
+        static_cast<off_t>(config_.queue * page_up(UBLK_MAX_QUEUE_DEPTH * sizeof(ublksrv_io_desc)));
     void* table = ::mmap(nullptr, descriptor_bytes_, PROT_READ, MAP_SHARED | MAP_POPULATE,
                          config_.ublk_char_fd, offset);
     if (table == MAP_FAILED)
@@ -171,12 +173,12 @@ Status queue_thread::register_buffers() {
     if (int r = io_uring_register_buffers_sparse(&ring_, a->depth + count); r < 0)
         return fail(-r, "cannot register the buffers of queue {}", config_.queue);
     std::vector<__u64> tags(count);
-    int r = io_uring_register_buffers_update_tag(&ring_, a->depth, pieces.data(), tags.data(),
-                                                 count);
+    int r =
+        io_uring_register_buffers_update_tag(&ring_, a->depth, pieces.data(), tags.data(), count);
     if (r < 0 || static_cast<unsigned>(r) != count)
-        return with_hint(fail(r < 0 ? -r : ENOMEM, "cannot pin the arena for queue {}",
-                              config_.queue),
-                         "use a smaller --arena, or fewer queues or slots");
+        return with_hint(
+            fail(r < 0 ? -r : ENOMEM, "cannot pin the arena for queue {}", config_.queue),
+            "use a smaller --arena, or fewer queues or slots");
     return {};
 }
 

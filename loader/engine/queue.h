@@ -32,7 +32,7 @@ enum class engine_host { bpf, user };
 struct queue_config {
     uint32_t queue = 0;
     engine_host host = engine_host::bpf;
-    rr_array* array = nullptr;   // the mapped arena
+    rr_array* array = nullptr;  // the mapped arena
     int ublk_char_fd = -1;
     int control_ring_fd = -1;
     bool zero_copy = true;

@@ -22,7 +22,8 @@ Status check_slot(const rr_array* a, const rr_slot* s) {
     if (s->cell >= a->member_sectors / cell_sectors || s->write_mask >> a->geometry.members != 0)
         return fail(EINVAL, "a record names cell {} of roles {:#x}", s->cell, s->write_mask);
     for (uint32_t role = 0; role < a->geometry.members; role++)
-        if (s->write_mask >> role & 1 && (s->from[role] >= s->to[role] || s->to[role] > cell_sectors))
+        if (s->write_mask >> role & 1 &&
+            (s->from[role] >= s->to[role] || s->to[role] > cell_sectors))
             return fail(EINVAL, "a record names sectors {} to {} of a cell", s->from[role],
                         s->to[role]);
     return {};
@@ -37,7 +38,9 @@ void each_record(rr_array* a, F f) {
                 f(q, n, s);
 }
 
-bool out(const rr_array* a, uint32_t role) { return (a->state >> role & 1) != 0; }
+bool out(const rr_array* a, uint32_t role) {
+    return (a->state >> role & 1) != 0;
+}
 
 }  // namespace
 
@@ -115,7 +118,8 @@ void restart_arena(std::span<std::byte> memory) {
         q->free_slot = 0;
         q->free_slots = static_cast<rr_u16>(a->slots);
         for (uint32_t s = 0; s < a->slots; s++)
-            rr_host_slot(a, i, s)->next = s + 1 < a->slots ? static_cast<rr_u16>(s + 1) : rr_u16{RR_NIL};
+            rr_host_slot(a, i, s)->next =
+                s + 1 < a->slots ? static_cast<rr_u16>(s + 1) : rr_u16{RR_NIL};
     }
 }
 

@@ -85,12 +85,11 @@ private:
             return with_hint(fail(ENODEV, "no device carries the array"), excluded_text());
         for (const size_t i : group_) {
             if (superblock(i).set_uuid != superblock(group_[0]).set_uuid)
-                return with_hint(
-                    fail(EINVAL, "{} and {} belong to different arrays",
-                         candidates_[group_[0]].path, candidates_[i].path),
-                    fmt::format("select one by its uuid: {} or {}",
-                                to_string(superblock(group_[0]).set_uuid),
-                                to_string(superblock(i).set_uuid)));
+                return with_hint(fail(EINVAL, "{} and {} belong to different arrays",
+                                      candidates_[group_[0]].path, candidates_[i].path),
+                                 fmt::format("select one by its uuid: {} or {}",
+                                             to_string(superblock(group_[0]).set_uuid),
+                                             to_string(superblock(i).set_uuid)));
         }
         return {};
     }
@@ -137,9 +136,10 @@ private:
             if (sb.events != superblock(*freshest_).events || !is_position(sb.role()))
                 continue;
             if (!same_facts(sb))
-                return with_hint(fail(EINVAL, "{} and {} are equally fresh and contradict each other",
-                                      candidates_[*freshest_].path, candidates_[i].path),
-                                 "compare them with mdadm --examine, and leave the wrong one out");
+                return with_hint(
+                    fail(EINVAL, "{} and {} are equally fresh and contradict each other",
+                         candidates_[*freshest_].path, candidates_[i].path),
+                    "compare them with mdadm --examine, and leave the wrong one out");
         }
         return {};
     }
@@ -150,17 +150,16 @@ private:
         const md_superblock& sb = superblock(i);
         const md_superblock& fresh = superblock(*freshest_);
         if (is_position(sb.role()) && too_old(sb.events, fresh.events)) {
-            exclude(i, exclusion::stale,
-                    fmt::format("missed writes: {} events, the array has {}", sb.events,
-                                fresh.events));
+            exclude(
+                i, exclusion::stale,
+                fmt::format("missed writes: {} events, the array has {}", sb.events, fresh.events));
             return std::nullopt;
         }
         if (!same_array(sb)) {
             exclude(i, exclusion::mismatch, "level, layout or chunk differ from the array's");
             return std::nullopt;
         }
-        const uint16_t role =
-            is_position(sb.role()) ? fresh.role_of(sb.dev_number) : sb.role();
+        const uint16_t role = is_position(sb.role()) ? fresh.role_of(sb.dev_number) : sb.role();
         if (role == role_spare)
             exclude(i, exclusion::spare, "is a spare");
         else if (role == role_faulty)
@@ -172,8 +171,8 @@ private:
                     fmt::format("claims role {} of an array of {}", role, fresh.raid_disks));
         else if (role != sb.role())
             exclude(i, exclusion::bad_role,
-                    fmt::format("holds the data of role {}, the array gives it role {}",
-                                sb.role(), role));
+                    fmt::format("holds the data of role {}, the array gives it role {}", sb.role(),
+                                role));
         else
             return role;
         return std::nullopt;
@@ -235,9 +234,9 @@ private:
         for (auto one = plan_.members.begin(); one != plan_.members.end(); ++one) {
             for (auto other = one + 1; *one && other != plan_.members.end(); ++other) {
                 if (*other && (*one)->superblock.device_uuid == (*other)->superblock.device_uuid)
-                    return duplicate((*one)->path, (*other)->path,
-                                     "have the device uuid " +
-                                         to_string((*one)->superblock.device_uuid));
+                    return duplicate(
+                        (*one)->path, (*other)->path,
+                        "have the device uuid " + to_string((*one)->superblock.device_uuid));
             }
         }
         return {};
@@ -329,15 +328,24 @@ Result<assembly_plan> plan_assembly(const std::vector<candidate>& candidates,
 
 const char* to_string(exclusion why) {
     switch (why) {
-    case exclusion::unreadable: return "unreadable";
-    case exclusion::foreign: return "foreign";
-    case exclusion::stale: return "stale";
-    case exclusion::spare: return "spare";
-    case exclusion::faulty: return "faulty";
-    case exclusion::journal: return "journal";
-    case exclusion::bad_role: return "bad_role";
-    case exclusion::too_small: return "too_small";
-    case exclusion::mismatch: return "mismatch";
+        case exclusion::unreadable:
+            return "unreadable";
+        case exclusion::foreign:
+            return "foreign";
+        case exclusion::stale:
+            return "stale";
+        case exclusion::spare:
+            return "spare";
+        case exclusion::faulty:
+            return "faulty";
+        case exclusion::journal:
+            return "journal";
+        case exclusion::bad_role:
+            return "bad_role";
+        case exclusion::too_small:
+            return "too_small";
+        case exclusion::mismatch:
+            return "mismatch";
     }
     return "unknown";
 }

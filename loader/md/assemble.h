@@ -82,7 +82,7 @@ struct assembly_plan {
     uint64_t member_sectors = 0;  // used on each member
     uint64_t array_sectors = 0;
     uint64_t events = 0;
-    uint32_t logical_block_bytes = 0;  // the array's, at least; 0: its members'
+    uint32_t logical_block_bytes = 0;                      // the array's, at least; 0: its members'
     std::vector<std::optional<assembled_member>> members;  // by role
     std::vector<uint32_t> missing;                         // roles
     std::vector<excluded_device> excluded;                 // by input index

@@ -40,11 +40,10 @@ namespace at {
 constexpr size_t magic = 0, major_version = 4, feature_map = 8, pad0 = 12, set_uuid = 16,
                  set_name = 32, ctime = 64, level = 72, layout = 76, size = 80, chunksize = 88,
                  raid_disks = 92, log_place = 96, data_offset = 128, data_size = 136,
-                 super_offset = 144, recovery_offset = 152, dev_number = 160,
-                 corrected_reads = 164, device_uuid = 168, devflags = 184, bblog_shift = 185,
-                 bblog_size = 186, bblog_offset = 188, utime = 192, events = 200,
-                 resync_offset = 208, csum = 216, max_dev = 220, logical_block_size = 224,
-                 pad3 = 228, dev_roles = 256;
+                 super_offset = 144, recovery_offset = 152, dev_number = 160, corrected_reads = 164,
+                 device_uuid = 168, devflags = 184, bblog_shift = 185, bblog_size = 186,
+                 bblog_offset = 188, utime = 192, events = 200, resync_offset = 208, csum = 216,
+                 max_dev = 220, logical_block_size = 224, pad3 = 228, dev_roles = 256;
 }  // namespace at
 constexpr size_t name_bytes = 32;
 
@@ -87,8 +86,8 @@ Status check_identity(std::span<const uint8_t> block) {
 Status check_sizes(const md_superblock& sb) {
     if (sb.data_offset > sectors_limit || sb.data_size > sectors_limit ||
         sb.data_offset + sb.data_size > sectors_limit)
-        return fail(EINVAL, "data area of {} sectors at sector {} exceeds any device",
-                    sb.data_size, sb.data_offset);
+        return fail(EINVAL, "data area of {} sectors at sector {} exceeds any device", sb.data_size,
+                    sb.data_offset);
     if (sb.data_offset < sb_sector + sb_bytes / 512)
         return fail(EINVAL, "data at sector {} would overlap the superblock", sb.data_offset);
     if (sb.size > sb.data_size)
@@ -183,8 +182,8 @@ Result<uuid> random_uuid() {
 Status check_new_geometry(const new_array& spec) {
     const auto members = spec.member_sectors.size();
     if (members < RR_MEMBERS_MIN || members > RR_MEMBERS_MAX)
-        return fail(EINVAL, "{} members; RAID5 here takes {} to {}", members,
-                    int{RR_MEMBERS_MIN}, int{RR_MEMBERS_MAX});
+        return fail(EINVAL, "{} members; RAID5 here takes {} to {}", members, int{RR_MEMBERS_MIN},
+                    int{RR_MEMBERS_MAX});
     if (!std::has_single_bit(spec.chunk_sectors) || spec.chunk_sectors < RR_CHUNK_SECTORS_MIN ||
         spec.chunk_sectors > RR_CHUNK_SECTORS_MAX)
         return with_hint(fail(EINVAL, "chunk of {} sectors", spec.chunk_sectors),
@@ -228,9 +227,11 @@ Status place_data(md_superblock& sb, const new_array& spec) {
         usable = spec.size_limit;
     sb.size = usable / spec.chunk_sectors * spec.chunk_sectors;
     if (sb.size < md_data_least)
-        return with_hint(fail(ENOSPC, "a member of {} sectors leaves no room for data", smallest),
-                         fmt::format("members need at least {} sectors",
-                                     sb.data_offset + std::max<uint64_t>(spec.chunk_sectors, 2 * RR_CHUNK_SECTORS_MIN)));
+        return with_hint(
+            fail(ENOSPC, "a member of {} sectors leaves no room for data", smallest),
+            fmt::format(
+                "members need at least {} sectors",
+                sb.data_offset + std::max<uint64_t>(spec.chunk_sectors, 2 * RR_CHUNK_SECTORS_MIN)));
     return {};
 }
 
@@ -288,7 +289,8 @@ std::array<uint8_t, sb_bytes> serialize(const md_superblock& sb) {
     std::array<uint8_t, sb_bytes> block = sb.raw;
     store_array_fields(block, sb);
     store_member_fields(block, sb);
-    const auto max_dev = static_cast<uint32_t>(std::min<size_t>(sb.dev_roles.size(), max_dev_limit));
+    const auto max_dev =
+        static_cast<uint32_t>(std::min<size_t>(sb.dev_roles.size(), max_dev_limit));
     for (size_t i = 0; i < max_dev; i++)
         store_le(block, at::dev_roles + 2 * i, sb.dev_roles[i]);
     store_le(block, at::max_dev, max_dev);

@@ -37,7 +37,7 @@
 namespace rr::md {
 
 struct member_write_error {
-    uint32_t role;
+    uint32_t role = 0;
     Error error;
 };
 
@@ -98,7 +98,7 @@ private:
     uint32_t features_to_clear_;
     bool needs_resync_;
     uint64_t events_ = 0;
-    bool clean_ = true;  // what was written last, on whichever members
+    bool clean_ = true;                               // what was written last, on whichever members
     written_state written_ = written_state::unknown;  // on all members, by us
     superblock_writer write_;
 };

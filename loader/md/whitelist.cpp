@@ -78,8 +78,7 @@ Result<sector_range> locate_bad_block_log(const md_superblock& sb) {
     const int64_t start = int64_t{sb_sector} + sb.bblog_offset;
     const auto end = static_cast<uint64_t>(start + sb.bblog_sectors);
     const bool inside = start >= int64_t{sb_sector + sb_bytes / 512} && end <= sb.data_offset;
-    if (!inside || sb.bblog_sectors == 0 || sb.bblog_sectors > bblog_sectors_most ||
-        start % 8 != 0)
+    if (!inside || sb.bblog_sectors == 0 || sb.bblog_sectors > bblog_sectors_most || start % 8 != 0)
         return fail(ENOTSUP, "bad block log of {} sectors at sector {} is misplaced",
                     sb.bblog_sectors, start);
     return sector_range{static_cast<uint64_t>(start), sb.bblog_sectors};
@@ -110,9 +109,9 @@ Status check_bad_block_log(std::span<const uint8_t> log) {
         if (entry == ~0ULL)
             return {};
         if (entry != 0)
-            return with_hint(fail(ENOTSUP, "member has known bad blocks, the first at sector {}",
-                                  entry >> 10),
-                             "replace the member under md: mdadm --replace");
+            return with_hint(
+                fail(ENOTSUP, "member has known bad blocks, the first at sector {}", entry >> 10),
+                "replace the member under md: mdadm --replace");
     }
     return {};
 }

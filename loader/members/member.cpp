@@ -24,7 +24,7 @@ constexpr int signatures_most = 64;
 using probe_handle = std::unique_ptr<blkid_struct_probe, decltype(&blkid_free_probe)>;
 
 Result<Fd> open_path(const std::string& path, const open_options& options) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) != 0)
         return fail(errno, "cannot find {}", path);
     const bool regular = S_ISREG(info.st_mode);
@@ -52,8 +52,8 @@ Status read_block_size(member_device& member) {
     if (::ioctl(member.fd.get(), BLKSSZGET, &block) != 0)
         return fail(errno, "cannot get the block size of {}", member.path);
     if (block < 512 || static_cast<size_t>(block) > io_alignment)
-        return fail(ENOTSUP, "{} has logical blocks of {} bytes, not 512 to {}", member.path,
-                    block, io_alignment);
+        return fail(ENOTSUP, "{} has logical blocks of {} bytes, not 512 to {}", member.path, block,
+                    io_alignment);
     member.sectors = bytes / 512;
     member.logical_block_bytes = static_cast<uint32_t>(block);
     return {};
@@ -61,7 +61,7 @@ Status read_block_size(member_device& member) {
 
 // What was opened decides, not what the path named before.
 Status identify(member_device& member, const open_options& options) {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(member.fd.get(), &info) != 0)
         return fail(errno, "cannot identify {}", member.path);
     if (S_ISREG(info.st_mode) && options.allow_regular_file) {
@@ -125,8 +125,7 @@ std::string describe_signature(blkid_probe probe) {
 }  // namespace
 
 queue_limits read_queue_limits(dev_t device, const std::string& sysfs) {
-    const std::string node =
-        fmt::format("{}/dev/block/{}:{}", sysfs, major(device), minor(device));
+    const std::string node = fmt::format("{}/dev/block/{}:{}", sysfs, major(device), minor(device));
     const bool partition = ::access((node + "/partition").c_str(), F_OK) == 0;
     const std::string queue = node + (partition ? "/../queue/" : "/queue/");
     queue_limits limits;
@@ -159,10 +158,14 @@ Result<std::optional<std::string>> probe_signature(const std::string& path) {
                                       BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE | BLKID_SUBLKS_LABEL);
     blkid_probe_enable_partitions(probe.get(), 1);
     switch (blkid_do_safeprobe(probe.get())) {
-    case 0: return describe_signature(probe.get());
-    case 1: return std::nullopt;
-    case -2: return "several signatures that contradict each other";
-    default: return fail(EIO, "cannot look for signatures on {}", path);
+        case 0:
+            return describe_signature(probe.get());
+        case 1:
+            return std::nullopt;
+        case -2:
+            return "several signatures that contradict each other";
+        default:
+            return fail(EIO, "cannot look for signatures on {}", path);
     }
 }
 
@@ -212,7 +215,7 @@ Result<std::vector<member_device>> open_members(const std::vector<std::string>& 
     std::vector<member_device> members;
     for (const auto& path : paths) {
         // Before O_EXCL would answer "in use", by ourselves.
-        struct stat info {};
+        struct stat info{};
         if (::stat(path.c_str(), &info) == 0) {
             const bool block = S_ISBLK(info.st_mode);
             for (const auto& other : members) {

@@ -61,8 +61,8 @@ struct open_options {
 
 // Opens all, in order. Besides open_member()'s errors, EEXIST when two paths
 // name one device, and EINVAL when logical block sizes differ.
-[[nodiscard]] Result<std::vector<member_device>> open_members(
-    const std::vector<std::string>& paths, const open_options& options = {});
+[[nodiscard]] Result<std::vector<member_device>> open_members(const std::vector<std::string>& paths,
+                                                              const open_options& options = {});
 
 // The signature libblkid finds on the device: "ext4 file system", "dos
 // partition table", "linux_raid_member". nullopt: none. Several contradicting

@@ -31,6 +31,7 @@ template <typename Work>
 std::vector<Status> on_all_members(size_t members, const Work& work) {
     std::vector<Status> results(members);
     std::vector<std::thread> threads;
+    threads.reserve(members);
     for (size_t role = 0; role < members; role++)
         threads.emplace_back([&results, &work, role] { results[role] = work(role); });
     for (auto& thread : threads)
@@ -108,8 +109,7 @@ private:
     // False when fault_ is set.
     bool batch(uint64_t first, uint64_t count) {
         const auto reads = on_all_members(members_.size(), [&](size_t role) {
-            return read_exact(members_[role].fd,
-                              buffers_[role].span().first(count * chunk_bytes_),
+            return read_exact(members_[role].fd, buffers_[role].span().first(count * chunk_bytes_),
                               byte_of(static_cast<uint32_t>(role), first));
         });
         const bool whole = !first_failure(reads);
@@ -261,8 +261,8 @@ tl::expected<void, resync_fault> zero_members(
             return fault(0, done, Error{ECANCELED, "zeroing was cancelled", {}});
         const uint64_t bytes = std::min(zero_step_bytes, total - done);
         const auto zeroed = on_all_members(members.size(), [&](size_t role) {
-            return zero_range(members[role].fd,
-                              members[role].data_offset * sector_bytes + done, bytes);
+            return zero_range(members[role].fd, members[role].data_offset * sector_bytes + done,
+                              bytes);
         });
         if (const auto role = first_failure(zeroed))
             return fault(*role, done, zeroed[*role].error());
@@ -270,8 +270,8 @@ tl::expected<void, resync_fault> zero_members(
         if (progress)
             progress(done, total);
     }
-    const auto synced = on_all_members(
-        members.size(), [&](size_t role) { return sync_data(members[role].fd); });
+    const auto synced =
+        on_all_members(members.size(), [&](size_t role) { return sync_data(members[role].fd); });
     if (const auto role = first_failure(synced))
         return fault(*role, 0, synced[*role].error());
     return {};

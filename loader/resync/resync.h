@@ -63,17 +63,16 @@ struct resync_report {
 
 struct resync_fault {
     Error error;
-    uint32_t role;    // member that failed
-    uint64_t sector;  // first failing one, from the start of the device
-    bool write;
+    uint32_t role = 0;    // member that failed
+    uint64_t sector = 0;  // first failing one, from the start of the device
+    bool write = false;
     resync_report done;  // what was finished before
 };
 
 // @members by role; @g valid and of as many members. Data offsets and the
 // chunk must be multiples of the members' logical block size.
 [[nodiscard]] tl::expected<resync_report, resync_fault> resync(
-    const rr_geometry& g, const std::vector<resync_member>& members,
-    const resync_options& options);
+    const rr_geometry& g, const std::vector<resync_member>& members, const resync_options& options);
 
 // Zeroes @sectors from each member's data offset on, which makes parity right,
 // and flushes. Offloaded to the device where it can (BLKZEROOUT), else

@@ -37,15 +37,18 @@ constexpr auto dying_wait = std::chrono::seconds(10);
 constexpr int answer_ms = 2000;
 constexpr auto dying_poll = std::chrono::milliseconds(20);
 
-uint32_t cpus() { return static_cast<uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))); }
+uint32_t cpus() {
+    return static_cast<uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
 
-const char* engine_name(engine_host host) { return host == engine_host::bpf ? "bpf" : "user"; }
+const char* engine_name(engine_host host) {
+    return host == engine_host::bpf ? "bpf" : "user";
+}
 
 // Memory reclaim must never wait for this process: its I/O is what reclaim
 // may be waiting for. The effect is read back, not assumed.
 Status become_io_flusher() {
-    if (::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0 ||
-        ::prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0) != 1)
+    if (::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0 || ::prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0) != 1)
         return with_hint(fail(errno, "cannot become an I/O flusher"),
                          "run as root (CAP_SYS_RESOURCE)");
     if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
@@ -135,11 +138,11 @@ rr_array* array_service::array() const {
 
 Status array_service::start_all() {
     using step = Status (array_service::*)();
-    for (step s : {&array_service::check_engine, &array_service::plan, &array_service::take_lock,
-                   &array_service::add_device, &array_service::write_state,
-                   &array_service::make_arena, &array_service::open_metadata,
-                   &array_service::redo_rows, &array_service::start_queues,
-                   &array_service::start_device}) {
+    for (step s :
+         {&array_service::check_engine, &array_service::plan, &array_service::take_lock,
+          &array_service::add_device, &array_service::write_state, &array_service::make_arena,
+          &array_service::open_metadata, &array_service::redo_rows, &array_service::start_queues,
+          &array_service::start_device}) {
         if (Status ok = (this->*s)(); !ok)
             return ok;
     }
@@ -200,9 +203,9 @@ Status array_service::take_lock() {
         return fail(failed.value(), "cannot make {}", paths_->directory);
     lock_.reset(::open(paths_->lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
-        return with_hint(fail(EBUSY, "the array {} is being served",
-                              short_name(members_.plan.name)),
-                         "ringraid status");
+        return with_hint(
+            fail(EBUSY, "the array {} is being served", short_name(members_.plan.name)),
+            "ringraid status");
     return {};
 }
 
@@ -225,8 +228,9 @@ Status array_service::add_device() {
                               short_name(members_.plan.name)),
                          "ringraid assemble does it");
     if (members_.plan.forced && !options_.assembly.force)
-        return with_hint(fail(EUCLEAN, "array was not stopped cleanly, a member is missing, and "
-                                       "what the killed daemon was writing is forgotten"),
+        return with_hint(fail(EUCLEAN,
+                              "array was not stopped cleanly, a member is missing, and "
+                              "what the killed daemon was writing is forgotten"),
                          "add the missing member, or force: blocks of the missing member in "
                          "stripes that were being written may then read wrong");
     if (Status ok = check_cpus(); !ok)
@@ -268,17 +272,17 @@ Status array_service::add_device() {
     if (config.zero_copy)
         info.flags |= UBLK_F_SUPPORT_ZERO_COPY | UBLK_F_AUTO_BUF_REG;
     if ((info.flags & *known) != info.flags)
-        return with_hint(fail(ENOTSUP, "the ublk driver lacks features {:#x}",
-                              info.flags & ~*known),
-                         "use Linux 6.16 or newer");
+        return with_hint(
+            fail(ENOTSUP, "the ublk driver lacks features {:#x}", info.flags & ~*known),
+            "use Linux 6.16 or newer");
     auto added = ublk_->add(info);
     if (!added)
         return forward_error(added.error());
     device_ = added->dev_id;
     if (added->nr_hw_queues != config.queues)
         return fail(EINVAL, "ublk made {} of {} queues", added->nr_hw_queues, config.queues);
-    return ublk_->set_params(*device_, device_params(layout_, members_.present(),
-                                                     members_.logical_block_bytes));
+    return ublk_->set_params(
+        *device_, device_params(layout_, members_.present(), members_.logical_block_bytes));
 }
 
 Status array_service::make_arena() {
@@ -348,8 +352,9 @@ Status array_service::start_queues() {
     if (!listener)
         return forward_error(listener.error());
     stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
-    durability_->start(rings, std::move(*listener),
-                       [this](const std::string& line, Fd& client) { return handle(line, client); });
+    durability_->start(rings, std::move(*listener), [this](const std::string& line, Fd& client) {
+        return handle(line, client);
+    });
     live_ = true;
     for (auto& queue : queues_)
         queue->go(rings);
@@ -405,7 +410,7 @@ Status array_service::run() {
         if (::poll(watch, 2, -1) < 0 && errno != EINTR)
             return fail(errno, "poll failed");
         if (watch[0].revents != 0) {
-            signalfd_siginfo ignored;
+            signalfd_siginfo ignored{};
             [[maybe_unused]] ssize_t n = ::read(signals.get(), &ignored, sizeof(ignored));
         } else if (watch[1].revents != 0) {
             uint64_t count;
@@ -577,12 +582,12 @@ nlohmann::json array_service::fail_member(const std::string& member) {
         if ((!device || device->path != member) && member != std::to_string(role))
             continue;
         if (!take_out(array(), static_cast<uint32_t>(role)))
-            return error_json({EBUSY, "another member is out already",
-                               "failing this one would lose the array"});
+            return error_json(
+                {EBUSY, "another member is out already", "failing this one would lose the array"});
         return {{"schema", json_schema}, {"ok", true}, {"role", role}};
     }
-    return error_json({ENOENT, fmt::format("{} is not a member", member),
-                       "ringraid status shows the members"});
+    return error_json(
+        {ENOENT, fmt::format("{} is not a member", member), "ringraid status shows the members"});
 }
 
 nlohmann::json array_service::member_status() const {
@@ -595,7 +600,9 @@ nlohmann::json array_service::member_status() const {
         bool second = (state & RR_STATE_BROKEN) != 0 && array()->members[role].error != 0;
         nlohmann::json one = {{"role", role},
                               {"device", device ? nlohmann::json(device->path) : nullptr},
-                              {"state", !missing && !second ? "active" : device ? "failed" : "missing"}};
+                              {"state", !missing && !second ? "active"
+                                        : device            ? "failed"
+                                                            : "missing"}};
         if ((missing || second) && array()->members[role].error != 0)
             one["error"] = std::strerror(array()->members[role].error);
         out.push_back(one);

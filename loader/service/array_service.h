@@ -48,8 +48,8 @@ namespace rr {
 struct service_options {
     std::vector<std::string> devices;
     md::assembly_options assembly;
-    std::optional<engine_host> host;    // nothing: bpf where the kernel has it
-    std::optional<uint32_t> queues;     // nothing: one per CPU, at most 4
+    std::optional<engine_host> host;  // nothing: bpf where the kernel has it
+    std::optional<uint32_t> queues;   // nothing: one per CPU, at most 4
     uint32_t depth = 64;
     uint32_t slots = 64;
     uint64_t arena_bytes_max = uint64_t{1} << 30;

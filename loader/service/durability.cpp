@@ -21,7 +21,9 @@ namespace {
 
 constexpr int look_ms = 1000;
 
-uint64_t load(const rr_u64& word) { return __atomic_load_n(&word, __ATOMIC_SEQ_CST); }
+uint64_t load(const rr_u64& word) {
+    return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
+}
 
 }  // namespace
 
@@ -83,7 +85,9 @@ void durability::drain_messages() {
         io_uring_cqe_seen(&ring_, cqe);
 }
 
-void durability::settle() { record_failures(); }
+void durability::settle() {
+    record_failures();
+}
 
 void durability::record_failures() {
     for (;;) {

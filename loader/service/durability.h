@@ -38,7 +38,8 @@ public:
     using request_handler = std::function<std::optional<std::string>(const std::string&, Fd&)>;
 
     // The arena and the metadata outlive this object.
-    durability(rr_array* array, md::array_metadata* metadata) : array_(array), metadata_(metadata) {}
+    durability(rr_array* array, md::array_metadata* metadata)
+        : array_(array), metadata_(metadata) {}
     ~durability() { stop(); }
     durability(const durability&) = delete;
     durability& operator=(const durability&) = delete;

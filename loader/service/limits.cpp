@@ -13,11 +13,13 @@ constexpr uint64_t block_layer_cap_bytes = 4 << 20;  // BLK_DEF_MAX_SECTORS_CAP
 constexpr uint16_t segments_default = 128;
 constexpr uint64_t segment_bytes_default = 65536;
 
-uint8_t log2_of(uint64_t value) { return static_cast<uint8_t>(std::countr_zero(value)); }
+uint8_t log2_of(uint64_t value) {
+    return static_cast<uint8_t>(std::countr_zero(value));
+}
 
 // The tightest of the members' values of @field; @otherwise where none says.
 uint64_t tightest(const std::vector<const member_device*>& members,
-                  std::optional<uint64_t> queue_limits::*field, uint64_t otherwise) {
+                  std::optional<uint64_t> queue_limits::* field, uint64_t otherwise) {
     uint64_t least = ~uint64_t{0};
     for (const member_device* m : members)
         least = std::min(least, (m->limits.*field).value_or(otherwise));
@@ -26,7 +28,7 @@ uint64_t tightest(const std::vector<const member_device*>& members,
 
 // The union of the members' masks of @field.
 uint64_t all_bits(const std::vector<const member_device*>& members,
-                  std::optional<uint64_t> queue_limits::*field, uint64_t least) {
+                  std::optional<uint64_t> queue_limits::* field, uint64_t least) {
     for (const member_device* m : members)
         least |= (m->limits.*field).value_or(0);
     return least;
@@ -75,8 +77,8 @@ ublk_params device_params(const arena_layout& layout,
         all_bits(members, &queue_limits::dma_alignment, logical_block_bytes - 1) & (page - 1));
     p.basic.virt_boundary_mask = all_bits(members, &queue_limits::virt_boundary_mask, 0);
     p.seg.seg_boundary_mask = 0xffffffff;
-    p.seg.max_segments = static_cast<uint16_t>(
-        std::min<uint64_t>(tightest(members, &queue_limits::max_segments, segments_default), 65535));
+    p.seg.max_segments = static_cast<uint16_t>(std::min<uint64_t>(
+        tightest(members, &queue_limits::max_segments, segments_default), 65535));
     p.seg.max_segment_size = static_cast<uint32_t>(std::clamp<uint64_t>(
         tightest(members, &queue_limits::max_segment_bytes, segment_bytes_default), page,
         uint64_t{1} << 31));

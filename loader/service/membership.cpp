@@ -18,6 +18,7 @@ std::vector<const member_device*> array_members::present() const {
 
 std::vector<int> array_members::fds() const {
     std::vector<int> out;
+    out.reserve(devices.size());
     for (const auto& device : devices)
         out.push_back(device ? device->fd.get() : -1);
     return out;
@@ -41,6 +42,7 @@ md::array_metadata::state array_members::metadata_state() const {
 
 std::vector<resync_member> array_members::resync_members() const {
     std::vector<resync_member> out;
+    out.reserve(devices.size());
     for (size_t role = 0; role < devices.size(); role++)
         out.push_back({devices[role]->fd.get(), plan.members[role]->superblock.data_offset});
     return out;

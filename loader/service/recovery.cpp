@@ -61,7 +61,9 @@ void remove_dead(ublk_control& ublk, const Result<ublksrv_ctrl_dev_info>& info,
 
 }  // namespace
 
-uint64_t device_mark(const md::uuid& set_uuid) { return load_le<uint64_t>(set_uuid, 0); }
+uint64_t device_mark(const md::uuid& set_uuid) {
+    return load_le<uint64_t>(set_uuid, 0);
+}
 
 void remove_run_files(const array_paths& paths) {
     std::error_code ignored;

@@ -15,12 +15,12 @@ namespace {
 
 // In the order of struct rr_counters.
 constexpr const char* counter_names[] = {
-    "reads",         "writes",         "flushes",       "read_sectors", "write_sectors",
-    "direct_reads",  "slot_reads",     "slot_writes",   "member_flushes", "full_cells",
-    "rcw_cells",     "rmw_cells",      "recon_cells",   "payload_cells", "rebuilt_reads",
-    "repaired",      "read_errors",    "write_errors",  "retries",      "lock_waits",
-    "slot_waits",    "held_acks",      "replans",       "wakes",        "ticks",
-    "steps",         "cqes",           "sqes",          "submits",      "xor_bytes",
+    "reads",        "writes",      "flushes",      "read_sectors",   "write_sectors",
+    "direct_reads", "slot_reads",  "slot_writes",  "member_flushes", "full_cells",
+    "rcw_cells",    "rmw_cells",   "recon_cells",  "payload_cells",  "rebuilt_reads",
+    "repaired",     "read_errors", "write_errors", "retries",        "lock_waits",
+    "slot_waits",   "held_acks",   "replans",      "wakes",          "ticks",
+    "steps",        "cqes",        "sqes",         "submits",        "xor_bytes",
     "copied_bytes"};
 static_assert(sizeof(rr_counters) == std::size(counter_names) * sizeof(rr_u64),
               "every counter has a name");
@@ -57,28 +57,29 @@ array_health health_of(const rr_array* array) {
 
 const char* to_string(array_health health) {
     switch (health) {
-    case array_health::healthy:
-        return "healthy";
-    case array_health::degraded:
-        return "degraded";
-    case array_health::failed:
-        return "failed";
-    case array_health::unknown:
-        break;
+        case array_health::healthy:
+            return "healthy";
+        case array_health::degraded:
+            return "degraded";
+        case array_health::failed:
+            return "failed";
+        case array_health::unknown:
+            break;
     }
     return "unknown";
 }
 
 const char* layout_name(uint32_t layout) {
-    static constexpr const char* names[] = {"left-asymmetric", "right-asymmetric",
-                                            "left-symmetric", "right-symmetric"};
+    static constexpr const char* names[] = {"left-asymmetric", "right-asymmetric", "left-symmetric",
+                                            "right-symmetric"};
     return layout < std::size(names) ? names[layout] : "unknown";
 }
 
 nlohmann::json counters_of(rr_array* array) {
     std::array<rr_u64, std::size(counter_names)> sum{};
     for (uint32_t q = 0; q < array->queues; q++) {
-        const auto* words = reinterpret_cast<const volatile rr_u64*>(&rr_host_queue(array, q)->count);
+        const auto* words =
+            reinterpret_cast<const volatile rr_u64*>(&rr_host_queue(array, q)->count);
         for (size_t i = 0; i < sum.size(); i++)
             sum[i] += words[i];
     }

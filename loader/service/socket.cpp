@@ -98,8 +98,7 @@ Status write_line(int fd, const std::string& line) {
         pollfd watch{fd, POLLOUT, 0};
         if (::poll(&watch, 1, left_ms(end)) <= 0)
             return fail(ETIMEDOUT, "cannot write to the control socket");
-        ssize_t n = ::send(fd, text.data() + done, text.size() - done,
-                           MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = ::send(fd, text.data() + done, text.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno != EINTR && errno != EAGAIN)
             return fail(errno, "cannot write to the control socket");
         if (n > 0)

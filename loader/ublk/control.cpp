@@ -27,9 +27,9 @@ Result<ublk_control> ublk_control::open() {
     ublk_control c;
     c.file_.reset(::open("/dev/ublk-control", O_RDWR | O_CLOEXEC));
     if (!c.file_)
-        return with_hint(fail(errno, "cannot open /dev/ublk-control"),
-                         errno == ENOENT ? "load the driver: modprobe ublk_drv"
-                                         : "run as root (CAP_SYS_ADMIN)");
+        return with_hint(
+            fail(errno, "cannot open /dev/ublk-control"),
+            errno == ENOENT ? "load the driver: modprobe ublk_drv" : "run as root (CAP_SYS_ADMIN)");
     io_uring_params params{};
     params.flags = IORING_SETUP_SQE128;
     if (int r = io_uring_queue_init_params(8, &c.ring_, &params); r < 0)
@@ -109,8 +109,8 @@ Status ublk_control::set_params(uint32_t device, ublk_params params) {
 }
 
 Status ublk_control::start(uint32_t device) {
-    return status_of(run(UBLK_U_CMD_START_DEV, device, nullptr, 0,
-                         static_cast<uint64_t>(::getpid())));
+    return status_of(
+        run(UBLK_U_CMD_START_DEV, device, nullptr, 0, static_cast<uint64_t>(::getpid())));
 }
 
 Status ublk_control::stop(uint32_t device) {
@@ -130,8 +130,8 @@ Status ublk_control::begin_recovery(uint32_t device) {
 }
 
 Status ublk_control::end_recovery(uint32_t device) {
-    return status_of(run(UBLK_U_CMD_END_USER_RECOVERY, device, nullptr, 0,
-                         static_cast<uint64_t>(::getpid())));
+    return status_of(
+        run(UBLK_U_CMD_END_USER_RECOVERY, device, nullptr, 0, static_cast<uint64_t>(::getpid())));
 }
 
 Result<Fd> open_ublk_char(uint32_t device) {
@@ -147,6 +147,8 @@ Result<Fd> open_ublk_char(uint32_t device) {
     }
 }
 
-std::string ublk_block_path(uint32_t device) { return fmt::format("/dev/ublkb{}", device); }
+std::string ublk_block_path(uint32_t device) {
+    return fmt::format("/dev/ublkb{}", device);
+}
 
 }  // namespace rr

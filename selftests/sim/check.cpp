@@ -7,9 +7,15 @@
 namespace rr::sim {
 namespace {
 
-bool is_read(uint32_t act) { return act == RR_ACT_READ || act == RR_ACT_READ_DIRECT; }
-bool is_write(uint32_t act) { return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA; }
-bool is_copy(uint32_t act) { return act == RR_ACT_COPY_IN || act == RR_ACT_COPY_OUT; }
+bool is_read(uint32_t act) {
+    return act == RR_ACT_READ || act == RR_ACT_READ_DIRECT;
+}
+bool is_write(uint32_t act) {
+    return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA;
+}
+bool is_copy(uint32_t act) {
+    return act == RR_ACT_COPY_IN || act == RR_ACT_COPY_OUT;
+}
 
 // A writer waits for a few tries of its own, for the claim before its own, and
 // for slow disks. Without fairness some wait for hundreds of rounds.
@@ -17,7 +23,8 @@ constexpr uint32_t rounds_max = 100;
 
 // The kinds in which nothing but the state decides how a write reads.
 bool rule_is_plain(const world& w) {
-    return w.plan.what == kind::healthy || w.plan.what == kind::prompt || w.plan.what == kind::degraded;
+    return w.plan.what == kind::healthy || w.plan.what == kind::prompt ||
+           w.plan.what == kind::degraded;
 }
 
 // md's rule for the cell of a slot, sector by sector from the request alone:
@@ -78,16 +85,18 @@ void check_slot_plan(world& w, uint32_t queue, uint32_t slot) {
     const client_request& r = w.request(queue, s->tag);
     const uint32_t expected = reads_of_rule(w, r, *s);
     if (note.reads != expected)
-        w.wrong("a write of {} sectors at {} reads roles {:#x} for cell {}, by md's rule {:#x}", r.sectors,
-                r.sector, note.reads, s->cell, expected);
+        w.wrong("a write of {} sectors at {} reads roles {:#x} for cell {}, by md's rule {:#x}",
+                r.sectors, r.sector, note.reads, s->cell, expected);
 }
 
 void check_range(world& w, uint32_t queue, const rr_action& a) {
     const rr_array* h = w.arena;
     if (a.length == 0 || a.length % 512 != 0 || a.position % 512 != 0 || a.address % 512 != 0)
-        return w.wrong("action {} is not on whole sectors: {} bytes at {}", a.act, a.length, a.position);
+        return w.wrong("action {} is not on whole sectors: {} bytes at {}", a.act, a.length,
+                       a.position);
     if (!is_copy(a.act) && w.row_of(a) == UINT32_MAX)
-        return w.wrong("action {} goes to role {} byte {}, where no stripe is", a.act, a.role, a.position);
+        return w.wrong("action {} goes to role {} byte {}, where no stripe is", a.act, a.role,
+                       a.position);
     if (a.act == RR_ACT_READ_DIRECT || is_copy(a.act)) {
         const client_request& r = w.request(queue, a.tag);
         const uint64_t at = a.act == RR_ACT_READ_DIRECT ? a.address : a.position;
@@ -114,7 +123,8 @@ void check_alone(world& w, uint32_t queue, const rr_action& a) {
         if (x.queue == queue && rr_token_index(x.action.token) == rr_token_index(a.token))
             continue;
         if (x.row < row + a.length / 512 && row < x.row + x.action.length / 512)
-            return w.wrong("two writes of rows at {} of role {} are in flight at once", row, a.role);
+            return w.wrong("two writes of rows at {} of role {} are in flight at once", row,
+                           a.role);
     }
 }
 
@@ -132,7 +142,8 @@ void check_flushed(world& w, uint32_t submitted) {
             continue;
         w.disks[role].each_dirty([&](uint32_t writer) {
             if (w.acknowledged[writer] && w.acknowledged[writer] < submitted)
-                w.wrong("a flush was acknowledged, but role {} can still lose write {}", role, writer);
+                w.wrong("a flush was acknowledged, but role {} can still lose write {}", role,
+                        writer);
         });
     }
 }
@@ -238,8 +249,10 @@ void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
     if (r.op == RR_OP_READ) {
         for (uint32_t i = 0; i < r.sectors; i++)
             if (!w.reference.may_read(r.base + i, r.pages[i], r.submitted))
-                return w.wrong("a read of {} sectors at {} returned a wrong sector {} (stripe {}, state {:#x})",
-                               r.sectors, r.sector, i, r.stripe, w.arena->state);
+                return w.wrong(
+                    "a read of {} sectors at {} returned a wrong sector {} (stripe {}, state "
+                    "{:#x})",
+                    r.sectors, r.sector, i, r.stripe, w.arena->state);
     } else if (r.op == RR_OP_FLUSH) {
         check_flushed(w, r.submitted);
     } else if (r.fua) {
@@ -249,7 +262,8 @@ void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
 
 void check_locks(world& w) {
     rr_array* a = w.arena;
-    const auto* locks = reinterpret_cast<const rr_lock*>(reinterpret_cast<const char*>(a) + a->locks_offset);
+    const auto* locks =
+        reinterpret_cast<const rr_lock*>(reinterpret_cast<const char*>(a) + a->locks_offset);
     const uint32_t slots = a->queues * a->slots;
     auto slot = [&](uint32_t n) { return rr_host_slot(a, n / a->slots, n % a->slots); };
     for (uint32_t n = 0; n < slots; n++) {
@@ -271,9 +285,12 @@ void check_locks(world& w) {
         const uint64_t claimer = word >> 32;
         if (!(word >> 16 & 0xffff) && !claimer)
             continue;
-        const rr_slot* t = claimer && claimer <= slots ? slot(static_cast<uint32_t>(claimer) - 1) : nullptr;
-        if (!t || t->phase != RR_PHASE_LOCK || t->lock != s->lock || t->lock_mask != (word >> 16 & 0xffff))
-            return w.wrong("row lock {} ({:#x}) is claimed by a slot that does not wait for it", s->lock, word);
+        const rr_slot* t =
+            claimer && claimer <= slots ? slot(static_cast<uint32_t>(claimer) - 1) : nullptr;
+        if (!t || t->phase != RR_PHASE_LOCK || t->lock != s->lock ||
+            t->lock_mask != (word >> 16 & 0xffff))
+            return w.wrong("row lock {} ({:#x}) is claimed by a slot that does not wait for it",
+                           s->lock, word);
     }
 }
 
@@ -281,18 +298,22 @@ void check_rest(world& w) {
     rr_array* a = w.arena;
     for (uint32_t n = 0; n < a->queues; n++) {
         const rr_queue* q = rr_host_queue(a, n);
-        for (const rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait})
+        for (const rr_fifo* f :
+             {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait})
             if (f->head != RR_NIL)
                 return w.wrong("at rest, a list of queue {} is not empty", n);
         if (q->action_head != q->action_tail || q->retry_count || q->flushing)
             return w.wrong("at rest, queue {} has something to do", n);
         uint32_t count = 0;
-        for (uint32_t s = q->free_slot; s != RR_NIL && count <= a->slots; s = rr_host_slot(a, n, s)->next)
+        for (uint32_t s = q->free_slot; s != RR_NIL && count <= a->slots;
+             s = rr_host_slot(a, n, s)->next)
             count++;
         if (count != a->slots || q->free_slots != a->slots)
-            return w.wrong("at rest, queue {} has {} ({}) of {} slots", n, count, q->free_slots, a->slots);
+            return w.wrong("at rest, queue {} has {} ({}) of {} slots", n, count, q->free_slots,
+                           a->slots);
     }
-    const auto* locks = reinterpret_cast<const rr_lock*>(reinterpret_cast<const char*>(a) + a->locks_offset);
+    const auto* locks =
+        reinterpret_cast<const rr_lock*>(reinterpret_cast<const char*>(a) + a->locks_offset);
     for (uint32_t i = 0; i < RR_LOCKS; i++)
         if (locks[i].units)
             return w.wrong("at rest, row lock {} is held: {:#x}", i, locks[i].units);
@@ -316,9 +337,11 @@ void check_rows(world& w, const char* when) {
             for (uint32_t d = 0; d + 1 < c.members; d++) {
                 const uint32_t role = rr_data_member(&w.arena->geometry, parity, d);
                 const uint64_t value = missing >> role & 1 ? others : w.disks[role].at(row);
-                if (!w.reference.may_read(i * w.full_stripe() + d * c.chunk_sectors + s, value, w.clock))
-                    return w.wrong("{}: stripe {} chunk {} sector {} (role {}{}) holds a wrong value", when, i,
-                                   d, s, role, missing >> role & 1 ? ", rebuilt" : "");
+                if (!w.reference.may_read(i * w.full_stripe() + d * c.chunk_sectors + s, value,
+                                          w.clock))
+                    return w.wrong(
+                        "{}: stripe {} chunk {} sector {} (role {}{}) holds a wrong value", when, i,
+                        d, s, role, missing >> role & 1 ? ", rebuilt" : "");
             }
         }
     }

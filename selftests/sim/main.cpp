@@ -88,7 +88,8 @@ void add(totals& to, const totals& from) {
 }
 
 void show(const options& o, uint64_t seed, const char* what) {
-    fmt::print("# seed {}: {}\n#   ./run test sim --seed {} --steps {}\n", seed, what, seed, o.steps);
+    fmt::print("# seed {}: {}\n#   ./run test sim --seed {} --steps {}\n", seed, what, seed,
+               o.steps);
 }
 
 int report(const options& o, const job* jobs, bool died) {
@@ -112,14 +113,17 @@ int report(const options& o, const job* jobs, bool died) {
         requests += sum.requests;
         failed_kinds += failed != 0;
         const std::string name = kind_name(static_cast<kind>(k));
-        fmt::print("# {}: {} schedules, {} requests, {} events, {} answered with errors, {} kills, {} rows redone, "
-                   "{} power cuts\n#   rmw {} rcw {} full {} recon {} payload {} rebuilt {} repaired {} replans {} "
-                   "held {} lock waits {} slot waits {} retries {} flushes {}\n",
-                   name, sum.schedules, sum.requests, sum.events, sum.errors, sum.kills, sum.redone, sum.cuts, sum.rmw,
-                   sum.rcw, sum.full, sum.recon, sum.payload, sum.rebuilt, sum.repaired, sum.replans, sum.held,
-                   sum.lock_waits, sum.slot_waits, sum.retries, sum.flushes);
-        fmt::print("{} {} {}: {} schedules, {} requests, {} failures\n", failed ? "not ok" : "ok", ++number, name,
-                   sum.schedules, sum.requests, failed);
+        fmt::print(
+            "# {}: {} schedules, {} requests, {} events, {} answered with errors, {} kills, {} "
+            "rows redone, "
+            "{} power cuts\n#   rmw {} rcw {} full {} recon {} payload {} rebuilt {} repaired {} "
+            "replans {} "
+            "held {} lock waits {} slot waits {} retries {} flushes {}\n",
+            name, sum.schedules, sum.requests, sum.events, sum.errors, sum.kills, sum.redone,
+            sum.cuts, sum.rmw, sum.rcw, sum.full, sum.recon, sum.payload, sum.rebuilt, sum.repaired,
+            sum.replans, sum.held, sum.lock_waits, sum.slot_waits, sum.retries, sum.flushes);
+        fmt::print("{} {} {}: {} schedules, {} requests, {} failures\n", failed ? "not ok" : "ok",
+                   ++number, name, sum.schedules, sum.requests, failed);
     }
     if (died)
         fmt::print("not ok {} the engine crashed\n", ++number);
@@ -155,11 +159,12 @@ int run(options o) {
 }
 
 [[noreturn]] void usage(int code) {
-    fmt::print("usage: sim_tests [--seed N] [--steps M] [--schedules K] [--jobs J] [--stop] [--verbose]\n"
-               "  --seed N       the first schedule's seed; alone: just that schedule\n"
-               "  --steps M      requests in a schedule (300)\n"
-               "  --schedules K  how many (by RINGRAID_LEVEL: 20000, 100000 or 1000000)\n"
-               "  --stop         end at the first failure\n");
+    fmt::print(
+        "usage: sim_tests [--seed N] [--steps M] [--schedules K] [--jobs J] [--stop] [--verbose]\n"
+        "  --seed N       the first schedule's seed; alone: just that schedule\n"
+        "  --steps M      requests in a schedule (300)\n"
+        "  --schedules K  how many (by RINGRAID_LEVEL: 20000, 100000 or 1000000)\n"
+        "  --stop         end at the first failure\n");
     std::exit(code);
 }
 
@@ -194,7 +199,10 @@ options parse(int argc, char** argv) {
     if (!o.schedules) {
         const char* env = std::getenv("RINGRAID_LEVEL");
         const std::string level = env ? env : "";
-        o.schedules = o.seed_given ? 1 : level == "quick" ? 20000 : level == "full" ? 1000000 : 100000;
+        o.schedules = o.seed_given       ? 1
+                      : level == "quick" ? 20000
+                      : level == "full"  ? 1000000
+                                         : 100000;
     }
     if (!o.jobs)
         o.jobs = std::max(1U, std::thread::hardware_concurrency());
@@ -205,4 +213,6 @@ options parse(int argc, char** argv) {
 }  // namespace
 }  // namespace rr::sim
 
-int main(int argc, char** argv) { return rr::sim::run(rr::sim::parse(argc, argv)); }
+int main(int argc, char** argv) {
+    return rr::sim::run(rr::sim::parse(argc, argv));
+}

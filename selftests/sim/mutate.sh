@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Does the simulator see bugs? Each file in mutations/ is a sed script that
-# plants one (its head says in which file, and what the bug is). Every mutant
+# plants one (its head says in which files, and what the bug is). Every mutant
 # is built out of the tree and must be killed: sim_tests must fail. A script
 # that no longer changes its file is a failure too.
 #
@@ -55,11 +55,13 @@ mutant() {
 	mkdir -p "$tree/loader"
 	cp -r "$top/bpf" "$tree/bpf"
 	cp -r "$top/loader/engine" "$top/loader/base" "$tree/loader/"
-	sed -i -f "$script" "$tree/$file"
-	if cmp -s "$top/$file" "$tree/$file"; then
-		echo "does not apply to $file"
-		return
-	fi
+	for s in $file; do
+		sed -i -f "$script" "$tree/$s"
+		if cmp -s "$top/$s" "$tree/$s"; then
+			echo "does not apply to $s"
+			return
+		fi
+	done
 	for s in "${engine_sources[@]}"; do
 		objects+=("$(object "$tree" "$s")")
 		compile "$tree" "$s" "${objects[-1]}" 2>"$tree/log" || { echo 'does not compile'; cat "$tree/log" >&2; return; }

@@ -21,7 +21,8 @@ public:
     uint64_t next() { return mix(state_ += 0x632be59bd9b4e019ULL); }
     // 0..n-1; n is not 0.
     uint32_t below(uint32_t n) {
-        return static_cast<uint32_t>((static_cast<uint64_t>(static_cast<uint32_t>(next())) * n) >> 32);
+        return static_cast<uint32_t>((static_cast<uint64_t>(static_cast<uint32_t>(next())) * n) >>
+                                     32);
     }
     // Both ends included.
     uint32_t between(uint32_t from, uint32_t to) { return from + below(to - from + 1); }

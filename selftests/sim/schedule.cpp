@@ -8,7 +8,8 @@ namespace rr::sim {
 namespace {
 
 constexpr std::array<const char*, static_cast<size_t>(kind::count)> names = {
-    "healthy", "prompt", "transient", "media", "degraded", "loss", "second_loss", "kill", "power_cut", "crowd",
+    "healthy", "prompt",      "transient", "media",     "degraded",
+    "loss",    "second_loss", "kill",      "power_cut", "crowd",
 };
 
 // How often each kind is chosen, of 1000.
@@ -49,7 +50,8 @@ void choose_array(schedule& s, rng& r) {
         c.slots = r.between(8, 64);
         c.chunk_sectors = std::min(c.chunk_sectors, 32U);
     }
-    const uint32_t shortest = std::max(c.chunk_sectors / RR_CELLS_MAX, uint32_t{RR_CHUNK_SECTORS_MIN});
+    const uint32_t shortest =
+        std::max(c.chunk_sectors / RR_CELLS_MAX, uint32_t{RR_CHUNK_SECTORS_MIN});
     c.member_io_sectors = 256;
     if (r.below(2))
         c.member_io_sectors = shortest << r.below(4);
@@ -95,7 +97,9 @@ void choose_traffic(schedule& s, rng& r) {
     s.think = r.below(3) ? r.between(0, 50) : 1000;
 }
 
-uint32_t some_time(const schedule& s, rng& r) { return r.below(s.requests + 1); }
+uint32_t some_time(const schedule& s, rng& r) {
+    return r.below(s.requests + 1);
+}
 
 void add_loss(schedule& s, rng& r, uint32_t role) {
     static constexpr fault_kind losses[] = {fault_kind::write_error, fault_kind::write_error,
@@ -112,86 +116,88 @@ uint32_t other_role(const schedule& s, rng& r, uint32_t role) {
 void choose_faults(schedule& s, rng& r) {
     uint32_t role = r.below(s.config.members);
     switch (s.what) {
-    case kind::prompt:
-        s.lost_message = 0;
-        break;
-    case kind::transient:
-        s.transient = r.between(5, 200);
-        s.copy_error = r.below(4) ? 0 : 3;
-        if (r.below(3) == 0)
-            add_loss(s, r, role);
-        break;
-    case kind::media:
-        s.bad_sectors = r.between(0, 20);
-        s.read_error = r.below(2) ? 0 : r.between(1, 40);
-        s.transient = r.below(3) ? 0 : r.between(1, 50);
-        for (uint32_t i = r.below(8); i > 0; i--)
-            s.add_fault({fault_kind::bad_sector, 0, some_time(s, r), r.below(300)});
-        break;
-    case kind::degraded:
-        s.missing = 1U << role;
-        break;
-    case kind::loss:
-        add_loss(s, r, role);
-        if (r.below(3) == 0)
-            s.transient = r.between(1, 50);
-        break;
-    case kind::second_loss:
-        if (r.below(2))
+        case kind::prompt:
+            s.lost_message = 0;
+            break;
+        case kind::transient:
+            s.transient = r.between(5, 200);
+            s.copy_error = r.below(4) ? 0 : 3;
+            if (r.below(3) == 0)
+                add_loss(s, r, role);
+            break;
+        case kind::media:
+            s.bad_sectors = r.between(0, 20);
+            s.read_error = r.below(2) ? 0 : r.between(1, 40);
+            s.transient = r.below(3) ? 0 : r.between(1, 50);
+            for (uint32_t i = r.below(8); i > 0; i--)
+                s.add_fault({fault_kind::bad_sector, 0, some_time(s, r), r.below(300)});
+            break;
+        case kind::degraded:
             s.missing = 1U << role;
-        else
+            break;
+        case kind::loss:
             add_loss(s, r, role);
-        // Bad sectors are enough: then single blocks are lost, and the array goes on.
-        if (r.below(3) == 0)
-            s.bad_sectors = r.between(1, 60);
-        if (s.bad_sectors == 0 || r.below(3) == 0)
-            add_loss(s, r, other_role(s, r, role));
-        if (r.below(4) == 0)
-            s.transient = r.between(1, 50);
-        break;
-    case kind::kill:
-        if (r.below(3) == 0)
-            s.missing = 1U << role;
-        else if (r.below(2))
-            add_loss(s, r, role);
-        if (r.below(6) == 0)
-            add_loss(s, r, other_role(s, r, role));
-        for (uint32_t i = r.between(1, 4); i > 0; i--)
-            s.add_fault({fault_kind::kill, 0, some_time(s, r), r.below(300)});
-        if (r.below(4) == 0)
-            s.transient = r.between(1, 50);
-        break;
-    case kind::crowd:
-        // Small writes one after the other, and now and then one that needs all units.
-        s.requests *= 20;
-        s.stripes = 1;
-        s.config.queues = r.between(1, 4);
-        s.config.depth = r.between(2, 8);
-        s.config.slots = r.between(2, 8);
-        s.config.member_sectors = (s.stripe[0] + 1) * s.config.chunk_sectors;
-        s.reads = 100;
-        s.flushes = s.hot = s.slow = s.throttle = s.think = 0;
-        s.big = r.between(10, 100);
-        s.lost_message = 0;
-        s.delay = std::min(s.delay, 100U);
-        break;
-    case kind::power_cut:
-        s.flushes = std::max(s.flushes, 30U);
-        for (uint32_t i = r.between(1, 2); i > 0; i--)
-            s.add_fault({fault_kind::power_cut, 0, some_time(s, r), r.below(300)});
-        if (r.below(3) == 0)
-            s.add_fault({fault_kind::kill, 0, some_time(s, r), r.below(300)});
-        if (r.below(4) == 0)
-            add_loss(s, r, role);
-        break;
-    default:
-        break;
+            if (r.below(3) == 0)
+                s.transient = r.between(1, 50);
+            break;
+        case kind::second_loss:
+            if (r.below(2))
+                s.missing = 1U << role;
+            else
+                add_loss(s, r, role);
+            // Bad sectors are enough: then single blocks are lost, and the array goes on.
+            if (r.below(3) == 0)
+                s.bad_sectors = r.between(1, 60);
+            if (s.bad_sectors == 0 || r.below(3) == 0)
+                add_loss(s, r, other_role(s, r, role));
+            if (r.below(4) == 0)
+                s.transient = r.between(1, 50);
+            break;
+        case kind::kill:
+            if (r.below(3) == 0)
+                s.missing = 1U << role;
+            else if (r.below(2))
+                add_loss(s, r, role);
+            if (r.below(6) == 0)
+                add_loss(s, r, other_role(s, r, role));
+            for (uint32_t i = r.between(1, 4); i > 0; i--)
+                s.add_fault({fault_kind::kill, 0, some_time(s, r), r.below(300)});
+            if (r.below(4) == 0)
+                s.transient = r.between(1, 50);
+            break;
+        case kind::crowd:
+            // Small writes one after the other, and now and then one that needs all units.
+            s.requests *= 20;
+            s.stripes = 1;
+            s.config.queues = r.between(1, 4);
+            s.config.depth = r.between(2, 8);
+            s.config.slots = r.between(2, 8);
+            s.config.member_sectors = (s.stripe[0] + 1) * s.config.chunk_sectors;
+            s.reads = 100;
+            s.flushes = s.hot = s.slow = s.throttle = s.think = 0;
+            s.big = r.between(10, 100);
+            s.lost_message = 0;
+            s.delay = std::min(s.delay, 100U);
+            break;
+        case kind::power_cut:
+            s.flushes = std::max(s.flushes, 30U);
+            for (uint32_t i = r.between(1, 2); i > 0; i--)
+                s.add_fault({fault_kind::power_cut, 0, some_time(s, r), r.below(300)});
+            if (r.below(3) == 0)
+                s.add_fault({fault_kind::kill, 0, some_time(s, r), r.below(300)});
+            if (r.below(4) == 0)
+                add_loss(s, r, role);
+            break;
+        default:
+            break;
     }
 }
 
 }  // namespace
 
-const char* kind_name(kind k) { return names[static_cast<size_t>(k)]; }
+const char* kind_name(kind k) {
+    return names[static_cast<size_t>(k)];
+}
 
 schedule make_schedule(uint64_t seed, uint32_t requests) {
     rng r(seed);
@@ -221,26 +227,26 @@ request_shape make_request(const schedule& s, rng& r) {
     q.unstable = q.op == RR_OP_WRITE && r.per_mille(s.unstable);
     uint32_t longest = r.per_mille(s.big) ? full : std::min(full, 16U);
     switch (r.below(6)) {
-    case 0: // blocks of 4 KiB
-        q.sectors = std::min(8U, longest);
-        q.start = r.below(full / 8) * 8;
-        break;
-    case 1: // a whole chunk, or all of them
-        q.sectors = longest == full && r.below(2) ? full : chunk;
-        q.start = q.sectors == full ? 0 : r.below(full / chunk) * chunk;
-        break;
-    case 2: // around a chunk's border
-        q.start = r.between(1, full / chunk - 1) * chunk;
-        q.start -= r.between(1, std::min(8U, chunk - 1));
-        q.sectors = r.between(2, std::min(longest, 16U));
-        break;
-    case 3: // a single sector
-        q.sectors = 1;
-        q.start = r.below(full);
-        break;
-    default:
-        q.sectors = r.between(1, longest);
-        q.start = r.below(full);
+        case 0:  // blocks of 4 KiB
+            q.sectors = std::min(8U, longest);
+            q.start = r.below(full / 8) * 8;
+            break;
+        case 1:  // a whole chunk, or all of them
+            q.sectors = longest == full && r.below(2) ? full : chunk;
+            q.start = q.sectors == full ? 0 : r.below(full / chunk) * chunk;
+            break;
+        case 2:  // around a chunk's border
+            q.start = r.between(1, full / chunk - 1) * chunk;
+            q.start -= r.between(1, std::min(8U, chunk - 1));
+            q.sectors = r.between(2, std::min(longest, 16U));
+            break;
+        case 3:  // a single sector
+            q.sectors = 1;
+            q.start = r.below(full);
+            break;
+        default:
+            q.sectors = r.between(1, longest);
+            q.start = r.below(full);
     }
     q.sectors = std::min(q.sectors, full - q.start);
     return q;

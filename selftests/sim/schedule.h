@@ -35,8 +35,8 @@ const char* kind_name(kind k);
 enum class fault_kind : uint8_t {
     write_error,  // the member's next write fails
     flush_error,
-    vanish,     // everything fails from now on
-    user,       // the control plane is told to fail it
+    vanish,  // everything fails from now on
+    user,    // the control plane is told to fail it
     bad_sector,
     kill,
     power_cut,
@@ -63,7 +63,8 @@ struct schedule {
 
     // Chances, per mille.
     uint32_t reads = 0, flushes = 0, fua = 0, copy_flag = 0, unstable = 0, hot = 0, big = 0;
-    uint32_t transient = 0, read_error = 0, copy_error = 0, slow = 0, lost_message = 0, throttle = 0;
+    uint32_t transient = 0, read_error = 0, copy_error = 0, slow = 0, lost_message = 0,
+             throttle = 0;
     uint32_t delay = 0;  // longest usual one
     uint32_t think = 0;
     uint32_t bad_sectors = 0;  // before the start

@@ -23,13 +23,18 @@ bool later_than(const event& a, const event& b) {
     return a.time != b.time ? a.time > b.time : a.order > b.order;
 }
 
-bool on_member(uint32_t act) { return act >= RR_ACT_READ_DIRECT && act <= RR_ACT_FLUSH; }
-bool is_write(uint32_t act) { return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA; }
+bool on_member(uint32_t act) {
+    return act >= RR_ACT_READ_DIRECT && act <= RR_ACT_FLUSH;
+}
+bool is_write(uint32_t act) {
+    return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA;
+}
 
 }  // namespace
 
 world::world() {
-    void* m = mmap(nullptr, memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* m =
+        mmap(nullptr, memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m == MAP_FAILED)
         std::abort();
     memory_ = static_cast<std::byte*>(m);
@@ -40,10 +45,12 @@ world::world() {
     requests_.resize(queues_max * tags_max);
     notes_.resize(queues_max * slots_max);
     for (client_request& r : requests_)
-        r.pages.resize(256 * 7); // the largest full stripe of a schedule
+        r.pages.resize(256 * 7);  // the largest full stripe of a schedule
 }
 
-world::~world() { munmap(memory_, memory_bytes); }
+world::~world() {
+    munmap(memory_, memory_bytes);
+}
 
 uint32_t world::row_of(const rr_action& a) const {
     const uint64_t offset = arena->members[a.role].data_offset;
@@ -78,7 +85,8 @@ uint64_t world::compress(uint64_t address) {
 }
 
 void world::later(uint64_t delay, event_kind what, uint32_t queue, uint32_t index) {
-    heap_.push_back({now_ + delay, order_++, what, static_cast<uint8_t>(queue), static_cast<uint16_t>(index)});
+    heap_.push_back(
+        {now_ + delay, order_++, what, static_cast<uint8_t>(queue), static_cast<uint16_t>(index)});
     std::push_heap(heap_.begin(), heap_.end(), later_than);
 }
 
@@ -176,9 +184,11 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
     sum_ = &sum;
     prepare();
     if (failure_.empty()) {
-        say("{}: {} members, chunk {}, layout {}, {} queues x {} tags, {} slots, cell {}, {} stripes, missing {:#x}",
-            kind_name(s.what), s.config.members, s.config.chunk_sectors, s.config.layout, s.config.queues,
-            s.config.depth, s.config.slots, (1U << arena->cell_shift) / 512, s.stripes, s.missing);
+        say("{}: {} members, chunk {}, layout {}, {} queues x {} tags, {} slots, cell {}, {} "
+            "stripes, missing {:#x}",
+            kind_name(s.what), s.config.members, s.config.chunk_sectors, s.config.layout,
+            s.config.queues, s.config.depth, s.config.slots, (1U << arena->cell_shift) / 512,
+            s.stripes, s.missing);
         restart_clients();
         trigger_faults();
     }
@@ -194,7 +204,8 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
     }
     if (failure_.empty() && !over_) {
         if (outstanding_ || submitted_ < plan.requests)
-            wrong("{} requests are never answered: nothing is in flight, no timer runs", outstanding_);
+            wrong("{} requests are never answered: nothing is in flight, no timer runs",
+                  outstanding_);
         if (failure_.empty())
             check_rest(*this);
         if (failure_.empty())
@@ -230,74 +241,76 @@ void world::dump() {
     say("state {:#x}, durable epoch {}", arena->state, arena->durable_epoch);
     for (uint32_t n = 0; n < arena->queues; n++) {
         const rr_queue* q = rr_host_queue(arena, n);
-        say("q{}: free slots {}, heads: slot_wait {:#x} held {:#x} flush {:#x} {:#x} lock_wait {:#x}, retries {}", n,
-            q->free_slots, q->slot_wait.head, q->held.head, q->flush_now.head, q->flush_next.head, q->lock_wait.head,
-            q->retry_count);
+        say("q{}: free slots {}, heads: slot_wait {:#x} held {:#x} flush {:#x} {:#x} lock_wait "
+            "{:#x}, retries {}",
+            n, q->free_slots, q->slot_wait.head, q->held.head, q->flush_now.head,
+            q->flush_next.head, q->lock_wait.head, q->retry_count);
         for (uint32_t i = 0; i < arena->slots; i++) {
             const rr_slot* s = rr_host_slot(arena, n, i);
             if (s->phase != RR_PHASE_FREE)
-                say("  slot {}: tag {} phase {} plan {} pending {} lock {} mask {:#x} locked {} word {:#x}", i, s->tag,
-                    s->phase, s->plan, s->pending, s->lock, s->lock_mask, s->locked,
+                say("  slot {}: tag {} phase {} plan {} pending {} lock {} mask {:#x} locked {} "
+                    "word {:#x}",
+                    i, s->tag, s->phase, s->plan, s->pending, s->lock, s->lock_mask, s->locked,
                     reinterpret_cast<const rr_lock*>(memory_ + arena->locks_offset)[s->lock].units);
         }
         for (uint32_t tag = 0; tag < arena->depth; tag++) {
             const rr_request* r = rr_host_request(arena, n, tag);
             if (request(n, tag).busy)
-                say("  tag {}: pending {} wanted {:#x} flags {:#x} error {}", tag, r->pending, r->wanted_roles, r->flags,
-                    r->error);
+                say("  tag {}: pending {} wanted {:#x} flags {:#x} error {}", tag, r->pending,
+                    r->wanted_roles, r->flags, r->error);
         }
     }
 }
 
 void world::turn(const event& e) {
     switch (e.what) {
-    case event_kind::complete:
-        finish(e.index);
-        break;
-    case event_kind::submit:
-        client_submit(e.queue, e.index);
-        break;
-    case event_kind::message:
-        say("q{} message", e.queue);
-        rr_host_message(arena, e.queue);
-        settle(e.queue);
-        break;
-    case event_kind::timer:
-        say("q{} tick", e.queue);
-        timer_armed_[e.queue] = false;
-        in_tick = true;
-        rr_host_tick(arena, e.queue);
-        settle(e.queue);
-        in_tick = false;
-        break;
-    case event_kind::drain:
-        drain_planned_[e.queue] = false;
-        drain(e.queue, true);
-        settle(e.queue);
-        break;
-    case event_kind::notify:
-        control_look();
-        break;
-    case event_kind::poll:
-        poll_planned_ = false;
-        control_look();
-        // Where nothing else is to come, nothing is in flight and no timer runs.
-        if (!heap_.empty() || (arena->state >> RR_STATE_EPOCH_SHIFT) != arena->durable_epoch) {
-            poll_planned_ = true;
-            later(poll, event_kind::poll, 0, 0);
-        }
-        break;
-    case event_kind::superblock:
-        control_superblock();
-        break;
-    case event_kind::durable:
-        durable_telling_ = false;
-        say("durable epoch {}", superblock_epoch_);
-        arena->durable_epoch = superblock_epoch_;
-        break;
-    case event_kind::fault:
-        strike(e.index);
-        break;
+        case event_kind::complete:
+            finish(e.index);
+            break;
+        case event_kind::submit:
+            client_submit(e.queue, e.index);
+            break;
+        case event_kind::message:
+            say("q{} message", e.queue);
+            rr_host_message(arena, e.queue);
+            settle(e.queue);
+            break;
+        case event_kind::timer:
+            say("q{} tick", e.queue);
+            timer_armed_[e.queue] = false;
+            in_tick = true;
+            rr_host_tick(arena, e.queue);
+            settle(e.queue);
+            in_tick = false;
+            break;
+        case event_kind::drain:
+            drain_planned_[e.queue] = false;
+            drain(e.queue, true);
+            settle(e.queue);
+            break;
+        case event_kind::notify:
+            control_look();
+            break;
+        case event_kind::poll:
+            poll_planned_ = false;
+            control_look();
+            // Where nothing else is to come, nothing is in flight and no timer runs.
+            if (!heap_.empty() || (arena->state >> RR_STATE_EPOCH_SHIFT) != arena->durable_epoch) {
+                poll_planned_ = true;
+                later(poll, event_kind::poll, 0, 0);
+            }
+            break;
+        case event_kind::superblock:
+            control_superblock();
+            break;
+        case event_kind::durable:
+            durable_telling_ = false;
+            say("durable epoch {}", superblock_epoch_);
+            arena->durable_epoch = superblock_epoch_;
+            break;
+        case event_kind::fault:
+            strike(e.index);
+            break;
     }
 }
 
@@ -379,7 +392,8 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     r.flags = static_cast<uint8_t>((shape.fua ? RR_REQ_FUA : 0) | (shape.copy ? RR_REQ_COPY : 0));
     r.stripe = shape.stripe;
     r.sectors = shape.sectors;
-    r.sector = shape.op == RR_OP_FLUSH ? 0 : plan.stripe[shape.stripe] * full_stripe() + shape.start;
+    r.sector =
+        shape.op == RR_OP_FLUSH ? 0 : plan.stripe[shape.stripe] * full_stripe() + shape.start;
     r.base = shape.stripe * full_stripe() + shape.start;
     r.serial = ++serial_;
     r.submitted = ++clock;
@@ -398,8 +412,10 @@ void world::client_start(uint32_t queue, uint32_t tag) {
     client_request& r = request(queue, tag);
     rr_request* q = rr_host_request(arena, queue, tag);
     say("q{} tag {} #{} {} {} sectors at {}{}{}", queue, tag, r.serial,
-        r.op == RR_OP_READ ? "read" : r.op == RR_OP_WRITE ? "write" : "flush", r.sectors, r.sector,
-        r.fua ? " fua" : "", r.unstable ? " unstable" : "");
+        r.op == RR_OP_READ    ? "read"
+        : r.op == RR_OP_WRITE ? "write"
+                              : "flush",
+        r.sectors, r.sector, r.fua ? " fua" : "", r.unstable ? " unstable" : "");
     q->op = r.op;
     q->flags = r.flags;
     q->sector = r.sector;
@@ -428,7 +444,8 @@ void world::answer(uint32_t queue, uint32_t tag, int32_t result) {
             if (other.busy && other.op == RR_OP_READ)
                 oldest = std::min(oldest, other.submitted);
         for (uint32_t i = 0; i < r.sectors; i++)
-            reference.acknowledge(r.base + i, 2 * r.serial, 2 * r.serial + 1, r.submitted, clock, r.fua, oldest);
+            reference.acknowledge(r.base + i, 2 * r.serial, 2 * r.serial + 1, r.submitted, clock,
+                                  r.fua, oldest);
         acknowledged[r.serial] = clock;
     } else if (r.op == RR_OP_WRITE) {
         for (uint32_t i = 0; i < r.sectors; i++)
@@ -461,7 +478,8 @@ void world::issue(uint32_t queue, const rr_action& a) {
     if (is_write(a.act) && request(queue, a.tag).op == RR_OP_WRITE)
         x.writer = request(queue, a.tag).serial;
     decide(x);
-    say("q{} tag {} act {} role {} row {} sectors {} -> {}", queue, a.tag, a.act, a.role, x.row, x.sectors, x.result);
+    say("q{} tag {} act {} role {} row {} sectors {} -> {}", queue, a.tag, a.act, a.role, x.row,
+        x.sectors, x.result);
     if (x.good)
         move(x, chance_.below(x.good + 1));
     uint64_t delay = 1 + chance_.below(on_member(a.act) ? plan.delay : 3);
@@ -479,7 +497,8 @@ void world::decide(io& x) {
     if (plan.transient && chance_.per_mille(plan.transient)) {
         const uint32_t n = chance_.below(6);
         x.good = n < 4 || x.sectors == 0 ? 0 : chance_.below(x.sectors);
-        x.result = n < 4 || a.act == RR_ACT_FLUSH ? passing[n % 4] : static_cast<int32_t>(x.good * 512);
+        x.result =
+            n < 4 || a.act == RR_ACT_FLUSH ? passing[n % 4] : static_cast<int32_t>(x.good * 512);
         return;
     }
     if (!on_member(a.act)) {
@@ -536,25 +555,26 @@ void world::move(io& x, uint32_t upto) {
         const uint64_t bytes = uint64_t{x.moved} * 512;
         const uint32_t row = x.row + x.moved;
         switch (a.act) {
-        case RR_ACT_READ_DIRECT:
-            r.pages[(a.address + bytes) / 512] = disks[a.role].at(row);
-            break;
-        case RR_ACT_READ:
-            expand(a.address + bytes, disks[a.role].at(row));
-            break;
-        case RR_ACT_WRITE:
-        case RR_ACT_WRITE_FUA:
-            disks[a.role].write(row, compress(a.address + bytes), x.writer, a.act == RR_ACT_WRITE_FUA, chance_);
-            break;
-        case RR_ACT_COPY_IN: {
-            const uint32_t sector = static_cast<uint32_t>((a.position + bytes) / 512);
-            const uint32_t version = 2 * r.serial + (r.unstable ? chance_.below(2) : 0);
-            expand(a.address + bytes, reference.value(r.base + sector, version));
-            break;
-        }
-        case RR_ACT_COPY_OUT:
-            r.pages[(a.position + bytes) / 512] = compress(a.address + bytes);
-            break;
+            case RR_ACT_READ_DIRECT:
+                r.pages[(a.address + bytes) / 512] = disks[a.role].at(row);
+                break;
+            case RR_ACT_READ:
+                expand(a.address + bytes, disks[a.role].at(row));
+                break;
+            case RR_ACT_WRITE:
+            case RR_ACT_WRITE_FUA:
+                disks[a.role].write(row, compress(a.address + bytes), x.writer,
+                                    a.act == RR_ACT_WRITE_FUA, chance_);
+                break;
+            case RR_ACT_COPY_IN: {
+                const uint32_t sector = static_cast<uint32_t>((a.position + bytes) / 512);
+                const uint32_t version = 2 * r.serial + (r.unstable ? chance_.below(2) : 0);
+                expand(a.address + bytes, reference.value(r.base + sector, version));
+                break;
+            }
+            case RR_ACT_COPY_OUT:
+                r.pages[(a.position + bytes) / 512] = compress(a.address + bytes);
+                break;
         }
     }
 }
@@ -618,29 +638,29 @@ void world::strike(uint32_t index) {
     struck_[index] = true;
     say("fault {} role {}", static_cast<int>(f.what), f.role);
     switch (f.what) {
-    case fault_kind::write_error:
-        disks[f.role].write_errors++;
-        break;
-    case fault_kind::flush_error:
-        disks[f.role].flush_errors++;
-        break;
-    case fault_kind::vanish:
-        disks[f.role].vanished = true;
-        ever_vanished |= 1U << f.role;
-        break;
-    case fault_kind::user:
-        rr_host_fail(arena, f.role, -EIO);
-        control_look();
-        break;
-    case fault_kind::bad_sector:
-        spoil_somewhere();
-        break;
-    case fault_kind::kill:
-        kill();
-        break;
-    case fault_kind::power_cut:
-        power_cut();
-        break;
+        case fault_kind::write_error:
+            disks[f.role].write_errors++;
+            break;
+        case fault_kind::flush_error:
+            disks[f.role].flush_errors++;
+            break;
+        case fault_kind::vanish:
+            disks[f.role].vanished = true;
+            ever_vanished |= 1U << f.role;
+            break;
+        case fault_kind::user:
+            rr_host_fail(arena, f.role, -EIO);
+            control_look();
+            break;
+        case fault_kind::bad_sector:
+            spoil_somewhere();
+            break;
+        case fault_kind::kill:
+            kill();
+            break;
+        case fault_kind::power_cut:
+            power_cut();
+            break;
     }
 }
 
@@ -764,8 +784,10 @@ void world::power_cut() {
                 const uint64_t value = disks[role].at(row);
                 sum ^= value;
                 if (!reference.settle(i * full_stripe() + d * c.chunk_sectors + s, value))
-                    return wrong("after a power cut stripe {} chunk {} sector {} (role {}) holds a wrong value", i,
-                                 d, s, role);
+                    return wrong(
+                        "after a power cut stripe {} chunk {} sector {} (role {}) holds a wrong "
+                        "value",
+                        i, d, s, role);
             }
             disks[parity].format(row, sum);
         }

@@ -41,8 +41,8 @@ extern "C" {
 namespace rr::sim {
 
 enum class event_kind : uint8_t {
-    complete,   // index = io
-    submit,     // index = tag
+    complete,  // index = io
+    submit,    // index = tag
     message,
     timer,
     drain,
@@ -70,7 +70,7 @@ struct io {
     uint32_t sectors;  // asked for
     uint32_t good;     // sectors that move
     uint32_t moved;
-    uint32_t writer;   // serial of the request, for writes of a write
+    uint32_t writer;  // serial of the request, for writes of a write
     int32_t result;
 };
 
@@ -128,7 +128,9 @@ public:
         if (failure_.empty())
             failure_ = fmt::format(format, std::forward<Args>(args)...);
     }
-    client_request& request(uint32_t queue, uint32_t tag) { return requests_[queue * tags_max + tag]; }
+    client_request& request(uint32_t queue, uint32_t tag) {
+        return requests_[queue * tags_max + tag];
+    }
     slot_note& note(uint32_t queue, uint32_t slot) { return notes_[queue * slots_max + slot]; }
     uint32_t full_stripe() const { return plan.config.chunk_sectors * (plan.config.members - 1); }
     uint32_t row_of(const rr_action& a) const;  // UINT32_MAX: not in any stripe
@@ -146,7 +148,7 @@ public:
     // By stripe: roles with a read that failed, ever.
     std::array<uint32_t, schedule::stripes_max> trouble{};
     uint32_t ever_vanished = 0;
-    uint32_t spoils = 0;    // how often a sector went bad
+    uint32_t spoils = 0;   // how often a sector went bad
     bool in_tick = false;  // what is emitted may be a retry
     // By role: member writes that the engine knows of, and those flushed.
     std::array<uint32_t, RR_MEMBERS_MAX> written{}, covered{};

@@ -35,7 +35,8 @@ void give_way();
 #define rr_load(x) (give_way(), (x))
 #define rr_store(x, v) (give_way(), (x) = (v))
 #define rr_load_fenced(x) (give_way(), (x))
-#define __sync_val_compare_and_swap(p, old, next) (give_way(), (__sync_val_compare_and_swap)(p, old, next))
+#define __sync_val_compare_and_swap(p, old, next) \
+    (give_way(), (__sync_val_compare_and_swap)(p, old, next))
 #define __sync_fetch_and_add(p, n) (give_way(), (__sync_fetch_and_add)(p, n))
 
 #include "engine/lock.h"
@@ -69,7 +70,9 @@ struct game {
 
 game* playing;
 
-void give_way() { swapcontext(&playing->queues[playing->current].context, &playing->main); }
+void give_way() {
+    swapcontext(&playing->queues[playing->current].context, &playing->main);
+}
 
 void play_queue() {
     game& g = *playing;
@@ -140,7 +143,8 @@ TEST(EngineLock, EveryOrderExcludesAndWakes) {
     game g;
     for (uint32_t seed = 1; seed <= 30000; seed++) {
         std::mt19937 random(seed);
-        ASSERT_TRUE(play(g, 2 + seed % 2, random)) << "seed " << seed << ": a waiter was never woken";
+        ASSERT_TRUE(play(g, 2 + seed % 2, random))
+            << "seed " << seed << ": a waiter was never woken";
         ASSERT_FALSE(g.overlap) << "seed " << seed;
         ASSERT_EQ(g.lock()->units, 0U) << "seed " << seed;
     }

@@ -162,7 +162,8 @@ TEST(EngineParts, BitHelpers) {
     }
     EXPECT_EQ(rr_state_missing(RR_STATE_BROKEN), RR_NO_ROLE);
     for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++)
-        EXPECT_EQ(rr_state_missing(1ULL << role | RR_STATE_BROKEN | 3ULL << RR_STATE_EPOCH_SHIFT), role);
+        EXPECT_EQ(rr_state_missing(1ULL << role | RR_STATE_BROKEN | 3ULL << RR_STATE_EPOCH_SHIFT),
+                  role);
 }
 
 }  // namespace

@@ -32,7 +32,9 @@ planned plan(small_array& a, uint32_t start, uint32_t sectors, uint32_t bad = RR
     return {s->plan, s->read_mask};
 }
 
-uint32_t bits(uint32_t mask) { return static_cast<uint32_t>(__builtin_popcount(mask)); }
+uint32_t bits(uint32_t mask) {
+    return static_cast<uint32_t>(__builtin_popcount(mask));
+}
 
 TEST(EngineRule, OneBlock) {
     // N = 3: RCW, 1 read. N = 4: a tie of 2 and 2 goes to RCW. N >= 5: RMW, 2 reads.

@@ -12,7 +12,8 @@ TEST(EngineToken, EveryFieldComesBack) {
             for (uint32_t index : {0U, 1U, 255U, 0xffffU})
                 for (uint32_t sector : {0U, 1U, 0x8000U, 0xffffU})
                     for (uint32_t sectors : {0U, 8U, 2048U, 0xffffU}) {
-                        const uint64_t t = rr_token_extent(rr_token(kind, role, index), sector, sectors);
+                        const uint64_t t =
+                            rr_token_extent(rr_token(kind, role, index), sector, sectors);
                         ASSERT_EQ(rr_token_kind(t), kind);
                         ASSERT_EQ(rr_token_role(t), role);
                         ASSERT_EQ(rr_token_index(t), index);
@@ -26,7 +27,8 @@ TEST(EngineToken, TheLargestRequestFits) {
     constexpr uint32_t full = (RR_MEMBERS_MAX - 1) * RR_CHUNK_SECTORS_MAX;
     static_assert(full <= 0xffff, "a sector of a request has 16 bits");
     static_assert(RR_CHUNK_SECTORS_MAX <= 0xffff);
-    const uint64_t t = rr_token_extent(rr_token(RR_TOKEN_DIRECT, 15, RR_DEPTH_MAX - 1), full - 1, 1);
+    const uint64_t t =
+        rr_token_extent(rr_token(RR_TOKEN_DIRECT, 15, RR_DEPTH_MAX - 1), full - 1, 1);
     EXPECT_EQ(rr_token_sector(t), full - 1);
 }
 

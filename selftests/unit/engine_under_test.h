@@ -44,7 +44,8 @@ private:
     std::unique_ptr<void, free_memory> memory_;
 };
 
-inline array_config shape(uint32_t members, uint32_t chunk_sectors, uint32_t layout = RR_LEFT_SYMMETRIC) {
+inline array_config shape(uint32_t members, uint32_t chunk_sectors,
+                          uint32_t layout = RR_LEFT_SYMMETRIC) {
     array_config c;
     c.members = members;
     c.chunk_sectors = chunk_sectors;

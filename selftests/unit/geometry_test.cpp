@@ -77,9 +77,8 @@ TEST(GeometryLimits, LastSectorOfA64BitArrayDoesNotOverflow) {
 }
 
 TEST(GeometryLimits, WhatCannotBeMappedIsRefused) {
-    for (const rr_geometry& g :
-         {rr_geometry{2, 7, 2}, rr_geometry{17, 7, 2}, rr_geometry{4, 2, 2}, rr_geometry{4, 12, 2},
-          rr_geometry{4, 7, 4}, rr_geometry{0, 0, 0}})
+    for (const rr_geometry& g : {rr_geometry{2, 7, 2}, rr_geometry{17, 7, 2}, rr_geometry{4, 2, 2},
+                                 rr_geometry{4, 12, 2}, rr_geometry{4, 7, 4}, rr_geometry{0, 0, 0}})
         EXPECT_FALSE(rr_geometry_valid(&g)) << g.members << ' ' << g.chunk_shift << ' ' << g.layout;
 }
 

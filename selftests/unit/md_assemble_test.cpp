@@ -38,11 +38,10 @@ std::vector<candidate> from_vector(const std::string& name) {
 std::string picture(const Result<assembly_plan>& plan) {
     if (!plan)
         return fmt::format("error {}", plan.error().err);
-    std::string text = fmt::format("{} {} events {} clean {} resync {} forced {} size {} array {} clear {:x};",
-                                   md::to_string(plan->set_uuid), plan->name, plan->events,
-                                   plan->clean, plan->needs_resync, plan->forced,
-                                   plan->member_sectors, plan->array_sectors,
-                                   plan->features_to_clear);
+    std::string text = fmt::format(
+        "{} {} events {} clean {} resync {} forced {} size {} array {} clear {:x};",
+        md::to_string(plan->set_uuid), plan->name, plan->events, plan->clean, plan->needs_resync,
+        plan->forced, plan->member_sectors, plan->array_sectors, plan->features_to_clear);
     for (const auto& member : plan->members)
         text += " " + (member ? member->path : std::string("-"));
     std::vector<std::string> excluded;
@@ -55,7 +54,8 @@ std::string picture(const Result<assembly_plan>& plan) {
 }
 
 // Plans @candidates and checks that no other order gives another plan.
-Result<assembly_plan> plan(std::vector<candidate> candidates, const assembly_options& options = {}) {
+Result<assembly_plan> plan(std::vector<candidate> candidates,
+                           const assembly_options& options = {}) {
     const auto first = md::plan_assembly(candidates, options);
     std::mt19937 random(42);
     for (int round = 0; round < 30; round++) {

@@ -380,17 +380,17 @@ TEST(MdHostile, TablesAndSizesBeyondAnyDeviceAreRefused) {
         ASSERT_FALSE(refused) << roles;
         EXPECT_NE(refused.error().what.find("roles"), std::string::npos) << refused.error().what;
     }
-    EXPECT_FALSE(with_field<uint64_t>(128, ~0ULL));            // data_offset
+    EXPECT_FALSE(with_field<uint64_t>(128, ~0ULL));  // data_offset
     EXPECT_FALSE(with_field<uint64_t>(128, 1ULL << 63));
-    EXPECT_FALSE(with_field<uint64_t>(128, 8));                // on the superblock
+    EXPECT_FALSE(with_field<uint64_t>(128, 8));  // on the superblock
     EXPECT_FALSE(with_field<uint64_t>(128, 15));
-    EXPECT_FALSE(with_field<uint64_t>(136, ~0ULL));            // data_size
-    EXPECT_FALSE(with_field<uint64_t>(136, ~0ULL - 2047));     // wraps with data_offset
-    EXPECT_FALSE(with_field<uint64_t>(80, ~0ULL));             // size
-    EXPECT_FALSE(with_field<uint64_t>(80, 129025));            // beyond data_size
-    EXPECT_FALSE(with_field<uint64_t>(144, 0));                // super_offset
+    EXPECT_FALSE(with_field<uint64_t>(136, ~0ULL));         // data_size
+    EXPECT_FALSE(with_field<uint64_t>(136, ~0ULL - 2047));  // wraps with data_offset
+    EXPECT_FALSE(with_field<uint64_t>(80, ~0ULL));          // size
+    EXPECT_FALSE(with_field<uint64_t>(80, 129025));         // beyond data_size
+    EXPECT_FALSE(with_field<uint64_t>(144, 0));             // super_offset
     EXPECT_FALSE(with_field<uint64_t>(144, 16));
-    EXPECT_FALSE(with_field<uint32_t>(4, 0));                  // version
+    EXPECT_FALSE(with_field<uint32_t>(4, 0));  // version
     EXPECT_FALSE(with_field<uint32_t>(4, 2));
     EXPECT_FALSE(md::parse(std::span<const uint8_t>()));
     EXPECT_FALSE(md::parse(std::span(load_vector("ls4")[0].bytes).first(512)));
@@ -423,8 +423,7 @@ TEST(MdChecksum, IsTheSumOfWordsWithTheCarryAdded) {
     block bytes{};
     bytes.fill(0xff);
     const uint64_t sum = 63 * 0xffffffffULL + 0xffff;
-    EXPECT_EQ(md::sb_csum(bytes, 1),
-              static_cast<uint32_t>((sum & 0xffffffff) + (sum >> 32)));
+    EXPECT_EQ(md::sb_csum(bytes, 1), static_cast<uint32_t>((sum & 0xffffffff) + (sum >> 32)));
 }
 
 }  // namespace

@@ -82,9 +82,8 @@ TEST(MemberSignatures, ForeignOnesAreNamedAndRefusedUntilForced) {
     std::string table(66, '\0');  // one partition of type 0x83 and the mark
     table.replace(0, 16, std::string("\0\0\2\0\x83\0\0\0\0\x08\0\0\0\x10\0\0", 16));
     table.replace(64, 2, "\x55\xaa");
-    for (const signature& one :
-         {signature{"swap", 4086, "SWAPSPACE2", "swap"},
-          signature{"dos", 446, table, "dos partition table"}}) {
+    for (const signature& one : {signature{"swap", 4086, "SWAPSPACE2", "swap"},
+                                 signature{"dos", 446, table, "dos partition table"}}) {
         const scratch_dir dir;
         const std::string path = dir.file(one.name, 32768);
         EXPECT_TRUE(open_member(path, create_on_files)) << one.name << " before";

@@ -279,11 +279,11 @@ TEST_F(ResyncOne, ZeroingKeepsToTheDataArea) {
         std::fill(start, start + static_cast<ptrdiff_t>(area), uint8_t{0});
     }
     std::vector<uint64_t> seen;
-    const auto zeroed = zero_members(files_.members_, area / 512,
-                                     [&](uint64_t done, uint64_t total) {
-                                         EXPECT_EQ(total, area);
-                                         seen.push_back(done);
-                                     });
+    const auto zeroed =
+        zero_members(files_.members_, area / 512, [&](uint64_t done, uint64_t total) {
+            EXPECT_EQ(total, area);
+            seen.push_back(done);
+        });
     ASSERT_TRUE(zeroed) << describe(zeroed.error().error);
     EXPECT_TRUE(files_.read_all() == expected);
     EXPECT_EQ(seen, std::vector<uint64_t>{area});

@@ -52,13 +52,13 @@ enum {
 };
 
 /* rr_array.state is one word, so that a plan sees one consistent state. */
-#define RR_STATE_MISSING 0xffffULL       /* mask of roles that are not in use */
-#define RR_STATE_BROKEN (1ULL << 16)     /* a second member failed: no writes */
-#define RR_STATE_EPOCH_SHIFT 32          /* counts failures since the start */
+#define RR_STATE_MISSING     0xffffULL	  /* mask of roles that are not in use */
+#define RR_STATE_BROKEN	     (1ULL << 16) /* a second member failed: no writes */
+#define RR_STATE_EPOCH_SHIFT 32		  /* counts failures since the start */
 
 struct rr_member {
 	rr_u64 data_offset; /* sectors */
-	rr_s32 error;       /* errno that failed it, 0 = none */
+	rr_s32 error;	    /* errno that failed it, 0 = none */
 	rr_u32 pad;
 	rr_u64 flushed[RR_QUEUES_MAX]; /* rr_queue.written that a flush covers */
 };
@@ -68,12 +68,12 @@ struct rr_array {
 	rr_u32 abi_version;
 	rr_u32 queues;
 	struct rr_geometry geometry;
-	rr_u32 depth;      /* tags per queue */
-	rr_u32 slots;      /* slots per queue */
+	rr_u32 depth;	   /* tags per queue */
+	rr_u32 slots;	   /* slots per queue */
 	rr_u32 cell_shift; /* log2 bytes */
 	rr_u32 unit_shift; /* log2 bytes */
 	rr_u32 read_cut;   /* sectors: longest direct member read, whole cells */
-	rr_u32 actions;    /* entries of a queue's action ring, a power of two */
+	rr_u32 actions;	   /* entries of a queue's action ring, a power of two */
 	rr_u32 zero_copy;  /* reads go straight to the client's pages */
 	rr_u64 member_sectors;
 	rr_u64 array_sectors;
@@ -101,7 +101,7 @@ enum rr_op {
 
 enum rr_request_flags {
 	RR_REQ_FUA = 1 << 0,
-	RR_REQ_COPY = 1 << 1,   /* no registered buffer: read through a slot */
+	RR_REQ_COPY = 1 << 1,	/* no registered buffer: read through a slot */
 	RR_REQ_QUEUED = 1 << 2, /* in rr_queue.slot_wait */
 	RR_REQ_BUSY = 1 << 3,
 };
@@ -177,8 +177,8 @@ struct rr_lock {
 
 enum rr_act {
 	RR_ACT_READ_DIRECT = 1, /* member -> client's pages, at byte `address` of them */
-	RR_ACT_READ = 2,        /* member -> arena */
-	RR_ACT_WRITE = 3,       /* arena -> member */
+	RR_ACT_READ = 2,	/* member -> arena */
+	RR_ACT_WRITE = 3,	/* arena -> member */
 	RR_ACT_WRITE_FUA = 4,
 	RR_ACT_FLUSH = 5,
 	RR_ACT_COPY_IN = 6,  /* client's pages -> arena, `position` in the request */
@@ -189,8 +189,8 @@ enum rr_act {
 struct rr_action {
 	rr_u64 token;
 	rr_u64 position; /* bytes: on the member, or in the request (copies) */
-	rr_u64 address;  /* bytes: in the arena, or in the client's buffer */
-	rr_u32 length;   /* bytes */
+	rr_u64 address;	 /* bytes: in the arena, or in the client's buffer */
+	rr_u32 length;	 /* bytes */
 	rr_u16 tag;
 	rr_u8 act;
 	rr_u8 role;
@@ -218,11 +218,26 @@ RR_STEP rr_u64 rr_token_extent(rr_u64 token, rr_u32 sector, rr_u32 sectors)
 	return token | (rr_u64)sector << 32 | (rr_u64)sectors << 48;
 }
 
-RR_STEP rr_u32 rr_token_kind(rr_u64 token) { return token & 0xff; }
-RR_STEP rr_u32 rr_token_role(rr_u64 token) { return token >> 8 & (RR_MEMBERS_MAX - 1); }
-RR_STEP rr_u32 rr_token_index(rr_u64 token) { return token >> 16 & 0xffff; }
-RR_STEP rr_u32 rr_token_sector(rr_u64 token) { return token >> 32 & 0xffff; }
-RR_STEP rr_u32 rr_token_sectors(rr_u64 token) { return token >> 48 & 0xffff; }
+RR_STEP rr_u32 rr_token_kind(rr_u64 token)
+{
+	return token & 0xff;
+}
+RR_STEP rr_u32 rr_token_role(rr_u64 token)
+{
+	return token >> 8 & (RR_MEMBERS_MAX - 1);
+}
+RR_STEP rr_u32 rr_token_index(rr_u64 token)
+{
+	return token >> 16 & 0xffff;
+}
+RR_STEP rr_u32 rr_token_sector(rr_u64 token)
+{
+	return token >> 32 & 0xffff;
+}
+RR_STEP rr_u32 rr_token_sectors(rr_u64 token)
+{
+	return token >> 48 & 0xffff;
+}
 
 struct rr_fifo {
 	rr_u16 head;
@@ -248,7 +263,7 @@ struct rr_queue {
 	rr_u32 action_head; /* free running */
 	rr_u32 action_tail;
 	rr_u32 wake_mask;   /* queues to wake, for the host */
-	rr_u32 notify;      /* the control plane has news to read */
+	rr_u32 notify;	    /* the control plane has news to read */
 	rr_u32 tick_wanted; /* something waits with a timer behind it */
 	rr_u32 lock_retry;
 	rr_u32 flushing; /* member flushes in flight */
@@ -256,7 +271,7 @@ struct rr_queue {
 	rr_u16 free_slot;
 	rr_u16 free_slots;
 	struct rr_fifo slot_wait;  /* tags */
-	struct rr_fifo held;       /* tags: done, but a failure is not durable */
+	struct rr_fifo held;	   /* tags: done, but a failure is not durable */
 	struct rr_fifo flush_now;  /* tags of the round in flight */
 	struct rr_fifo flush_next; /* tags of the next round */
 	struct rr_fifo lock_wait;  /* slots */
@@ -265,13 +280,13 @@ struct rr_queue {
 	rr_u32 started;
 	rr_u32 sq_tail;
 	rr_u32 inflight; /* SQEs without a CQE */
-	rr_u32 fetches;  /* of them, waiting for a client */
+	rr_u32 fetches;	 /* of them, waiting for a client */
 	rr_u32 timer_armed;
 	rr_u32 stop_reason;
 	rr_s32 last_error;
 	rr_u32 pad;
-	rr_u64 timer_ns[2]; /* struct __kernel_timespec */
-	rr_u64 written[RR_MEMBERS_MAX]; /* member writes completed */
+	rr_u64 timer_ns[2];				   /* struct __kernel_timespec */
+	rr_u64 written[RR_MEMBERS_MAX];			   /* member writes completed */
 	rr_u64 flush_start[RR_MEMBERS_MAX][RR_QUEUES_MAX]; /* written at the round's start */
 	struct rr_counters count;
 	rr_u64 retry[RR_RETRY_RING]; /* tokens to issue again at the next tick */

@@ -44,14 +44,14 @@ enum rr_layout {
 struct rr_geometry {
 	rr_u32 members;
 	rr_u32 chunk_shift; /* log2 of the chunk in 512-byte sectors */
-	rr_u32 layout;      /* enum rr_layout */
+	rr_u32 layout;	    /* enum rr_layout */
 };
 
 struct rr_location {
 	rr_u64 stripe;
 	rr_u64 member_sector; /* relative to the member's data offset */
-	rr_u32 member;        /* role that holds the data */
-	rr_u32 parity;        /* role that holds the stripe's parity */
+	rr_u32 member;	      /* role that holds the data */
+	rr_u32 parity;	      /* role that holds the stripe's parity */
 	rr_u32 chunk_index;   /* 0..D-1: position among the stripe's data */
 };
 
@@ -59,8 +59,7 @@ struct rr_location {
 RR_STEP int rr_geometry_valid(const struct rr_geometry __arena *g)
 {
 	return g->members >= RR_MEMBERS_MIN && g->members <= RR_MEMBERS_MAX &&
-	       g->chunk_shift >= 3 && g->chunk_shift <= 11 &&
-	       g->layout <= RR_RIGHT_SYMMETRIC;
+	       g->chunk_shift >= 3 && g->chunk_shift <= 11 && g->layout <= RR_RIGHT_SYMMETRIC;
 }
 
 /* Role that holds the parity of @stripe. */
@@ -73,8 +72,7 @@ RR_STEP rr_u32 rr_parity_member(const struct rr_geometry __arena *g, rr_u64 stri
 }
 
 /* Role that holds data chunk @index (0..D-1) of a stripe whose parity is @parity. */
-RR_STEP rr_u32 rr_data_member(const struct rr_geometry __arena *g, rr_u32 parity,
-				    rr_u32 index)
+RR_STEP rr_u32 rr_data_member(const struct rr_geometry __arena *g, rr_u32 parity, rr_u32 index)
 {
 	rr_u32 member;
 
@@ -97,7 +95,7 @@ RR_STEP rr_u32 rr_data_index(const struct rr_geometry __arena *g, rr_u32 parity,
 /* Maps @sector of the array. @g must be valid, @sector within the array. */
 RR_STEP struct rr_location rr_locate(const struct rr_geometry __arena *g, rr_u64 sector)
 {
-	struct rr_location at;
+	struct rr_location at = { 0, 0, 0, 0, 0 };
 	rr_u64 chunk = sector >> g->chunk_shift;
 	rr_u64 offset = sector & ((1ULL << g->chunk_shift) - 1);
 	rr_u32 data_members = g->members - 1;

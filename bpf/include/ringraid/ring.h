@@ -29,7 +29,7 @@ enum {
 
 struct rr_ring {
 	rr_u32 queue;
-	rr_u32 zero_copy; /* ublk registers the request's pages as buffer `tag` */
+	rr_u32 zero_copy;   /* ublk registers the request's pages as buffer `tag` */
 	rr_u64 descriptors; /* user address of struct ublksrv_io_desc[depth] */
 	rr_s32 control_fd;  /* ring that NOTIFY messages go to */
 	rr_s32 ring_fd[RR_QUEUES_MAX];

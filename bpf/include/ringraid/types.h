@@ -23,11 +23,11 @@ typedef unsigned long long rr_u64;
 typedef int rr_s32;
 typedef long long rr_s64;
 
-#define __arena __attribute__((address_space(1)))
-#define RR_ARG_ARENA __attribute__((btf_decl_tag("arg:arena")))
-#define RR_FN __attribute__((noinline))
-#define RR_STEP static inline __attribute__((always_inline))
-#define rr_for(i, end) bpf_for(i, 0, (rr_s32)(end))
+#define __arena	       __attribute__((address_space(1)))
+#define RR_ARG_ARENA   __attribute__((btf_decl_tag("arg:arena")))
+#define RR_FN	       __attribute__((noinline))
+#define RR_STEP	       static inline __attribute__((always_inline))
+#define rr_for(i, end) bpf_for (i, 0, (rr_s32)(end))
 
 #else
 
@@ -42,8 +42,8 @@ typedef int64_t rr_s64;
 
 #define __arena
 #define RR_ARG_ARENA
-#define RR_FN static __attribute__((unused))
-#define RR_STEP static inline
+#define RR_FN	       static __attribute__((unused))
+#define RR_STEP	       static inline
 #define rr_for(i, end) for ((i) = 0; (i) < (rr_s32)(end); (i)++)
 
 #endif
