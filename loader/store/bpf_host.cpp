@@ -125,8 +125,8 @@ Status run_converter(int fd, const std::string& function, const_bytes old,
     return {};
 }
 
-std::string down_pin(const std::string& base, uint16_t key) {
-    return fmt::format("{}_down_{}", base, key);
+std::string down_pin(const std::string& base, uint32_t generation, uint16_t key, uint64_t to_hash) {
+    return fmt::format("{}_down_{}_{}_{:x}", base, generation, key, to_hash);
 }
 
 }  // namespace
@@ -142,6 +142,8 @@ bpf_host::bpf_host(std::string store_pin, bytes object, std::vector<link_spec> l
 bpf_host::~bpf_host() = default;
 
 Status bpf_host::check_converters(const manifest& from, const manifest& placed) const {
+    if (placed.version < from.version)
+        return {};  // what goes down was checked when it came up
     for (const key_entry& k : placed.keys) {
         const key_entry* old = from.find(k.id);
         if (old == nullptr || k.dynamic || old->dynamic || (old->hash == k.hash && old->sem == k.sem))
@@ -167,6 +169,7 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
     if (file_.empty())
         return {};
     bytes baked = file_;
+    generation_ = how.generation;
     if (Status ok = bake_object(baked, placed, how); !ok)
         return ok;
     libbpf_set_print(keep_warnings);
@@ -216,8 +219,8 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
     down_.clear();
     for (const key_entry& k : placed.keys)
         if (const key_entry* old = from.find(k.id);
-            old != nullptr && !k.down.empty() && (old->hash != k.hash || old->sem != k.sem))
-            down_.emplace_back(k.id, k.down);
+            placed.version > from.version && old != nullptr && !k.down.empty() && (old->hash != k.hash || old->sem != k.sem))
+            down_.push_back({k.id, old->hash, k.down});
     return {};
 }
 
@@ -256,9 +259,9 @@ Status bpf_host::attach(const area& at) {
         j.new_program = program.id;
     }
     __atomic_store_n(&h.links, static_cast<rr_u32>(links_.size()), __ATOMIC_SEQ_CST);
-    for (const auto& [key, function] : down_) {
+    for (const auto& [key, to_hash, function] : down_) {
         bpf_program* p = find_program(object_.get(), function);
-        const std::string pin = down_pin(base_, key);
+        const std::string pin = down_pin(base_, generation_, key, to_hash);
         (void)remove_pin(pin);
         if (p == nullptr || bpf_obj_pin(bpf_program__fd(p), pin.c_str()) != 0)
             return with_hint(fail(errno, "cannot pin the converter {}() at {}", function, pin),
@@ -329,10 +332,12 @@ Status bpf_host::finish(const area& at, bool keep_new) {
     if (!base_.empty()) {
         const std::filesystem::path path(base_);
         const std::string start = path.filename().string() + "_down_";
+        const std::string keep = fmt::format("{}{}_", start, kv_state_generation(at.state()));
         std::error_code ignored;
         std::vector<std::filesystem::path> found;
         for (const auto& e : std::filesystem::directory_iterator(path.parent_path(), ignored))
-            if (e.path().filename().string().rfind(start, 0) == 0)
+            if (const std::string name = e.path().filename().string();
+                name.rfind(start, 0) == 0 && name.rfind(keep, 0) != 0)
                 found.push_back(e.path());
         for (const auto& p : found)
             if (Status ok = remove_pin(p.string()); !ok)
@@ -342,19 +347,19 @@ Status bpf_host::finish(const area& at, bool keep_new) {
     return {};
 }
 
-Status bpf_host::convert(const std::string& function, uint16_t key_id, direction way,
-                         const_bytes old, std::span<uint8_t> fresh) {
-    if (object_) {
-        bpf_program* p = find_program(object_.get(), function);
+Status bpf_host::convert(const std::string& function, uint16_t key_id, uint64_t to_hash,
+                         direction way, const_bytes old, std::span<uint8_t> fresh) {
+    if (way == direction::up) {
+        bpf_program* p = object_ ? find_program(object_.get(), function) : nullptr;
         if (p == nullptr)
             return fail(ENOENT, "the program has no converter {}()", function);
         return run_converter(bpf_program__fd(p), function, old, fresh);
     }
-    if (way == direction::up)
-        return fail(ENOENT, "nobody has the converter {}()", function);
-    auto pinned = open_pin(down_pin(base_, key_id));
+    auto pinned = open_pin(down_pin(base_, from_, key_id, to_hash));
     if (!pinned)
-        return forward_error(pinned.error());
+        return with_hint(fail(pinned.error().err, "the converter {}() does not lead to this version",
+                              function),
+                         "go through the version in between");
     return run_converter(pinned->get(), function, old, fresh);
 }
 

@@ -6,7 +6,8 @@
 // attached beside the old one, where the gate keeps it quiet, and takes over
 // the pin at commit. Beside a link's pin P there may be, until the roll-out
 // ends: P_old and P_new (programs), P_next (a link); beside the store's pin S:
-// S_down_N (converters). Nothing else is left in the bpffs.
+// S_down_G_N_T (converters of key N back from generation G to type T), which stay as long as G is
+// the active version. Nothing else is left in the bpffs.
 #pragma once
 
 #include <memory>
@@ -37,8 +38,9 @@ public:
     Status attach(const area& at) override;
     Status swap(const area& at, bool to_new) override;
     Status finish(const area& at, bool keep_new) override;
-    Status convert(const std::string& function, uint16_t key_id, direction way, const_bytes old,
-                   std::span<uint8_t> fresh) override;
+    void come_from(uint32_t generation) override { from_ = generation; }
+    Status convert(const std::string& function, uint16_t key_id, uint64_t to_hash, direction way,
+                   const_bytes old, std::span<uint8_t> fresh) override;
 
     // How long the kernel took to load the new programs.
     [[nodiscard]] uint64_t load_ns() const { return load_ns_; }
@@ -54,8 +56,15 @@ private:
     bytes file_;
     std::vector<link_spec> links_;
     int area_fd_ = -1;
+    uint32_t from_ = 0;
+    uint32_t generation_ = 0;  // of what was loaded
     std::unique_ptr<bpf_object, close_object> object_;
-    std::vector<std::pair<uint16_t, std::string>> down_;  // key, function
+    struct way_back {
+        uint16_t key;
+        uint64_t to_hash;
+        std::string function;
+    };
+    std::vector<way_back> down_;
     uint64_t load_ns_ = 0;
 };
 

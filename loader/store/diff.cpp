@@ -167,7 +167,7 @@ manifest_diff diff_manifests(const manifest& from, const manifest& to, const acc
         if (to.find(a.id) != nullptr || a.dynamic)
             continue;
         key_diff d = one_sided(a, false);
-        if (a.persist == KV_PERSIST_DURABLE && way == direction::up) {
+        if (a.persist == KV_PERSIST_DURABLE) {
             if (is_accepted(words, a))
                 d.notes.emplace_back("accepted: its value is lost at commit");
             else

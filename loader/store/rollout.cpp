@@ -72,7 +72,7 @@ Result<bytes> convert_key(const manifest& from, const manifest& to, const key_di
             // A plan without the program: as far as it can be told.
             return base;
         }
-        if (Status ok = host->convert(d.converter, d.id, way, old, base); !ok)
+        if (Status ok = host->convert(d.converter, d.id, d.to->hash, way, old, base); !ok)
             return forward_error(about(d, ok.error()));
         return base;
     }
@@ -103,8 +103,11 @@ Result<manifest> target(const manifest& from, const manifest& to, uint32_t bank,
 }
 
 Result<values> convert_all(const manifest& from, const values& old, const manifest& placed,
-                           const manifest_diff& diff, program_host* host) {
+                           const manifest_diff& diff, program_host* host, direction way,
+                           uint32_t generation) {
     values out;
+    if (host != nullptr)
+        host->come_from(generation);
     std::map<uint16_t, const key_diff*> known;
     for (const key_diff& d : diff.keys)
         if (d.to != nullptr)
@@ -123,8 +126,7 @@ Result<values> convert_all(const manifest& from, const values& old, const manife
             out[k.id] = k.initial;
             continue;
         }
-        auto made = convert_key(from, placed, *d->second, value->second, k.initial, host,
-                                direction::up);
+        auto made = convert_key(from, placed, *d->second, value->second, k.initial, host, way);
         if (!made)
             return forward_error(made.error());
         if (Status ok = check_range(placed, k, *made); !ok)
@@ -132,6 +134,11 @@ Result<values> convert_all(const manifest& from, const values& old, const manife
         out[k.id] = std::move(*made);
     }
     return out;
+}
+
+// An older version is reached by the newer one's converters.
+direction way_to(const manifest& from, const manifest& to) {
+    return to.version < from.version ? direction::down : direction::up;
 }
 
 rollout_report report_of(const manifest_diff& diff) {
@@ -222,7 +229,8 @@ Result<rollout_report> apply_locked(store& in, const manifest& to, program_host&
     if (to.version == from->version && !same_version)
         return with_hint(fail(EALREADY, "the store has version {} already", to.version),
                          "use compact to load the same version anew");
-    const manifest_diff diff = diff_manifests(*from, to, how.words);
+    const direction way = way_to(*from, to);
+    const manifest_diff diff = diff_manifests(*from, to, how.words, way);
     if (Status ok = diff.verdict(); !ok)
         return forward_error(ok.error());
 
@@ -268,7 +276,7 @@ Result<rollout_report> apply_locked(store& in, const manifest& to, program_host&
             auto old = read_all(at, still);
             if (!old)
                 return forward_error(old.error());
-            auto fresh = convert_all(still, *old, *placed, diff, &host);
+            auto fresh = convert_all(still, *old, *placed, diff, &host, way, old_generation);
             if (!fresh)
                 return forward_error(fresh.error());
             for (const key_entry& k : placed->keys) {
@@ -381,13 +389,15 @@ Status carry_back(store& in, program_host& host, const rollout_options& how, uin
     // Nothing is asked on the way back: what does not fit stays as it was.
     for (key_diff& d : report.keys)
         d.blocked.clear();
+    host.come_from(kv_state_generation(at.state()));
     for (const key_diff& d : diff.keys) {
         if (d.to == nullptr || d.to->home != KV_HOME_ARRAY || d.to->dynamic)
             continue;
         step(how, fmt::format("value {}", d.id));
         if (d.from == nullptr || d.from->home != KV_HOME_ARRAY)
             continue;  // the new version had no such key: it stays
-        if (!d.blocked.empty() && d.kind != "narrowed") {
+        // Whether a number fits is seen by the number; what it means is not.
+        if (!d.blocked.empty() && d.kind == "redefined") {
             report.kept_old.push_back(fmt::format("{}: {}", d.name, d.blocked));
             continue;
         }
@@ -451,7 +461,8 @@ Result<rollout_report> plan(const store& in, const manifest& to, program_host* h
     auto from = in.describe();
     if (!from)
         return forward_error(from.error());
-    const manifest_diff diff = diff_manifests(*from, to, how.words);
+    const direction way = way_to(*from, to);
+    const manifest_diff diff = diff_manifests(*from, to, how.words, way);
     rollout_report report = report_of(diff);
     if (diff.blocked())
         return report;
@@ -466,7 +477,7 @@ Result<rollout_report> plan(const store& in, const manifest& to, program_host* h
     auto old = read_all(at, *from);
     if (!old)
         return forward_error(old.error());
-    auto fresh = convert_all(*from, *old, *placed, diff, host);
+    auto fresh = convert_all(*from, *old, *placed, diff, host, way, kv_state_generation(at.state()));
     if (!fresh)
         return forward_error(fresh.error());
     report.values = static_cast<uint32_t>(fresh->size());

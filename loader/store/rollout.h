@@ -50,9 +50,12 @@ public:
     virtual void resume() {}
     // The losing version is let go.
     virtual Status finish(const area& at, bool keep_new) = 0;
-    // Runs the converter of a key. @key_id finds it again in another process.
-    virtual Status convert(const std::string& function, uint16_t key_id, direction way,
-                           const_bytes old, std::span<uint8_t> fresh) = 0;
+    // The version that values come from: whose way down is taken.
+    virtual void come_from(uint32_t generation) { (void)generation; }
+    // Runs the converter of a key. Number and hash of the type that it makes
+    // find it again in another process.
+    virtual Status convert(const std::string& function, uint16_t key_id, uint64_t to_hash,
+                           direction way, const_bytes old, std::span<uint8_t> fresh) = 0;
 };
 
 // For stores whose programs resolve nothing at load, or that have none.
@@ -62,7 +65,7 @@ public:
     [[nodiscard]] bool parks() const override { return true; }
     Status swap(const area&, bool) override { return {}; }
     Status finish(const area&, bool) override { return {}; }
-    Status convert(const std::string& function, uint16_t, direction, const_bytes,
+    Status convert(const std::string& function, uint16_t, uint64_t, direction, const_bytes,
                    std::span<uint8_t>) override {
         return fail(ENOTSUP, "nobody runs the converter {}()", function);
     }

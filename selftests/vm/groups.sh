@@ -6,6 +6,7 @@
 #   tidy  the sources: shellcheck, licences, format
 #   unit  GoogleTest, on the host
 #   sim   the engine over simulated disks; prints KTAP itself
+#   store the KV store, with BPF programs on the running kernel
 #   mutations  bugs planted in the engine, each of which sim must see
 #   vm    selftests/vm-tests/*.sh, each on the host side, each booting its VMs
 #
@@ -16,7 +17,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 groups_all=(tidy unit sim mutations vm)
-groups_quick=(tidy unit sim)
+groups_quick=(tidy unit sim store)
 
 test_usage() {
 	cat <<'EOF'
@@ -74,6 +75,13 @@ group_sim() {
 
 group_mutations() {
 	ktap_program mutations ktap_nested in_root bash "$(root_src)/selftests/sim/mutate.sh" '' "$@"
+}
+
+group_store() {
+	local program=$build_dir/store_tests
+	[ -x "$program" ] || { ktap_skip store 'not present'; return; }
+	ktap_program store ktap_gtest in_root sh -c 'mountpoint -q /sys/fs/bpf ||
+		mount -t bpf bpf /sys/fs/bpf; exec "$@"' sh "$program" "$@"
 }
 
 group_vm() {

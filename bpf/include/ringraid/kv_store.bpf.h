@@ -121,6 +121,10 @@ extern const volatile struct kv_program_info kv_store_info;
 		at_ ? kv_base() + (at_ & ~KV_BAKED) : (char *)0;                             \
 	})
 
+/* A value is copied as words, whatever its members are: these may alias all. */
+typedef rr_u64 __attribute__((may_alias)) kv_word64;
+typedef rr_u32 __attribute__((may_alias)) kv_word32;
+
 /* Copies in words as large as @unit, the alignment that both sides have. */
 RR_STEP void kv_copy(void *to, const void *from, rr_u32 size, rr_u32 unit)
 {
@@ -129,19 +133,19 @@ RR_STEP void kv_copy(void *to, const void *from, rr_u32 size, rr_u32 unit)
 	if (unit >= 8) {
 #pragma clang loop unroll(disable)
 		for (i = 0; i < size / 8; i++)
-			((volatile rr_u64 *)to)[i] = ((const volatile rr_u64 *)from)[i];
+			((volatile kv_word64 *)to)[i] = ((const volatile kv_word64 *)from)[i];
 		i *= 8;
 	} else if (unit >= 4) {
 #pragma clang loop unroll(disable)
 		for (i = 0; i < size / 4; i++)
-			((volatile rr_u32 *)to)[i] = ((const volatile rr_u32 *)from)[i];
+			((volatile kv_word32 *)to)[i] = ((const volatile kv_word32 *)from)[i];
 		i *= 4;
 	} else {
 		i = 0;
 	}
 #pragma clang loop unroll(disable)
 	for (; i < size; i++)
-		((volatile rr_u8 *)to)[i] = ((const volatile rr_u8 *)from)[i];
+		((volatile char *)to)[i] = ((const volatile char *)from)[i];
 }
 
 /* One whole value of a SEQ slot; -EAGAIN when writers kept overtaking. */
@@ -440,6 +444,7 @@ struct kv_task {
 	} pages[KV_TASK_PAGES];
 	rr_u32 generation;
 	rr_u32 reserved;
+	struct kv_task_page whole[]; /* or clang's BTF only declares the pages' type */
 };
 
 #ifdef KV_TASKS
