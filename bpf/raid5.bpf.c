@@ -58,13 +58,12 @@ int BPF_PROG(raid5_punt, struct io_kiocb *request, int rw)
 	union {
 		char text[16];
 		__u64 words[2];
-	} name = { RR_QUEUE_THREAD };
+	} name;
 
 	/* Only queues: ublk's control commands go to workers by design. */
-	__u64 queue_thread = name.words[0];
-
 	if (bpf_get_current_pid_tgid() >> 32 != ring_at.tgid ||
-	    bpf_get_current_comm(name.text, sizeof(name.text)) || name.words[0] != queue_thread)
+	    bpf_get_current_comm(name.text, sizeof(name.text)) ||
+	    name.words[0] != RR_QUEUE_THREAD_WORD)
 		return 0;
 	if (request->opcode == RR_OPCODE_FSYNC)
 		__sync_fetch_and_add(&rr_punts.flushes, 1);

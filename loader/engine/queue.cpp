@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include "base/log.h"
 
@@ -20,6 +22,11 @@ extern "C" {
 
 namespace rr {
 namespace {
+
+static_assert(std::bit_cast<uint64_t>(std::array{'r', 'r', '-', 'q', 'u', 'e', 'u', 'e'}) ==
+                  RR_QUEUE_THREAD_WORD,
+              "the punt counter knows queue threads by this word");
+static_assert(std::string_view(RR_QUEUE_THREAD) == "rr-queue");
 
 size_t page_up(size_t bytes) {
     return (bytes + 4095) & ~size_t{4095};

@@ -9,6 +9,7 @@
 #
 #   ./run vm --disk nvme:64M (six times) --module raid456 --out DIR \
 #       --script selftests/vectors/make-vectors.sh
+# shellcheck disable=SC2046 # the lists of devices are words on purpose
 disks="/dev/nvme0n1 /dev/nvme1n1 /dev/nvme2n1 /dev/nvme3n1 /dev/nvme4n1 /dev/nvme5n1"
 export MDADM_NO_UDEV=1
 

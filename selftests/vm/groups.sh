@@ -131,7 +131,7 @@ tidy_shellcheck() {
 	local files
 	mapfile -t files < <(tidy_scripts)
 	# shellcheck disable=SC2016
-	in_root sh -c 'cd "$1" && shift && shellcheck -x "$@"' sh "$(root_src)" "${files[@]}"
+	in_root sh -c 'cd "$1" && shift && shellcheck -x -P SCRIPTDIR -P . "$@"' sh "$(root_src)" "${files[@]}"
 }
 
 tidy_licence() {
@@ -144,7 +144,7 @@ tidy_licence() {
 
 tidy_format() {
 	local files
-	mapfile -t files < <(tidy_sources '\.(c|h|cpp|hpp)$')
+	mapfile -t files < <(tidy_sources '\.(c|h|cpp|hpp)$' | grep -v '^selftests/.*\.bpf\.c$')
 	# shellcheck disable=SC2016
 	in_root sh -c 'cd "$1" && shift && clang-format-19 --dry-run -Werror "$@"' sh "$(root_src)" "${files[@]}"
 }

@@ -60,7 +60,9 @@ struct rr_program_config {
  * that io_uring handed to a worker thread. Flushes always go there; anything
  * else means that a limit of a member was not honoured.
  */
-#define RR_QUEUE_THREAD "rr-queue" /* name of the threads, then "-" and the number */
+/* The threads' name, then "-" and the number; and its first word, for BPF. */
+#define RR_QUEUE_THREAD	     "rr-queue"
+#define RR_QUEUE_THREAD_WORD 0x65756575712d7272ULL
 
 struct rr_punt_counts {
 	rr_u64 flushes;
