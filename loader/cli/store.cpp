@@ -44,9 +44,13 @@ public:
     [[nodiscard]] bool parks() const override { return parked; }
 };
 
-int fail_with(const context& ctx, const Error& error) { return print_error(ctx, error); }
+int fail_with(const context& ctx, const Error& error) {
+    return print_error(ctx, error);
+}
 
-nlohmann::json ok_json() { return {{"schema", export_schema}, {"ok", true}}; }
+nlohmann::json ok_json() {
+    return {{"schema", export_schema}, {"ok", true}};
+}
 
 int done(const context& ctx, const std::string& sentence) {
     if (ctx.json) {
@@ -59,7 +63,9 @@ int done(const context& ctx, const std::string& sentence) {
     return 0;
 }
 
-accepted words_of(const store_args& a) { return {a.accept.begin(), a.accept.end()}; }
+accepted words_of(const store_args& a) {
+    return {a.accept.begin(), a.accept.end()};
+}
 
 rollout_options options_of(const store_args& a) {
     rollout_options how;
@@ -105,7 +111,8 @@ nlohmann::json diff_json(const std::vector<key_diff>& keys) {
 
 void print_diff(const std::vector<key_diff>& keys) {
     for (const key_diff& d : keys) {
-        fmt::print("{:>5}  {:<20} {}{}\n", d.id, d.name, d.kind, d.blocked.empty() ? "" : "  REFUSED");
+        fmt::print("{:>5}  {:<20} {}{}\n", d.id, d.name, d.kind,
+                   d.blocked.empty() ? "" : "  REFUSED");
         for (const std::string& n : d.notes)
             fmt::print("{:>7}  {}\n", "", n);
         if (!d.blocked.empty())
@@ -131,8 +138,8 @@ int print_report(const context& ctx, const char* verb, const rollout_report& r, 
     print_diff(r.keys);
     for (const std::string& k : r.kept_old)
         fmt::print("kept as it was before: {}\n", k);
-    fmt::print("{} version {} to {}: {} values, {} bytes", verb, r.from_version, r.to_version, r.values,
-               r.bytes);
+    fmt::print("{} version {} to {}: {} values, {} bytes", verb, r.from_version, r.to_version,
+               r.values, r.bytes);
     if (r.pause_ns != 0)
         fmt::print(", programs paused for {:.3f} ms", static_cast<double>(r.pause_ns) / 1e6);
     fmt::print("\n");
@@ -170,12 +177,13 @@ int run_bake(const context& ctx, const store_args& a) {
     if (!baked)
         return fail_with(ctx, baked.error());
     std::ofstream out(a.file, std::ios::binary | std::ios::trunc);
-    out.write(reinterpret_cast<const char*>(baked->data()), static_cast<std::streamsize>(baked->size()));
+    out.write(reinterpret_cast<const char*>(baked->data()),
+              static_cast<std::streamsize>(baked->size()));
     out.close();
     if (!out)
         return fail_with(ctx, {EIO, fmt::format("cannot write {}", a.file), "choose another path"});
-    return done(ctx, fmt::format("{}: load it with its map {} pinned at {}", a.file, KV_SECTION_AREA,
-                                 a.pin));
+    return done(ctx, fmt::format("{}: load it with its map {} pinned at {}", a.file,
+                                 KV_SECTION_AREA, a.pin));
 }
 
 nlohmann::json dump_key(const store::store& in, const manifest& m, const key_entry& k) {
@@ -398,7 +406,8 @@ int run_plan(const context& ctx, const store_args& a, bool really) {
         return fail_with(ctx, to.error());
     parked_host host(a.pin, file, links_of(a), in->at());
     host.parked = a.parked;
-    auto report = really ? apply(*in, *to, host, options_of(a)) : plan(*in, *to, &host, options_of(a));
+    auto report =
+        really ? apply(*in, *to, host, options_of(a)) : plan(*in, *to, &host, options_of(a));
     if (!report)
         return fail_with(ctx, report.error());
     for (const key_diff& d : report->keys)
@@ -416,8 +425,8 @@ int run_compact(const context& ctx, const store_args& a) {
     auto m = in->describe();
     if (!m)
         return fail_with(ctx, m.error());
-    const bool declared = std::any_of(m->keys.begin(), m->keys.end(),
-                                      [](const key_entry& k) { return !k.dynamic; });
+    const bool declared =
+        std::any_of(m->keys.begin(), m->keys.end(), [](const key_entry& k) { return !k.dynamic; });
     if (declared && a.object.empty())
         return fail_with(ctx, {EINVAL, "the program's keys move, so it must be loaded anew",
                                "give its object file and its links"});
@@ -427,8 +436,8 @@ int run_compact(const context& ctx, const store_args& a) {
         if (!same)
             return fail_with(ctx, same.error());
         if (same->hash() != m->hash())
-            return fail_with(ctx, {EINVAL, "the object is of another version than the store",
-                                   "use apply"});
+            return fail_with(
+                ctx, {EINVAL, "the object is of another version than the store", "use apply"});
     }
     parked_host host(a.pin, file, links_of(a), in->at());
     host.parked = a.parked;
@@ -554,7 +563,9 @@ void add_store(CLI::App& app, context& ctx) {
         c->callback([&ctx, args, run] { ctx.run = [&ctx, args, run] { return run(ctx, *args); }; });
         return c;
     };
-    auto object = [&](CLI::App* c) { return c->add_option("OBJECT", args->object, "a BPF object file"); };
+    auto object = [&](CLI::App* c) {
+        return c->add_option("OBJECT", args->object, "a BPF object file");
+    };
     auto key = [&](CLI::App* c) { c->add_option("KEY", args->key, "name or number")->required(); };
     auto pause = [&](CLI::App* c) {
         c->add_flag("--pause", args->pause, "shut the gate meanwhile: programs skip their work");
@@ -566,7 +577,8 @@ void add_store(CLI::App& app, context& ctx) {
         c->add_option("--accept", args->accept, "lose what of this key must be lost; * for all");
     };
     auto roll = [&](CLI::App* c) {
-        c->add_option("--link", args->links, "a pinned link that gets the new program: PIN[=PROGRAM]");
+        c->add_option("--link", args->links,
+                      "a pinned link that gets the new program: PIN[=PROGRAM]");
         c->add_flag("--steps", args->steps, "say what is being done");
         parked(c);
         accept(c);
@@ -582,7 +594,8 @@ void add_store(CLI::App& app, context& ctx) {
     pause(get);
     CLI::App* set = command("set", "change a value (JSON, by its type)", run_set);
     key(set);
-    set->add_option("VALUE", args->value, "JSON; hexadecimal bytes for a key made at run time")->required();
+    set->add_option("VALUE", args->value, "JSON; hexadecimal bytes for a key made at run time")
+        ->required();
     pause(set);
     parked(set);
     CLI::App* make = command("make", "make a key at run time", run_make);
@@ -594,12 +607,14 @@ void add_store(CLI::App& app, context& ctx) {
     CLI::App* diff = command("diff", "what a version of the program would change", run_diff);
     object(diff)->required();
     accept(diff);
-    CLI::App* dry = command("plan", "try an apply on a copy",
-                            [](const context& c, const store_args& a) { return run_plan(c, a, false); });
+    CLI::App* dry =
+        command("plan", "try an apply on a copy",
+                [](const context& c, const store_args& a) { return run_plan(c, a, false); });
     object(dry)->required();
     roll(dry);
-    CLI::App* real = command("apply", "move to a new version of the program",
-                             [](const context& c, const store_args& a) { return run_plan(c, a, true); });
+    CLI::App* real =
+        command("apply", "move to a new version of the program",
+                [](const context& c, const store_args& a) { return run_plan(c, a, true); });
     object(real)->required();
     roll(real);
     CLI::App* pack = command("compact", "close the gaps", run_compact);

@@ -65,7 +65,9 @@ void store_word(uint8_t* slot, const uint8_t* from) {
     __atomic_store_n(reinterpret_cast<T*>(slot), v, __ATOMIC_SEQ_CST);
 }
 
-bool is_word(size_t size) { return size == 1 || size == 2 || size == 4 || size == 8; }
+bool is_word(size_t size) {
+    return size == 1 || size == 2 || size == 4 || size == 8;
+}
 
 bool is_dead(uint32_t thread) {
     return ::kill(static_cast<pid_t>(thread), 0) != 0 && errno == ESRCH;
@@ -79,8 +81,7 @@ Status lock_seq(kv_seq* s) {
         if (__atomic_compare_exchange_n(&s->lock, &holder, self, false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST))
             return {};
-        if (holder != KV_LOCK_BPF && i % 1024 == 0 &&
-            (holder == self || is_dead(holder)) &&
+        if (holder != KV_LOCK_BPF && i % 1024 == 0 && (holder == self || is_dead(holder)) &&
             __atomic_compare_exchange_n(&s->lock, &holder, self, false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST))
             return {};
@@ -163,9 +164,9 @@ Result<area> area::open(const std::string& pin, bool read_only) {
     if (!map) {
         const int err = errno;
         return with_hint(fail(err, "cannot open the store {}", pin),
-                         err == ENOENT                      ? "make it with ringraid store init"
-                         : err == EPERM || err == EACCES    ? "run as root, or as the pin's owner"
-                                                            : "give the path of a pinned map");
+                         err == ENOENT                   ? "make it with ringraid store init"
+                         : err == EPERM || err == EACCES ? "run as root, or as the pin's owner"
+                                                         : "give the path of a pinned map");
     }
     return from_fd(std::move(map), read_only);
 }
@@ -194,9 +195,9 @@ Status area::map_it() {
                           MAP_SHARED, map_.get(), 0);
     if (mapped == MAP_FAILED) {
         const int err = errno;
-        return with_hint(fail(err, "cannot map the store"),
-                         err == EPERM ? "it is frozen, or you may only read it: use export"
-                                      : "see dmesg");
+        return with_hint(
+            fail(err, "cannot map the store"),
+            err == EPERM ? "it is frozen, or you may only read it: use export" : "see dmesg");
     }
     at_ = static_cast<kv_area*>(mapped);
     kv_header h{};
@@ -213,11 +214,14 @@ Status area::map_it() {
                          "use the ringraid that made it, and export");
     if (h.check != header_check(h))
         return with_hint(fail(EBADMSG, "the header of the store is damaged"), damaged_hint);
-    if (h.bytes != size_ || h.pages == 0 || h.pages > KV_PAGES_MAX || KV_AREA_BYTES(h.pages) != size_)
-        return with_hint(fail(EBADMSG, "the store says it has {} bytes, the map has {}", h.bytes, size_),
-                         damaged_hint);
+    if (h.bytes != size_ || h.pages == 0 || h.pages > KV_PAGES_MAX ||
+        KV_AREA_BYTES(h.pages) != size_)
+        return with_hint(
+            fail(EBADMSG, "the store says it has {} bytes, the map has {}", h.bytes, size_),
+            damaged_hint);
     if (kv_state_phase(h.state) > KV_COMMIT || h.links > KV_LINKS_MAX)
-        return with_hint(fail(EBADMSG, "the store is in a state that does not exist"), damaged_hint);
+        return with_hint(fail(EBADMSG, "the store is in a state that does not exist"),
+                         damaged_hint);
     pages_ = h.pages;
     program_ = text_of(h.program, sizeof(h.program));
     return {};
@@ -351,7 +355,8 @@ Status area::enter_name(uint32_t bank_no, uint16_t id, const std::string& name) 
             return {};
         }
     }
-    return with_hint(fail(ENOSPC, "no room for the name {}", name), "take another name, or a number");
+    return with_hint(fail(ENOSPC, "no room for the name {}", name),
+                     "take another name, or a number");
 }
 
 Status area::write_bank(uint32_t bank_no, const manifest& m, uint32_t generation) const {
@@ -385,8 +390,8 @@ Status area::write_bank(uint32_t bank_no, const manifest& m, uint32_t generation
     }
     const bytes raw = types.raw();
     if (raw.empty() || raw.size() > KV_TYPES_BYTES)
-        return with_hint(fail(E2BIG, "the types of the values take {} bytes, {} at most", raw.size(),
-                              static_cast<int>(KV_TYPES_BYTES)),
+        return with_hint(fail(E2BIG, "the types of the values take {} bytes, {} at most",
+                              raw.size(), static_cast<int>(KV_TYPES_BYTES)),
                          "keep fewer different types");
     std::memcpy(b.types, raw.data(), raw.size());
     uint64_t end = kv_data_start(bank_no, pages_);
@@ -403,7 +408,8 @@ Status area::write_bank(uint32_t bank_no, const manifest& m, uint32_t generation
     info.version = m.version;
     info.generation = generation;
     info.types_bytes = static_cast<uint32_t>(raw.size());
-    info.pages = static_cast<uint32_t>((end - kv_data_start(bank_no, pages_) + KV_PAGE - 1) / KV_PAGE);
+    info.pages =
+        static_cast<uint32_t>((end - kv_data_start(bank_no, pages_) + KV_PAGE - 1) / KV_PAGE);
     info.flags = m.flags;
     return {};
 }
@@ -439,11 +445,21 @@ Status wait_for_programs() {
 Status read_value(const uint8_t* slot, uint32_t sync, std::span<uint8_t> into) {
     if (sync != KV_SYNC_SEQ) {
         switch (into.size()) {
-        case 1: load_word<uint8_t>(slot, into.data()); return {};
-        case 2: load_word<uint16_t>(slot, into.data()); return {};
-        case 4: load_word<uint32_t>(slot, into.data()); return {};
-        case 8: load_word<uint64_t>(slot, into.data()); return {};
-        default: copy_in(into.data(), slot, into.size()); return {};
+            case 1:
+                load_word<uint8_t>(slot, into.data());
+                return {};
+            case 2:
+                load_word<uint16_t>(slot, into.data());
+                return {};
+            case 4:
+                load_word<uint32_t>(slot, into.data());
+                return {};
+            case 8:
+                load_word<uint64_t>(slot, into.data());
+                return {};
+            default:
+                copy_in(into.data(), slot, into.size());
+                return {};
         }
     }
     const auto* s = reinterpret_cast<const kv_seq*>(slot);
@@ -466,10 +482,18 @@ Status write_value(uint8_t* slot, uint32_t sync, const_bytes value) {
             return {};
         }
         switch (value.size()) {
-        case 1: store_word<uint8_t>(slot, value.data()); break;
-        case 2: store_word<uint16_t>(slot, value.data()); break;
-        case 4: store_word<uint32_t>(slot, value.data()); break;
-        default: store_word<uint64_t>(slot, value.data()); break;
+            case 1:
+                store_word<uint8_t>(slot, value.data());
+                break;
+            case 2:
+                store_word<uint16_t>(slot, value.data());
+                break;
+            case 4:
+                store_word<uint32_t>(slot, value.data());
+                break;
+            default:
+                store_word<uint64_t>(slot, value.data());
+                break;
         }
         return {};
     }

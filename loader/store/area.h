@@ -44,7 +44,9 @@ public:
     [[nodiscard]] uint8_t* bytes_at(uint64_t offset) const {
         return reinterpret_cast<uint8_t*>(at_) + offset;
     }
-    [[nodiscard]] uint64_t state() const { return __atomic_load_n(&at_->h.state, __ATOMIC_SEQ_CST); }
+    [[nodiscard]] uint64_t state() const {
+        return __atomic_load_n(&at_->h.state, __ATOMIC_SEQ_CST);
+    }
     void set_state(uint32_t phase, uint32_t active, uint32_t generation) const {
         __atomic_store_n(&at_->h.state, kv_state(phase, active, generation), __ATOMIC_SEQ_CST);
     }

@@ -55,7 +55,7 @@ std::string program_name(uint32_t id) {
 }
 
 bool exists(const std::string& path) {
-    struct stat s {};
+    struct stat s{};
     return ::lstat(path.c_str(), &s) == 0;
 }
 
@@ -93,7 +93,8 @@ Result<std::pair<uint64_t, uint64_t>> converter_types(const bpf_object* object,
     };
     const int id = btf__find_by_name_kind(types, function.c_str(), BTF_KIND_FUNC);
     const btf_type* proto =
-        id < 0 ? nullptr : btf__type_by_id(types, btf__type_by_id(types, static_cast<uint32_t>(id))->type);
+        id < 0 ? nullptr
+               : btf__type_by_id(types, btf__type_by_id(types, static_cast<uint32_t>(id))->type);
     const btf_type* pointer =
         proto == nullptr || btf_vlen(proto) != 1 ? nullptr : skip(btf_params(proto)[0].type);
     const btf_type* context =
@@ -131,9 +132,12 @@ std::string down_pin(const std::string& base, uint32_t generation, uint16_t key,
 
 }  // namespace
 
-void bpf_host::close_object::operator()(bpf_object* o) const { bpf_object__close(o); }
+void bpf_host::close_object::operator()(bpf_object* o) const {
+    bpf_object__close(o);
+}
 
-bpf_host::bpf_host(std::string store_pin, bytes object, std::vector<link_spec> links, const area& at)
+bpf_host::bpf_host(std::string store_pin, bytes object, std::vector<link_spec> links,
+                   const area& at)
     : base_(std::move(store_pin)),
       file_(std::move(object)),
       links_(std::move(links)),
@@ -146,7 +150,8 @@ Status bpf_host::check_converters(const manifest& from, const manifest& placed) 
         return {};  // what goes down was checked when it came up
     for (const key_entry& k : placed.keys) {
         const key_entry* old = from.find(k.id);
-        if (old == nullptr || k.dynamic || old->dynamic || (old->hash == k.hash && old->sem == k.sem))
+        if (old == nullptr || k.dynamic || old->dynamic ||
+            (old->hash == k.hash && old->sem == k.sem))
             continue;
         for (const bool up : {true, false}) {
             const std::string& function = up ? k.up : k.down;
@@ -157,7 +162,8 @@ Status bpf_host::check_converters(const manifest& from, const manifest& placed) 
                 return forward_error(types.error());
             if (*types != std::pair{up ? old->hash : k.hash, up ? k.hash : old->hash})
                 return with_hint(
-                    fail(EINVAL, "{}() converts key {} between other types than versions {} and {} have",
+                    fail(EINVAL,
+                         "{}() converts key {} between other types than versions {} and {} have",
                          function, k.name, from.version, placed.version),
                     "apply the version in between first");
         }
@@ -192,12 +198,15 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
         if (int r = bpf_map__set_pin_path(map, (base_ + "_tasks").c_str()); r != 0)
             return fail(-r, "the program does not take the tasks' values");
     bpf_program* p;
-    bpf_object__for_each_program(p, object_.get())
-        if (!parks() && (bpf_program__flags(p) & BPF_F_SLEEPABLE) != 0 &&
-            bpf_program__type(p) != BPF_PROG_TYPE_SYSCALL)
-            return with_hint(fail(ENOTSUP, "the program {} may sleep; the gate does not wait for it",
-                                  bpf_program__name(p)),
-                             "its own loader has to park it for the roll-out");
+    bpf_object__for_each_program(p, object_.get()) if (
+        !parks() && (bpf_program__flags(p) & BPF_F_SLEEPABLE) != 0 &&
+        bpf_program__type(p) !=
+            BPF_PROG_TYPE_SYSCALL) return with_hint(fail(ENOTSUP,
+                                                         "the program {} may sleep; the gate does "
+                                                         "not wait for it",
+                                                         bpf_program__name(p)),
+                                                    "its own loader has to park it for the "
+                                                    "roll-out");
     if (Status ok = check_converters(from, placed); !ok)
         return ok;
     const auto started = std::chrono::steady_clock::now();
@@ -218,8 +227,9 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
                                          .count());
     down_.clear();
     for (const key_entry& k : placed.keys)
-        if (const key_entry* old = from.find(k.id);
-            placed.version > from.version && old != nullptr && !k.down.empty() && (old->hash != k.hash || old->sem != k.sem))
+        if (const key_entry* old = from.find(k.id); placed.version > from.version &&
+                                                    old != nullptr && !k.down.empty() &&
+                                                    (old->hash != k.hash || old->sem != k.sem))
             down_.push_back({k.id, old->hash, k.down});
     return {};
 }
@@ -235,7 +245,8 @@ Status bpf_host::attach(const area& at) {
     for (size_t i = 0; i < links_.size(); i++) {
         const link_spec& spec = links_[i];
         if (spec.pin.size() + 8 > KV_PATH_MAX)
-            return with_hint(fail(ENAMETOOLONG, "the path {} is too long", spec.pin), "use a shorter one");
+            return with_hint(fail(ENAMETOOLONG, "the path {} is too long", spec.pin),
+                             "use a shorter one");
         auto link = open_pin(spec.pin);
         if (!link)
             return forward_error(link.error());
@@ -270,7 +281,8 @@ Status bpf_host::attach(const area& at) {
     for (size_t i = 0; i < links_.size(); i++) {
         const std::string& pin = links_[i].pin;
         auto link = open_pin(pin);
-        auto info = link ? link_info(link->get()) : Result<bpf_link_info>(forward_error(link.error()));
+        auto info =
+            link ? link_info(link->get()) : Result<bpf_link_info>(forward_error(link.error()));
         if (!info)
             return forward_error(info.error());
         if (can_update(info->type)) {
@@ -357,9 +369,9 @@ Status bpf_host::convert(const std::string& function, uint16_t key_id, uint64_t 
     }
     auto pinned = open_pin(down_pin(base_, from_, key_id, to_hash));
     if (!pinned)
-        return with_hint(fail(pinned.error().err, "the converter {}() does not lead to this version",
-                              function),
-                         "go through the version in between");
+        return with_hint(
+            fail(pinned.error().err, "the converter {}() does not lead to this version", function),
+            "go through the version in between");
     return run_converter(pinned->get(), function, old, fresh);
 }
 
@@ -375,13 +387,14 @@ Result<bytes> bake_for(const store& in, const_bytes object) {
                               here->program, declared->program),
                          "give the store of this program, or make one: ringraid store init");
     if (declared->hash() != here->hash())
-        return with_hint(fail(EINVAL, "the object has version {}, the store version {}, or other keys",
-                              declared->version, here->version),
-                         "ringraid store diff says what differs; apply moves the store");
+        return with_hint(
+            fail(EINVAL, "the object has version {}, the store version {}, or other keys",
+                 declared->version, here->version),
+            "ringraid store diff says what differs; apply moves the store");
     bytes out(object.begin(), object.end());
     const uint64_t state = in.at().state();
-    if (Status ok = bake_object(out, *here,
-                                {kv_state_active(state), kv_state_generation(state), in.at().size()});
+    if (Status ok = bake_object(
+            out, *here, {kv_state_active(state), kv_state_generation(state), in.at().size()});
         !ok)
         return forward_error(ok.error());
     return out;
@@ -389,11 +402,12 @@ Result<bytes> bake_for(const store& in, const_bytes object) {
 
 Result<bytes> read_file(const std::string& path) {
     Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat s {};
+    struct stat s{};
     if (!fd || ::fstat(fd.get(), &s) != 0)
         return with_hint(fail(errno, "cannot read {}", path), "give the path of a file");
     if (!S_ISREG(s.st_mode) || s.st_size > (64 << 20))
-        return with_hint(fail(EINVAL, "{} is not a file, or too large", path), "give an object file");
+        return with_hint(fail(EINVAL, "{} is not a file, or too large", path),
+                         "give an object file");
     bytes out(static_cast<size_t>(s.st_size));
     for (size_t done = 0; done < out.size();) {
         const ssize_t n = ::read(fd.get(), out.data() + done, out.size() - done);

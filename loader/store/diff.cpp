@@ -59,7 +59,8 @@ key_diff diff_key(const manifest& from, const manifest& to, const key_entry& a, 
     if (a.dynamic || b.dynamic) {
         if (a.dynamic != b.dynamic) {
             d.kind = "retyped";
-            d.blocked = fmt::format("key {} was made at run time; the program declares another", a.id);
+            d.blocked =
+                fmt::format("key {} was made at run time; the program declares another", a.id);
             d.keep_default = true;
         }
     } else {
@@ -120,11 +121,13 @@ key_diff one_sided(const key_entry& key, bool added) {
 }  // namespace
 
 bool manifest_diff::blocked() const {
-    return std::any_of(keys.begin(), keys.end(), [](const key_diff& d) { return !d.blocked.empty(); });
+    return std::any_of(keys.begin(), keys.end(),
+                       [](const key_diff& d) { return !d.blocked.empty(); });
 }
 
 bool manifest_diff::changed() const {
-    return std::any_of(keys.begin(), keys.end(), [](const key_diff& d) { return d.kind != "same"; });
+    return std::any_of(keys.begin(), keys.end(),
+                       [](const key_diff& d) { return d.kind != "same"; });
 }
 
 Status manifest_diff::verdict() const {
@@ -154,8 +157,8 @@ manifest_diff diff_manifests(const manifest& from, const manifest& to, const acc
         }
         key_diff d = one_sided(b, true);
         if (const key_entry* same = from.find(b.name); same != nullptr) {
-            d.blocked = fmt::format("{} had the number {}, now {}: its value would not follow", b.name,
-                                    same->id, b.id);
+            d.blocked = fmt::format("{} had the number {}, now {}: its value would not follow",
+                                    b.name, same->id, b.id);
             if (is_accepted(words, b)) {
                 d.notes.push_back("accepted: " + d.blocked);
                 d.blocked.clear();

@@ -25,9 +25,9 @@ struct key_diff {
     std::string kind;  // same, added, removed, renamed, reordered, widened,
                        // narrowed, retyped, redefined
     std::vector<std::string> notes;
-    std::string converter;  // the function that does it
-    std::string blocked;    // why it may not happen unasked; empty: it may
-    bool lossy = false;     // accepted, so numbers may be cut to fit
+    std::string converter;      // the function that does it
+    std::string blocked;        // why it may not happen unasked; empty: it may
+    bool lossy = false;         // accepted, so numbers may be cut to fit
     bool keep_default = false;  // the new version starts with its default
     const key_entry* from = nullptr;
     const key_entry* to = nullptr;

@@ -69,7 +69,8 @@ Result<imported> parse(const nlohmann::json& from) try {
             if (!raw)
                 return forward_error(raw.error());
             if (raw->size() != k.size)
-                return fail(EMSGSIZE, "key {} has {} bytes, its value {}", k.name, k.size, raw->size());
+                return fail(EMSGSIZE, "key {} has {} bytes, its value {}", k.name, k.size,
+                            raw->size());
             out.values[k.id] = *raw;
         }
         out.m.keys.push_back(std::move(k));
@@ -93,10 +94,12 @@ std::string to_hex(const_bytes data) {
 
 Result<bytes> from_hex(const std::string& text) {
     bytes out;
-    auto digit = [](char c) { return c >= '0' && c <= '9'   ? c - '0'
-                                     : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                     : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                            : -1; };
+    auto digit = [](char c) {
+        return c >= '0' && c <= '9'   ? c - '0'
+               : c >= 'a' && c <= 'f' ? c - 'a' + 10
+               : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                      : -1;
+    };
     for (size_t i = 0; i + 1 < text.size(); i += 2) {
         const int high = digit(text[i]);
         const int low = digit(text[i + 1]);
@@ -117,12 +120,9 @@ Result<nlohmann::json> export_store(const store& in, access who) {
     auto m = in.describe();
     if (!m)
         return forward_error(m.error());
-    nlohmann::json out = {{"schema", export_schema},
-                          {"kind", "ringraid-store"},
-                          {"program", m->program},
-                          {"version", m->version},
-                          {"uuid", in.at().uuid()},
-                          {"types", to_hex(m->types.raw())},
+    nlohmann::json out = {{"schema", export_schema},        {"kind", "ringraid-store"},
+                          {"program", m->program},          {"version", m->version},
+                          {"uuid", in.at().uuid()},         {"types", to_hex(m->types.raw())},
                           {"keys", nlohmann::json::array()}};
     for (const key_entry& k : m->keys) {
         nlohmann::json j = key_json(*m, k);
@@ -172,8 +172,8 @@ Result<rollout_report> import_store(const store& in, const nlohmann::json& from,
             return with_hint(fail(ENOTSUP, "key {} needs the converter {}()", d.name, d.converter),
                              "import into the exported version, then apply the newer one");
         bytes made = d.to->initial;
-        if (Status ok = convert(source->m.type(*d.from), value->second, here->type(*d.to), made,
-                                d.lossy);
+        if (Status ok =
+                convert(source->m.type(*d.from), value->second, here->type(*d.to), made, d.lossy);
             !ok)
             return forward_error(ok.error());
         if (Status ok = check_range(*here, *d.to, made); !ok)

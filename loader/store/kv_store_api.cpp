@@ -32,7 +32,9 @@ int failed(const Error& error) {
     return -error.err;
 }
 
-int result(const Status& status) { return status ? 0 : failed(status.error()); }
+int result(const Status& status) {
+    return status ? 0 : failed(status.error());
+}
 
 rr::store::access access_of(int flags) {
     return (flags & KV_STORE_OWNER) != 0 ? rr::store::access::owner : rr::store::access::outside;
@@ -87,9 +89,13 @@ int kv_store_pin(::kv_store* kvs, const char* pin_path) {
     return result(kvs->inner.at().pin(pin_path));
 }
 
-void kv_store_close(::kv_store* kvs) { delete kvs; }
+void kv_store_close(::kv_store* kvs) {
+    delete kvs;
+}
 
-int kv_store_fd(const ::kv_store* kvs) { return kvs->inner.at().fd(); }
+int kv_store_fd(const ::kv_store* kvs) {
+    return kvs->inner.at().fd();
+}
 
 int kv_store_reuse(::kv_store* kvs, const char* object_path, bpf_object** ret) {
     auto file = read_file(object_path);
@@ -168,8 +174,14 @@ int kv_store_task_put(::kv_store_task* task, int key, const void* value, size_t 
     return result(task->inner.put(static_cast<uint32_t>(key), view(value, size)));
 }
 
-int kv_store_task_follow(::kv_store_task* task) { return result(task->inner.follow()); }
+int kv_store_task_follow(::kv_store_task* task) {
+    return result(task->inner.follow());
+}
 
-void kv_store_task_leave(::kv_store_task* task) { delete task; }
+void kv_store_task_leave(::kv_store_task* task) {
+    delete task;
+}
 
-const char* kv_store_error(void) { return last_error.c_str(); }
+const char* kv_store_error(void) {
+    return last_error.c_str();
+}

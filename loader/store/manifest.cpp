@@ -49,7 +49,7 @@ public:
         }
         if (index_ == 0)
             return with_hint(fail(ENODATA, "the object file declares no KV store"),
-                                         "declare one with KV_STORE() and KV_KEY() of kv_store.bpf.h");
+                             "declare one with KV_STORE() and KV_KEY() of kv_store.bpf.h");
         for (uint64_t i = 0; i < symbols_.sh_size / sizeof(Elf64_Sym); i++) {
             Elf64_Sym s{};
             if (load(symbols_.sh_offset + i * sizeof(s), s) && s.st_shndx == index_)
@@ -101,7 +101,8 @@ template <typename T>
 bool parse_number(const std::string& text, T& out, int base = 10) {
     const char* from = text.c_str();
     const bool hex = text.rfind("0x", 0) == 0;
-    auto [rest, error] = std::from_chars(from + (hex ? 2 : 0), from + text.size(), out, hex ? 16 : base);
+    auto [rest, error] =
+        std::from_chars(from + (hex ? 2 : 0), from + text.size(), out, hex ? 16 : base);
     return error == std::errc() && (*rest == '\0' || std::strchr("uUlL", *rest) != nullptr);
 }
 
@@ -171,7 +172,9 @@ const btf_member* value_member(const btf* types, uint32_t type_id) {
     return name != nullptr && std::strcmp(name, "value") == 0 ? m : nullptr;
 }
 
-int quiet(libbpf_print_level, const char*, va_list) { return 0; }
+int quiet(libbpf_print_level, const char*, va_list) {
+    return 0;
+}
 
 }  // namespace
 
@@ -247,9 +250,9 @@ Result<manifest> manifest_of_object(const_bytes object) {
         // Past the typedef that KV_KEY() makes.
         uint32_t declared = value->type;
         for (const btf_type* t = btf__type_by_id(types, declared);
-             btf_is_mod(t) || (btf_is_typedef(t) &&
-                               std::strncmp(btf__name_by_offset(types, t->name_off), "kv_type_of_",
-                                            std::strlen("kv_type_of_")) == 0);
+             btf_is_mod(t) ||
+             (btf_is_typedef(t) && std::strncmp(btf__name_by_offset(types, t->name_off),
+                                                "kv_type_of_", std::strlen("kv_type_of_")) == 0);
              t = btf__type_by_id(types, declared))
             declared = t->type;
         auto type_id = m.types.add({types, declared});
@@ -285,11 +288,11 @@ Status check_range(const manifest& m, const key_entry& key, const_bytes value) {
     const int64_t v = load_integer(kind, value);
     // An unsigned value above all signed ones is above any range that can be said.
     if ((!kind.is_signed && v < 0) || v < key.min || v > key.max)
-        return with_hint(
-            fail(ERANGE, "{} is outside of the range of {}, {} to {}",
-                 kind.is_signed ? fmt::format("{}", v) : fmt::format("{}", static_cast<uint64_t>(v)),
-                 key.name, key.min, key.max),
-            "take a value in the range");
+        return with_hint(fail(ERANGE, "{} is outside of the range of {}, {} to {}",
+                              kind.is_signed ? fmt::format("{}", v)
+                                             : fmt::format("{}", static_cast<uint64_t>(v)),
+                              key.name, key.min, key.max),
+                         "take a value in the range");
     return {};
 }
 
@@ -300,7 +303,8 @@ Status check_manifest(const manifest& m) {
         return fail(EINVAL, "a store of {} pages; 1 to {} are possible", m.pages,
                     static_cast<int>(KV_PAGES_MAX));
     if (m.keys.size() > KV_KEYS_MAX)
-        return fail(E2BIG, "{} keys; {} are possible", m.keys.size(), static_cast<int>(KV_KEYS_MAX));
+        return fail(E2BIG, "{} keys; {} are possible", m.keys.size(),
+                    static_cast<int>(KV_KEYS_MAX));
     std::set<uint32_t> ids;
     std::set<std::string> names;
     for (const key_entry& k : m.keys) {
@@ -372,8 +376,8 @@ Status place(manifest& m, uint32_t bank, uint32_t area_pages) {
         } else if ((k.offset = static_cast<uint32_t>(room(size))) == 0) {
             return full;
         }
-        const bool zeros = std::all_of(k.initial.begin(), k.initial.end(),
-                                       [](uint8_t b) { return b == 0; });
+        const bool zeros =
+            std::all_of(k.initial.begin(), k.initial.end(), [](uint8_t b) { return b == 0; });
         k.default_at = 0;
         if (!zeros && (k.default_at = static_cast<uint32_t>(room(kv_copy_bytes(k.size)))) == 0)
             return full;
@@ -386,7 +390,9 @@ const char* sync_name(uint32_t sync) {
 }
 
 const char* persist_name(uint32_t persist) {
-    return persist == KV_PERSIST_RESET ? "reset" : persist == KV_PERSIST_CACHE ? "cache" : "durable";
+    return persist == KV_PERSIST_RESET   ? "reset"
+           : persist == KV_PERSIST_CACHE ? "cache"
+                                         : "durable";
 }
 
 Status bake_object(bytes& object, const manifest& placed, const baking& how) {

@@ -58,7 +58,8 @@ Error about(const key_diff& d, const Error& error) {
     Error out = error;
     out.what = fmt::format("key {}: {}", d.name, error.what);
     if (out.hint.empty())
-        out.hint = fmt::format("give it a converter (KV_UP), or accept the loss: --accept {}", d.name);
+        out.hint =
+            fmt::format("give it a converter (KV_UP), or accept the loss: --accept {}", d.name);
     return out;
 }
 
@@ -223,8 +224,10 @@ Result<rollout_report> apply_locked(store& in, const manifest& to, program_host&
     if (!from)
         return forward_error(from.error());
     if (to.version == from->version && to.hash() != from->hash())
-        return with_hint(fail(EINVAL, "the program says version {} but its keys differ from version "
-                                      "{}'s in the store", to.version, to.version),
+        return with_hint(fail(EINVAL,
+                              "the program says version {} but its keys differ from version "
+                              "{}'s in the store",
+                              to.version, to.version),
                          "count the version up in KV_STORE()");
     if (to.version == from->version && !same_version)
         return with_hint(fail(EALREADY, "the store has version {} already", to.version),
@@ -403,8 +406,8 @@ Status carry_back(store& in, program_host& host, const rollout_options& how, uin
         }
         if (d.to->persist == KV_PERSIST_RESET)
             continue;
-        auto made = convert_key(*fresh, *old, d, written->at(d.id), kept->at(d.id), &host,
-                                direction::down);
+        auto made =
+            convert_key(*fresh, *old, d, written->at(d.id), kept->at(d.id), &host, direction::down);
         if (made)
             if (Status ok = check_range(*old, *d.to, *made); !ok)
                 made = forward_error(ok.error());
@@ -447,9 +450,9 @@ Status end_commit(store& in, program_host& host) {
 }  // namespace
 
 const char* phase_name(uint32_t phase) {
-    static constexpr const char* names[] = {"idle",          "converting",       "swapping",
-                                            "on probation",  "converting back",  "swapping back",
-                                            "going back",    "committing"};
+    static constexpr const char* names[] = {"idle",         "converting",      "swapping",
+                                            "on probation", "converting back", "swapping back",
+                                            "going back",   "committing"};
     return phase <= KV_COMMIT ? names[phase] : "unknown";
 }
 
@@ -477,7 +480,8 @@ Result<rollout_report> plan(const store& in, const manifest& to, program_host* h
     auto old = read_all(at, *from);
     if (!old)
         return forward_error(old.error());
-    auto fresh = convert_all(*from, *old, *placed, diff, host, way, kv_state_generation(at.state()));
+    auto fresh =
+        convert_all(*from, *old, *placed, diff, host, way, kv_state_generation(at.state()));
     if (!fresh)
         return forward_error(fresh.error());
     report.values = static_cast<uint32_t>(fresh->size());
@@ -601,50 +605,55 @@ Result<recovery> recover(store& in, program_host& host) {
     recovery out;
     uint32_t broken = break_dead_locks(at, *here, bank);
     switch (phase) {
-    case KV_APPLY_CONVERT:
-    case KV_APPLY_SWAP:
-        if (Status ok = host.swap(at, false); !ok)
-            return forward_error(ok.error());
-        set_gate(at, generation);
-        if (Status ok = host.finish(at, false); !ok)
-            return forward_error(ok.error());
-        at.wipe_bank(1 - bank);
-        at.set_state(KV_IDLE, bank, generation);
-        out = {whole::old_state, fmt::format("an apply was cut off before it took effect: version {} "
-                                             "is active, whole, as it was", here->version)};
-        break;
-    case KV_ROLLBACK_CONVERT:
-    case KV_ROLLBACK_SWAP:
-        if (Status ok = host.swap(at, true); !ok)
-            return forward_error(ok.error());
-        set_gate(at, generation);
-        at.set_state(KV_PROBATION, bank, generation);
-        out = {whole::new_state, fmt::format("a rollback was cut off before it took effect: version "
-                                             "{} is active, whole, on probation", here->version)};
-        break;
-    case KV_ROLLBACK_CLEAN:
-        set_gate(at, generation);
-        if (Status ok = end_rollback(in, host); !ok)
-            return forward_error(ok.error());
-        out = {whole::old_state,
-               fmt::format("a rollback was complete: version {} is active", here->version)};
-        break;
-    case KV_COMMIT:
-        set_gate(at, generation);
-        if (Status ok = end_commit(in, host); !ok)
-            return forward_error(ok.error());
-        out = {whole::new_state,
-               fmt::format("a commit was finished: version {} is active", here->version)};
-        break;
-    case KV_PROBATION:
-        set_gate(at, generation);
-        out = {whole::new_state,
-               fmt::format("version {} is active, on probation", here->version)};
-        break;
-    default:
-        set_gate(at, generation);
-        out = {whole::settled, fmt::format("nothing was cut off: version {} is active", here->version)};
-        break;
+        case KV_APPLY_CONVERT:
+        case KV_APPLY_SWAP:
+            if (Status ok = host.swap(at, false); !ok)
+                return forward_error(ok.error());
+            set_gate(at, generation);
+            if (Status ok = host.finish(at, false); !ok)
+                return forward_error(ok.error());
+            at.wipe_bank(1 - bank);
+            at.set_state(KV_IDLE, bank, generation);
+            out = {whole::old_state,
+                   fmt::format("an apply was cut off before it took effect: version {} "
+                               "is active, whole, as it was",
+                               here->version)};
+            break;
+        case KV_ROLLBACK_CONVERT:
+        case KV_ROLLBACK_SWAP:
+            if (Status ok = host.swap(at, true); !ok)
+                return forward_error(ok.error());
+            set_gate(at, generation);
+            at.set_state(KV_PROBATION, bank, generation);
+            out = {whole::new_state,
+                   fmt::format("a rollback was cut off before it took effect: version "
+                               "{} is active, whole, on probation",
+                               here->version)};
+            break;
+        case KV_ROLLBACK_CLEAN:
+            set_gate(at, generation);
+            if (Status ok = end_rollback(in, host); !ok)
+                return forward_error(ok.error());
+            out = {whole::old_state,
+                   fmt::format("a rollback was complete: version {} is active", here->version)};
+            break;
+        case KV_COMMIT:
+            set_gate(at, generation);
+            if (Status ok = end_commit(in, host); !ok)
+                return forward_error(ok.error());
+            out = {whole::new_state,
+                   fmt::format("a commit was finished: version {} is active", here->version)};
+            break;
+        case KV_PROBATION:
+            set_gate(at, generation);
+            out = {whole::new_state,
+                   fmt::format("version {} is active, on probation", here->version)};
+            break;
+        default:
+            set_gate(at, generation);
+            out = {whole::settled,
+                   fmt::format("nothing was cut off: version {} is active", here->version)};
+            break;
     }
     if (broken != 0)
         out.sentence += fmt::format("; {} values were freed from a writer that died", broken);

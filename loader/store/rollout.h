@@ -82,10 +82,10 @@ struct rollout_report {
     uint32_t from_version = 0;
     uint32_t to_version = 0;
     uint32_t generation = 0;
-    std::vector<key_diff> keys;  // without from and to
+    std::vector<key_diff> keys;         // without from and to
     std::vector<std::string> kept_old;  // rollback: what could not be carried back
-    uint32_t values = 0;  // written
-    uint64_t bytes = 0;   // of them
+    uint32_t values = 0;                // written
+    uint64_t bytes = 0;                 // of them
     uint64_t pause_ns = 0;
 };
 

@@ -45,7 +45,8 @@ std::vector<extent> taken(const area& at, uint32_t bank) {
                            uint64_t{kv_slot_bytes(kv_meta_size(meta), kv_meta_sync(meta))}});
         const kv_entry& e = at.bank(bank).entry[id];
         if (e.default_at != 0 && (meta & KV_META_LIVE) != 0)
-            out.push_back({e.default_at, e.default_at + uint64_t{kv_copy_bytes(kv_meta_size(meta))}});
+            out.push_back(
+                {e.default_at, e.default_at + uint64_t{kv_copy_bytes(kv_meta_size(meta))}});
     }
     std::sort(out.begin(), out.end(),
               [](const extent& a, const extent& b) { return a.from < b.from; });
@@ -140,8 +141,8 @@ Status store::put_into(uint32_t bank, uint32_t id, const_bytes value, access who
         return with_hint(fail(EBUSY, "key {} is written by its owner only", id),
                          "pause the program (--pause), or declare the key ATOMIC or SEQ");
     if (value.size() != kv_meta_size(meta))
-        return with_hint(fail(EMSGSIZE, "key {} has {} bytes, the value {}", id,
-                              kv_meta_size(meta), value.size()),
+        return with_hint(fail(EMSGSIZE, "key {} has {} bytes, the value {}", id, kv_meta_size(meta),
+                              value.size()),
                          "give the whole value; a new size is a new version of the program");
     const kv_entry entry = area_.bank(bank).entry[id];
     if ((entry.flags & KV_ENTRY_RANGE) != 0) {
@@ -208,11 +209,13 @@ void store::count_pages() const {
     uint64_t end = kv_data_start(bank, area_.pages());
     for (const extent& e : used)
         end = std::max(end, e.to);
-    area_.header().bank[bank].pages = static_cast<uint32_t>(
-        (end - kv_data_start(bank, area_.pages()) + KV_PAGE - 1) / KV_PAGE);
+    area_.header().bank[bank].pages =
+        static_cast<uint32_t>((end - kv_data_start(bank, area_.pages()) + KV_PAGE - 1) / KV_PAGE);
 }
 
-uint32_t store::pages_used() const { return area_.header().bank[area_.active()].pages; }
+uint32_t store::pages_used() const {
+    return area_.header().bank[area_.active()].pages;
+}
 
 // The first gap that is large enough; new pages are taken as they are needed.
 Result<uint32_t> store::allocate(uint32_t size) const {
@@ -226,9 +229,9 @@ Result<uint32_t> store::allocate(uint32_t size) const {
     }
     at = (at + 7) / 8 * 8;
     if (at > end || size > end - at)
-        return with_hint(fail(ENOSPC, "no {} bytes in one piece are free in {} pages", size,
-                              area_.pages()),
-                         "delete keys, or compact the store");
+        return with_hint(
+            fail(ENOSPC, "no {} bytes in one piece are free in {} pages", size, area_.pages()),
+            "delete keys, or compact the store");
     return static_cast<uint32_t>(at);
 }
 
@@ -324,7 +327,8 @@ Status store::resize(uint32_t id, uint32_t size, access who) const {
                          "change its type in the program's next version");
     const uint32_t sync = kv_meta_sync(meta);
     if (sync == KV_SYNC_ATOMIC)
-        return with_hint(fail(EINVAL, "an atomic value keeps its size"), "delete it and make it anew");
+        return with_hint(fail(EINVAL, "an atomic value keeps its size"),
+                         "delete it and make it anew");
     uint8_t* from = area_.bytes_at(kv_meta_offset(meta));
     if (sync == KV_SYNC_OWNER && who != access::owner &&
         __atomic_load_n(&area_.header().gate, __ATOMIC_SEQ_CST) != 0)

@@ -99,7 +99,8 @@ Status task_values::follow() {
             continue;
         const std::span<uint8_t> fresh(memory + d.to->offset, d.to->size);
         std::copy(d.to->initial.begin(), d.to->initial.end(), fresh.begin());
-        if (d.from == nullptr || d.from->home != KV_HOME_TASK || d.keep_default || memory_ == nullptr)
+        if (d.from == nullptr || d.from->home != KV_HOME_TASK || d.keep_default ||
+            memory_ == nullptr)
             continue;
         const const_bytes old(memory_ + d.from->offset, d.from->size);
         if (Status ok = convert(m_.type(*d.from), old, now->type(*d.to), fresh, true); !ok)

@@ -11,7 +11,9 @@ namespace {
 constexpr unsigned depth_max = 24;
 constexpr uint32_t bytes_max = 1 << 20;  // of any type, long before sums overflow
 
-const btf_type* type_of(type_ref t) { return btf__type_by_id(t.in, t.id); }
+const btf_type* type_of(type_ref t) {
+    return btf__type_by_id(t.in, t.id);
+}
 
 // Without typedefs and qualifiers.
 type_ref strip(type_ref t) {
@@ -45,7 +47,8 @@ std::vector<member> members_of(type_ref t, bool tags = false) {
     for (uint32_t i = 0; i < btf_vlen(type); i++)
         out.push_back({name_at(t, m[i].name_off),
                        tags ? tag_value(t, static_cast<int>(i), "was") : "",
-                       {t.in, m[i].type}, btf_member_bit_offset(type, i),
+                       {t.in, m[i].type},
+                       btf_member_bit_offset(type, i),
                        btf_member_bitfield_size(type, i)});
     return out;
 }
@@ -55,8 +58,12 @@ bool is_kind(type_ref t, uint32_t kind) {
     return type != nullptr && btf_kind(type) == kind;
 }
 
-uint32_t elements(type_ref t) { return btf_array(type_of(t))->nelems; }
-type_ref element(type_ref t) { return {t.in, btf_array(type_of(t))->type}; }
+uint32_t elements(type_ref t) {
+    return btf_array(type_of(t))->nelems;
+}
+type_ref element(type_ref t) {
+    return {t.in, btf_array(type_of(t))->type};
+}
 
 std::vector<std::pair<std::string, int64_t>> enumerators(type_ref t) {
     std::vector<std::pair<std::string, int64_t>> out;
@@ -64,8 +71,9 @@ std::vector<std::pair<std::string, int64_t>> enumerators(type_ref t) {
     for (uint32_t i = 0; i < btf_vlen(type); i++) {
         if (btf_is_enum(type))
             out.emplace_back(name_at(t, btf_enum(type)[i].name_off),
-                             btf_kflag(type) ? int64_t{btf_enum(type)[i].val}
-                                             : int64_t{static_cast<uint32_t>(btf_enum(type)[i].val)});
+                             btf_kflag(type)
+                                 ? int64_t{btf_enum(type)[i].val}
+                                 : int64_t{static_cast<uint32_t>(btf_enum(type)[i].val)});
         else
             out.emplace_back(name_at(t, btf_enum64(type)[i].name_off),
                              static_cast<int64_t>(btf_enum64_value(&btf_enum64(type)[i])));
@@ -79,46 +87,46 @@ Status check(type_ref t, unsigned depth) {
     if (type == nullptr || depth > depth_max)
         return fail(EINVAL, "a type is nested too deep or does not exist");
     switch (btf_kind(type)) {
-    case BTF_KIND_INT:
-    case BTF_KIND_ENUM:
-    case BTF_KIND_ENUM64:
-    case BTF_KIND_FLOAT:
-        if (type->size == 0 || type->size > 16 || (type->size & (type->size - 1)) != 0)
-            return fail(EINVAL, "a number of {} bytes", type->size);
-        if (type->size > 8 && !btf_is_float(type))
-            return with_hint(fail(EINVAL, "a number of {} bytes", type->size),
-                             "keep it as two 64-bit ones");
-        return {};
-    case BTF_KIND_ARRAY: {
-        if (Status ok = check(element(t), depth + 1); !ok)
-            return ok;
-        const uint64_t all = uint64_t{type_size(element(t))} * elements(t);
-        return all == 0 || all > bytes_max ? Status(fail(EINVAL, "an array of {} bytes", all))
-                                           : Status();
-    }
-    case BTF_KIND_STRUCT:
-    case BTF_KIND_UNION:
-        if (type->size == 0 || type->size > bytes_max)
-            return fail(EINVAL, "a struct of {} bytes", type->size);
-        for (const member& m : members_of(t)) {
-            if (Status ok = check(m.type, depth + 1); !ok) {
-                Error error = ok.error();
-                error.what = fmt::format("member {}: {}", m.name, error.what);
-                return forward_error(error);
-            }
-            const uint64_t bits = m.width != 0 ? m.width : uint64_t{type_size(m.type)} * 8;
-            if (m.bit + bits > uint64_t{type->size} * 8 || (m.width == 0 && m.bit % 8 != 0) ||
-                (m.width != 0 && (!as_integer(m.type).is || m.width > 64)))
-                return fail(EINVAL, "member {} lies outside of its struct", m.name);
+        case BTF_KIND_INT:
+        case BTF_KIND_ENUM:
+        case BTF_KIND_ENUM64:
+        case BTF_KIND_FLOAT:
+            if (type->size == 0 || type->size > 16 || (type->size & (type->size - 1)) != 0)
+                return fail(EINVAL, "a number of {} bytes", type->size);
+            if (type->size > 8 && !btf_is_float(type))
+                return with_hint(fail(EINVAL, "a number of {} bytes", type->size),
+                                 "keep it as two 64-bit ones");
+            return {};
+        case BTF_KIND_ARRAY: {
+            if (Status ok = check(element(t), depth + 1); !ok)
+                return ok;
+            const uint64_t all = uint64_t{type_size(element(t))} * elements(t);
+            return all == 0 || all > bytes_max ? Status(fail(EINVAL, "an array of {} bytes", all))
+                                               : Status();
         }
-        return {};
-    case BTF_KIND_PTR:
-        return with_hint(fail(EINVAL, "a pointer cannot outlive its program"),
-                         "keep an index or an offset instead");
-    default:
-        return fail(EINVAL, "a {} cannot be stored", btf_kind(type) == BTF_KIND_FWD
-                                                         ? "type that is only declared"
-                                                         : "type of this kind");
+        case BTF_KIND_STRUCT:
+        case BTF_KIND_UNION:
+            if (type->size == 0 || type->size > bytes_max)
+                return fail(EINVAL, "a struct of {} bytes", type->size);
+            for (const member& m : members_of(t)) {
+                if (Status ok = check(m.type, depth + 1); !ok) {
+                    Error error = ok.error();
+                    error.what = fmt::format("member {}: {}", m.name, error.what);
+                    return forward_error(error);
+                }
+                const uint64_t bits = m.width != 0 ? m.width : uint64_t{type_size(m.type)} * 8;
+                if (m.bit + bits > uint64_t{type->size} * 8 || (m.width == 0 && m.bit % 8 != 0) ||
+                    (m.width != 0 && (!as_integer(m.type).is || m.width > 64)))
+                    return fail(EINVAL, "member {} lies outside of its struct", m.name);
+            }
+            return {};
+        case BTF_KIND_PTR:
+            return with_hint(fail(EINVAL, "a pointer cannot outlive its program"),
+                             "keep an index or an offset instead");
+        default:
+            return fail(EINVAL, "a {} cannot be stored",
+                        btf_kind(type) == BTF_KIND_FWD ? "type that is only declared"
+                                                       : "type of this kind");
     }
 }
 
@@ -140,27 +148,28 @@ uint64_t hash_type(type_ref t, unsigned depth) {
     const uint32_t kind = btf_kind(type);
     uint64_t h = mix(0, kind == BTF_KIND_ENUM64 ? uint32_t{BTF_KIND_ENUM} : kind);
     switch (btf_kind(type)) {
-    case BTF_KIND_INT:
-        // char and unsigned char differ by sign only where it can be told.
-        return mix(mix(h, type->size), btf_int_encoding(type) & (BTF_INT_SIGNED | BTF_INT_BOOL));
-    case BTF_KIND_FLOAT:
-        return mix(h, type->size);
-    case BTF_KIND_ENUM:
-    case BTF_KIND_ENUM64:
-        h = mix(mix(h, type->size), btf_kflag(type));
-        for (const auto& [name, value] : enumerators(t))
-            h = mix(mix(h, name), static_cast<uint64_t>(value));
-        return h;
-    case BTF_KIND_ARRAY:
-        return mix(mix(h, elements(t)), hash_type(element(t), depth + 1));
-    case BTF_KIND_STRUCT:
-    case BTF_KIND_UNION:
-        h = mix(h, type->size);
-        for (const member& m : members_of(t))
-            h = mix(mix(mix(mix(h, m.name), m.bit), m.width), hash_type(m.type, depth + 1));
-        return h;
-    default:
-        return h;
+        case BTF_KIND_INT:
+            // char and unsigned char differ by sign only where it can be told.
+            return mix(mix(h, type->size),
+                       btf_int_encoding(type) & (BTF_INT_SIGNED | BTF_INT_BOOL));
+        case BTF_KIND_FLOAT:
+            return mix(h, type->size);
+        case BTF_KIND_ENUM:
+        case BTF_KIND_ENUM64:
+            h = mix(mix(h, type->size), btf_kflag(type));
+            for (const auto& [name, value] : enumerators(t))
+                h = mix(mix(h, name), static_cast<uint64_t>(value));
+            return h;
+        case BTF_KIND_ARRAY:
+            return mix(mix(h, elements(t)), hash_type(element(t), depth + 1));
+        case BTF_KIND_STRUCT:
+        case BTF_KIND_UNION:
+            h = mix(h, type->size);
+            for (const member& m : members_of(t))
+                h = mix(mix(mix(mix(h, m.name), m.bit), m.width), hash_type(m.type, depth + 1));
+            return h;
+        default:
+            return h;
     }
 }
 
@@ -211,8 +220,8 @@ void compare_types(comparison& c, type_ref from, type_ref to, const std::string&
 void compare_integers(comparison& c, const integer& a, uint32_t a_bits, const integer& b,
                       uint32_t b_bits, const std::string& path) {
     // What every value of a fits into: wider, and not signed into unsigned.
-    const bool fits = a.is_signed == b.is_signed ? b_bits >= a_bits
-                                                 : !a.is_signed && b_bits > a_bits;
+    const bool fits =
+        a.is_signed == b.is_signed ? b_bits >= a_bits : !a.is_signed && b_bits > a_bits;
     if (a.is_signed == b.is_signed && a_bits == b_bits)
         return;
     if (fits)
@@ -398,9 +407,9 @@ Status convert_structs(type_ref from, const_bytes old, type_ref to, std::span<ui
         type_ref ot = strip(o->type);
         Status ok;
         if (as_integer(mt).is && as_integer(ot).is)
-            ok = convert_number(ot, old, o->bit,
-                                o->width != 0 ? o->width : as_integer(ot).size * 8, mt, fresh,
-                                m.bit, m.width != 0 ? m.width : as_integer(mt).size * 8, lossy);
+            ok = convert_number(ot, old, o->bit, o->width != 0 ? o->width : as_integer(ot).size * 8,
+                                mt, fresh, m.bit, m.width != 0 ? m.width : as_integer(mt).size * 8,
+                                lossy);
         else
             ok = convert_types(ot, old.subspan(o->bit / 8, type_size(ot)), mt,
                                fresh.subspan(m.bit / 8, type_size(mt)), lossy, depth + 1);
@@ -472,54 +481,57 @@ nlohmann::json json_of(type_ref t, const_bytes value, unsigned depth) {
     if (integer kind = as_integer(t); kind.is)
         return integer_json(t, load_integer(kind, value), kind.is_signed);
     switch (btf_kind(type_of(t))) {
-    case BTF_KIND_FLOAT:
-        if (type_size(t) == 4) {
-            float f = 0;
-            std::memcpy(&f, value.data(), 4);
-            return f;
-        } else {
-            double d = 0;
-            std::memcpy(&d, value.data(), std::min<size_t>(8, value.size()));
-            return d;
-        }
-    case BTF_KIND_ARRAY: {
-        if (is_text(t)) {
-            // Text only where the whole array can be made from it again.
-            size_t length = 0;
-            while (length < elements(t) && value[length] >= 0x20 && value[length] < 0x7f)
-                length++;
-            if (std::all_of(value.begin() + static_cast<std::ptrdiff_t>(length),
-                            value.begin() + elements(t), [](uint8_t c) { return c == 0; }))
-                return std::string(value.begin(), value.begin() + static_cast<std::ptrdiff_t>(length));
-        }
-        nlohmann::json out = nlohmann::json::array();
-        const uint32_t size = type_size(element(t));
-        for (uint32_t i = 0; i < elements(t); i++)
-            out.push_back(json_of(element(t), value.subspan(size_t{i} * size, size), depth + 1));
-        return out;
-    }
-    case BTF_KIND_STRUCT:
-    case BTF_KIND_UNION: {
-        nlohmann::json out = nlohmann::json::object();
-        for (const member& m : members_of(t)) {
-            type_ref mt = strip(m.type);
-            if (integer kind = as_integer(mt); kind.is) {
-                uint32_t width = m.width != 0 ? m.width : kind.size * 8;
-                out[m.name] = integer_json(
-                    mt, extend(load_bits(value, m.bit, width), width, kind.is_signed),
-                    kind.is_signed);
-                continue;
+        case BTF_KIND_FLOAT:
+            if (type_size(t) == 4) {
+                float f = 0;
+                std::memcpy(&f, value.data(), 4);
+                return f;
+            } else {
+                double d = 0;
+                std::memcpy(&d, value.data(), std::min<size_t>(8, value.size()));
+                return d;
             }
-            nlohmann::json inner = json_of(mt, value.subspan(m.bit / 8, type_size(mt)), depth + 1);
-            if (m.name.empty() && inner.is_object())
-                out.update(inner);
-            else
-                out[m.name] = inner;
+        case BTF_KIND_ARRAY: {
+            if (is_text(t)) {
+                // Text only where the whole array can be made from it again.
+                size_t length = 0;
+                while (length < elements(t) && value[length] >= 0x20 && value[length] < 0x7f)
+                    length++;
+                if (std::all_of(value.begin() + static_cast<std::ptrdiff_t>(length),
+                                value.begin() + elements(t), [](uint8_t c) { return c == 0; }))
+                    return std::string(value.begin(),
+                                       value.begin() + static_cast<std::ptrdiff_t>(length));
+            }
+            nlohmann::json out = nlohmann::json::array();
+            const uint32_t size = type_size(element(t));
+            for (uint32_t i = 0; i < elements(t); i++)
+                out.push_back(
+                    json_of(element(t), value.subspan(size_t{i} * size, size), depth + 1));
+            return out;
         }
-        return out;
-    }
-    default:
-        return nullptr;
+        case BTF_KIND_STRUCT:
+        case BTF_KIND_UNION: {
+            nlohmann::json out = nlohmann::json::object();
+            for (const member& m : members_of(t)) {
+                type_ref mt = strip(m.type);
+                if (integer kind = as_integer(mt); kind.is) {
+                    uint32_t width = m.width != 0 ? m.width : kind.size * 8;
+                    out[m.name] = integer_json(
+                        mt, extend(load_bits(value, m.bit, width), width, kind.is_signed),
+                        kind.is_signed);
+                    continue;
+                }
+                nlohmann::json inner =
+                    json_of(mt, value.subspan(m.bit / 8, type_size(mt)), depth + 1);
+                if (m.name.empty() && inner.is_object())
+                    out.update(inner);
+                else
+                    out[m.name] = inner;
+            }
+            return out;
+        }
+        default:
+            return nullptr;
     }
 }
 
@@ -540,7 +552,8 @@ Status integer_from(type_ref t, const nlohmann::json& json, uint32_t width, uint
     if (!json.is_number_integer())
         return fail(EINVAL, "{} is not a whole number", json.dump());
     const bool is_unsigned = json.is_number_unsigned();
-    const int64_t value = is_unsigned ? static_cast<int64_t>(json.get<uint64_t>()) : json.get<int64_t>();
+    const int64_t value =
+        is_unsigned ? static_cast<int64_t>(json.get<uint64_t>()) : json.get<int64_t>();
     return fit(value, !is_unsigned, width, kind.is_signed, false, out);
 }
 
@@ -560,41 +573,42 @@ Status value_from(type_ref t, const nlohmann::json& json, std::span<uint8_t> val
         return {};
     }
     switch (btf_kind(type_of(t))) {
-    case BTF_KIND_FLOAT:
-        if (!json.is_number())
-            return fail(EINVAL, "{} is not a number", json.dump());
-        if (type_size(t) == 4) {
-            auto f = json.get<float>();
-            std::memcpy(value.data(), &f, 4);
-        } else {
-            auto d = json.get<double>();
-            std::memcpy(value.data(), &d, 8);
-        }
-        return {};
-    case BTF_KIND_ARRAY: {
-        if (json.is_string() && is_text(t)) {
-            const auto text = json.get<std::string>();
-            if (text.size() > elements(t))
-                return fail(EMSGSIZE, "{} characters do not fit into {}", text.size(), elements(t));
-            std::fill(value.begin(), value.end(), uint8_t{0});
-            std::copy(text.begin(), text.end(), value.begin());
+        case BTF_KIND_FLOAT:
+            if (!json.is_number())
+                return fail(EINVAL, "{} is not a number", json.dump());
+            if (type_size(t) == 4) {
+                auto f = json.get<float>();
+                std::memcpy(value.data(), &f, 4);
+            } else {
+                auto d = json.get<double>();
+                std::memcpy(value.data(), &d, 8);
+            }
+            return {};
+        case BTF_KIND_ARRAY: {
+            if (json.is_string() && is_text(t)) {
+                const auto text = json.get<std::string>();
+                if (text.size() > elements(t))
+                    return fail(EMSGSIZE, "{} characters do not fit into {}", text.size(),
+                                elements(t));
+                std::fill(value.begin(), value.end(), uint8_t{0});
+                std::copy(text.begin(), text.end(), value.begin());
+                return {};
+            }
+            if (!json.is_array() || json.size() != elements(t))
+                return fail(EINVAL, "not an array of {} elements", elements(t));
+            const uint32_t size = type_size(element(t));
+            for (uint32_t i = 0; i < elements(t); i++)
+                if (Status ok = value_from(element(t), json[i],
+                                           value.subspan(size_t{i} * size, size), depth + 1);
+                    !ok)
+                    return ok;
             return {};
         }
-        if (!json.is_array() || json.size() != elements(t))
-            return fail(EINVAL, "not an array of {} elements", elements(t));
-        const uint32_t size = type_size(element(t));
-        for (uint32_t i = 0; i < elements(t); i++)
-            if (Status ok = value_from(element(t), json[i], value.subspan(size_t{i} * size, size),
-                                       depth + 1);
-                !ok)
-                return ok;
-        return {};
-    }
-    case BTF_KIND_STRUCT:
-    case BTF_KIND_UNION:
-        return struct_from(t, json, value, depth);
-    default:
-        return fail(EINVAL, "a value of this type cannot be written");
+        case BTF_KIND_STRUCT:
+        case BTF_KIND_UNION:
+            return struct_from(t, json, value, depth);
+        default:
+            return fail(EINVAL, "a value of this type cannot be written");
     }
 }
 
@@ -672,9 +686,13 @@ Result<uint32_t> type_set::add_text(const std::string& text) {
     return static_cast<uint32_t>(at);
 }
 
-std::string type_set::text(uint32_t offset) const { return name_at({btf_.get(), 0}, offset); }
+std::string type_set::text(uint32_t offset) const {
+    return name_at({btf_.get(), 0}, offset);
+}
 
-void type_set::forget_sources() { copied_.clear(); }
+void type_set::forget_sources() {
+    copied_.clear();
+}
 
 bytes type_set::raw() const {
     uint32_t size = 0;
@@ -718,13 +736,13 @@ Result<uint32_t> type_set::copy(type_ref t, unsigned depth) {
         id = wide ? btf__add_enum64(to, c_name, type->size, btf_kflag(type))
                   : btf__add_enum(to, c_name, type->size);
         for (uint32_t i = 0; id > 0 && i < btf_vlen(type); i++) {
-            int r = wide ? btf__add_enum64_value(to, name_at(t, btf_enum64(type)[i].name_off).c_str(),
-                                                 btf_enum64_value(&btf_enum64(type)[i]))
-                         : btf__add_enum_value(
-                               to, name_at(t, btf_enum(type)[i].name_off).c_str(),
-                               btf_kflag(type)
-                                   ? int64_t{btf_enum(type)[i].val}
-                                   : int64_t{static_cast<uint32_t>(btf_enum(type)[i].val)});
+            int r =
+                wide ? btf__add_enum64_value(to, name_at(t, btf_enum64(type)[i].name_off).c_str(),
+                                             btf_enum64_value(&btf_enum64(type)[i]))
+                     : btf__add_enum_value(
+                           to, name_at(t, btf_enum(type)[i].name_off).c_str(),
+                           btf_kflag(type) ? int64_t{btf_enum(type)[i].val}
+                                           : int64_t{static_cast<uint32_t>(btf_enum(type)[i].val)});
             if (r != 0)
                 return fail(-r, "cannot keep an enumerator");
         }
@@ -742,9 +760,9 @@ Result<uint32_t> type_set::copy(type_ref t, unsigned depth) {
         id = btf_is_struct(type) ? btf__add_struct(to, c_name, type->size)
                                  : btf__add_union(to, c_name, type->size);
         for (size_t i = 0; id > 0 && i < members.size(); i++)
-            if (int r = btf__add_field(to, members[i].name.empty() ? nullptr : members[i].name.c_str(),
-                                       static_cast<int>(children[i]), members[i].bit,
-                                       members[i].width);
+            if (int r =
+                    btf__add_field(to, members[i].name.empty() ? nullptr : members[i].name.c_str(),
+                                   static_cast<int>(children[i]), members[i].bit, members[i].width);
                 r != 0)
                 return fail(-r, "cannot keep member {}", members[i].name);
         for (size_t i = 0; id > 0 && i < members.size(); i++)
@@ -758,7 +776,9 @@ Result<uint32_t> type_set::copy(type_ref t, unsigned depth) {
     return static_cast<uint32_t>(id);
 }
 
-Status check_storable(type_ref type) { return check(type, 0); }
+Status check_storable(type_ref type) {
+    return check(type, 0);
+}
 
 uint32_t type_size(type_ref type) {
     const int64_t size = btf__resolve_size(type.in, type.id);
@@ -770,7 +790,9 @@ uint32_t type_align(type_ref type) {
     return align <= 0 ? 1 : static_cast<uint32_t>(align);
 }
 
-uint64_t type_hash(type_ref type) { return hash_type(type, 0); }
+uint64_t type_hash(type_ref type) {
+    return hash_type(type, 0);
+}
 
 std::string type_name(type_ref t) {
     const btf_type* type = type_of(t);
@@ -820,7 +842,9 @@ int64_t load_integer(const integer& kind, const_bytes value) {
     return extend(load_bits(value, 0, kind.size * 8), kind.size * 8, kind.is_signed);
 }
 
-nlohmann::json to_json(type_ref type, const_bytes value) { return json_of(type, value, 0); }
+nlohmann::json to_json(type_ref type, const_bytes value) {
+    return json_of(type, value, 0);
+}
 
 Status from_json(type_ref type, const nlohmann::json& json, std::span<uint8_t> value) {
     return value_from(type, json, value, 0);

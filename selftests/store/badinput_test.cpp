@@ -38,9 +38,8 @@ TEST_F(BadInput, Header) {
     store s = make("flow_v1");
     auto header = [](store& in) -> kv_header& { return in.at().header(); };
     refused(s, EBADMSG, "does not hold", [&](store& in) { header(in).magic ^= 1; });
-    refused(s, ENODATA, "nobody made one", [&](store& in) {
-        std::memset(&header(in), 0, sizeof(kv_header));
-    });
+    refused(s, ENODATA, "nobody made one",
+            [&](store& in) { std::memset(&header(in), 0, sizeof(kv_header)); });
     refused(s, EPROTONOSUPPORT, "format 2", [&](store& in) { header(in).abi = 2; });
     refused(s, EBADMSG, "header", [&](store& in) { header(in).pages = 4; });
     refused(s, EBADMSG, "header", [&](store& in) { header(in).program[0] = 'x'; });
@@ -58,15 +57,13 @@ TEST_F(BadInput, Bank) {
         bank.dir[3] = kv_meta(static_cast<uint32_t>(in.at().size()) - 4, 4, 0, 0);
     });
     refused(s, EBADMSG, "outside", [&](store&) { bank.dir[3] = kv_meta(8, 4, 0, 0); });
-    refused(s, EBADMSG, "bytes", [&](store&) {
-        bank.dir[3] = kv_meta(kv_meta_offset(bank.dir[3]), 5000, 0, 0);
-    });
+    refused(s, EBADMSG, "bytes",
+            [&](store&) { bank.dir[3] = kv_meta(kv_meta_offset(bank.dir[3]), 5000, 0, 0); });
     refused(s, EBADMSG, "type", [&](store&) { bank.entry[3].type_id = 1 << 20; });
     refused(s, EBADMSG, "type of key", [&](store&) { bank.entry[3].type_hash ^= 1; });
     refused(s, EBADMSG, "types", [&](store&) { std::memset(bank.types, 0xff, 64); });
-    refused(s, EBADMSG, "types", [&](store& in) {
-        in.at().header().bank[0].types_bytes = KV_TYPES_BYTES + 1;
-    });
+    refused(s, EBADMSG, "types",
+            [&](store& in) { in.at().header().bank[0].types_bytes = KV_TYPES_BYTES + 1; });
     refused(s, EBADMSG, "manifest", [&](store&) { bank.entry[3].max = 5000; });
     refused(s, EBADMSG, "manifest", [&](store&) { bank.dir[3] = 0; });
     refused(s, EBADMSG, "default", [&](store&) { bank.entry[3].default_at = 4; });
@@ -99,7 +96,8 @@ TEST_F(BadInput, RandomDamage) {
             ok = m.has_value();
             if (ok)
                 for (const key_entry& k : m->keys)
-                    (void)value_json(*m, k, opened->get(k.id, access::racy).value_or(bytes(k.size)));
+                    (void)value_json(*m, k,
+                                     opened->get(k.id, access::racy).value_or(bytes(k.size)));
             (void)verify(*opened);
             (void)export_store(*opened, access::racy);
             for (uint32_t id = 0; id < 16; id++) {
@@ -133,16 +131,20 @@ TEST_F(BadInput, Manifests) {
     refuse(EINVAL, "program", [](manifest& m) { m.program.clear(); });
     refuse(EINVAL, "pages", [](manifest& m) { m.pages = KV_PAGES_MAX + 1; });
     refuse(ERANGE, "default", [](manifest& m) { m.keys[2].min = 100; });
-    refuse(EINVAL, "atomic", [](manifest& m) { m.keys[1].sync = KV_SYNC_ATOMIC; m.keys[1].size = 8;
-                                               m.keys[1].initial.resize(8); m.keys[1].size = 3;
-                                               m.keys[1].initial.resize(3); });
+    refuse(EINVAL, "atomic", [](manifest& m) {
+        m.keys[1].sync = KV_SYNC_ATOMIC;
+        m.keys[1].size = 8;
+        m.keys[1].initial.resize(8);
+        m.keys[1].size = 3;
+        m.keys[1].initial.resize(3);
+    });
     refuse(EBADMSG, "type", [](manifest& m) { m.keys[1].hash ^= 1; });
     refuse(ENOSPC, "pages", [](manifest& m) {
         type_maker types;
         const uint32_t large = types.array(types.number(8, false), 512);
         for (uint16_t i = 0; i < 8; i++)
-            m.keys.push_back(make_key(m, types, static_cast<uint16_t>(100 + i), fmt::format("l{}", i),
-                                      large, KV_SYNC_OWNER));
+            m.keys.push_back(make_key(m, types, static_cast<uint16_t>(100 + i),
+                                      fmt::format("l{}", i), large, KV_SYNC_OWNER));
         m.types.forget_sources();
     });
 }
@@ -151,8 +153,10 @@ TEST_F(BadInput, OtherProgramsAndVersions) {
     store s = make("flow_v1");
     const bytes before = snapshot(s);
     no_programs host;
-    EXPECT_REFUSED(apply(s, object_manifest("keys"), host, {}), EINVAL, "belongs to the program flow");
-    EXPECT_REFUSED(plan(s, object_manifest("keys"), nullptr, {}), EINVAL, "belongs to the program flow");
+    EXPECT_REFUSED(apply(s, object_manifest("keys"), host, {}), EINVAL,
+                   "belongs to the program flow");
+    EXPECT_REFUSED(plan(s, object_manifest("keys"), nullptr, {}), EINVAL,
+                   "belongs to the program flow");
     EXPECT_REFUSED(bake_for(s, load_object("keys")), EINVAL, "belongs to the program flow");
     EXPECT_REFUSED(bake_for(s, load_object("flow_v2")), EINVAL, "version 2");
     EXPECT_REFUSED(apply(s, object_manifest("flow_v1"), host, {}), EALREADY, "already");
@@ -174,15 +178,18 @@ TEST_F(BadInput, OtherFilesAndMaps) {
     std::mt19937_64 random(test_seed);
     SCOPED_TRACE(fmt::format("replay with --seed {}", test_seed));
     for (int i = 0; i < 200; i++) {
-        bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(random() % whole.size()));
+        bytes cut(whole.begin(),
+                  whole.begin() + static_cast<std::ptrdiff_t>(random() % whole.size()));
         EXPECT_FALSE(manifest_of_object(cut));
     }
     Fd hash(bpf_map_create(BPF_MAP_TYPE_HASH, "other", 4, 4, 1, nullptr));
     EXPECT_REFUSED(area::from_fd(std::move(hash)), EINVAL, "not a KV store");
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-    Fd empty(bpf_map_create(BPF_MAP_TYPE_ARRAY, "other", 4, sizeof(kv_area) + 2 * KV_PAGE, 1, &options));
+    Fd empty(
+        bpf_map_create(BPF_MAP_TYPE_ARRAY, "other", 4, sizeof(kv_area) + 2 * KV_PAGE, 1, &options));
     EXPECT_REFUSED(area::from_fd(std::move(empty)), ENODATA, "nobody made one");
-    Fd frozen(bpf_map_create(BPF_MAP_TYPE_ARRAY, "other", 4, sizeof(kv_area) + 2 * KV_PAGE, 1, &options));
+    Fd frozen(
+        bpf_map_create(BPF_MAP_TYPE_ARRAY, "other", 4, sizeof(kv_area) + 2 * KV_PAGE, 1, &options));
     ASSERT_EQ(bpf_map_freeze(frozen.get()), 0);
     EXPECT_REFUSED(area::from_fd(std::move(frozen)), EPERM, "cannot map");
     EXPECT_REFUSED(store::open(pin("nothing")), ENOENT, "nothing");

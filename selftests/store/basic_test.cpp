@@ -81,8 +81,8 @@ TEST_F(Basic, DynamicKeysFromBpf) {
     }
     // Another size than the program says, no such key, beyond the last number.
     ASSERT_OK(s.make(200, "", KV_SYNC_OWNER, bytes(15, 1)));
-    for (auto [id, error] : {std::pair{200u, -EMSGSIZE}, {201u, -ENOENT}, {1024u, -ENOENT},
-                             {0xffffffffu, -ENOENT}}) {
+    for (auto [id, error] :
+         {std::pair{200u, -EMSGSIZE}, {201u, -ENOENT}, {1024u, -ENOENT}, {0xffffffffu, -ENOENT}}) {
         p.global<uint32_t>("key") = id;
         for (const char* name : {"dynamic_get", "dynamic_put"}) {
             p.run(name);
@@ -280,8 +280,7 @@ TEST_F(Basic, SurvivesItsMakerAndKeepsItsManifest) {
     EXPECT_EQ(m->version, 1u);
     const key_entry* limits = m->find("limits");
     ASSERT_NE(limits, nullptr);
-    EXPECT_EQ(to_json(m->type(*limits), *s->get(2)),
-              (nlohmann::json{{"rate", 55}, {"burst", 66}}));
+    EXPECT_EQ(to_json(m->type(*limits), *s->get(2)), (nlohmann::json{{"rate", 55}, {"burst", 66}}));
     EXPECT_EQ(to_json(m->type(*limits), limits->initial),
               (nlohmann::json{{"rate", 100}, {"burst", 10}}));
     const key_entry* sample = m->find("sample");
@@ -326,7 +325,8 @@ TEST_F(Basic, ExportAndImport) {
 TEST_F(Basic, CompactClosesGaps) {
     store s = make("keys");
     for (uint32_t id = 100; id < 130; id++)
-        ASSERT_OK(s.make(id, fmt::format("k{}", id), KV_SYNC_OWNER, bytes(900, static_cast<uint8_t>(id))));
+        ASSERT_OK(s.make(id, fmt::format("k{}", id), KV_SYNC_OWNER,
+                         bytes(900, static_cast<uint8_t>(id))));
     for (uint32_t id = 100; id < 130; id++)
         if (id % 3 != 0) {
             ASSERT_OK(s.remove(id));
@@ -355,9 +355,9 @@ namespace rr::store {
 namespace {
 
 TEST_F(Basic, InterfaceOfC) {
-    EXPECT_EQ(api_from_c((std::string(RR_STORE_OBJECTS) + "/flow_v1.bpf.o").c_str(),
-                         pin("c").c_str()),
-              0);
+    EXPECT_EQ(
+        api_from_c((std::string(RR_STORE_OBJECTS) + "/flow_v1.bpf.o").c_str(), pin("c").c_str()),
+        0);
 }
 
 }  // namespace

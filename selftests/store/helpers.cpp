@@ -40,7 +40,8 @@ std::string missing_uptr() {
             if (!btf_is_enum(t))
                 continue;
             for (uint32_t i = 0; i < btf_vlen(t) && !has; i++)
-                has = std::strcmp(btf__name_by_offset(kernel, btf_enum(t)[i].name_off), "BPF_UPTR") == 0;
+                has = std::strcmp(btf__name_by_offset(kernel, btf_enum(t)[i].name_off),
+                                  "BPF_UPTR") == 0;
         }
     btf__free(kernel);
     return has ? "" : "the kernel has no uptr in task storage (Linux 6.13)";
@@ -160,9 +161,9 @@ store StoreTest::make(const std::string& object, const std::string& name) const 
 uint32_t type_maker::number(uint32_t size, bool is_signed) {
     uint32_t& id = numbers_[{size, is_signed}];
     if (id == 0)
-        id = static_cast<uint32_t>(btf__add_int(btf_.get(),
-                                                fmt::format("{}{}", is_signed ? "s" : "u", size * 8).c_str(),
-                                                size, is_signed ? BTF_INT_SIGNED : 0));
+        id = static_cast<uint32_t>(
+            btf__add_int(btf_.get(), fmt::format("{}{}", is_signed ? "s" : "u", size * 8).c_str(),
+                         size, is_signed ? BTF_INT_SIGNED : 0));
     return id;
 }
 
@@ -183,13 +184,14 @@ uint32_t type_maker::structure(const std::string& name, const std::vector<field>
                        offsets[i] * 8, 0);
     for (size_t i = 0; i < fields.size(); i++)
         if (!fields[i].was.empty())
-            btf__add_decl_tag(btf_.get(), ("kv.was=" + fields[i].was).c_str(), id, static_cast<int>(i));
+            btf__add_decl_tag(btf_.get(), ("kv.was=" + fields[i].was).c_str(), id,
+                              static_cast<int>(i));
     return static_cast<uint32_t>(id);
 }
 
 uint32_t type_maker::array(uint32_t type, uint32_t elements) {
-    return static_cast<uint32_t>(
-        btf__add_array(btf_.get(), static_cast<int>(number(4, false)), static_cast<int>(type), elements));
+    return static_cast<uint32_t>(btf__add_array(btf_.get(), static_cast<int>(number(4, false)),
+                                                static_cast<int>(type), elements));
 }
 
 key_entry make_key(manifest& m, type_maker& types, uint16_t id, const std::string& name,

@@ -116,14 +116,13 @@ template <typename T>
 #define ASSERT_OK(result) ASSERT_TRUE(is_ok(result))
 #define EXPECT_OK(result) EXPECT_TRUE(is_ok(result))
 // Refused with this errno, a sentence with @text in it, and a hint.
-#define EXPECT_REFUSED(status, wanted, text)                                   \
-    do {                                                                       \
-        const auto& no_ = (status);                                            \
-        ASSERT_FALSE(no_);                                                     \
-        EXPECT_EQ(no_.error().err, wanted) << describe(no_.error());           \
-        EXPECT_NE(no_.error().what.find(text), std::string::npos)              \
-            << describe(no_.error());                                          \
-        EXPECT_FALSE(no_.error().hint.empty()) << describe(no_.error());       \
+#define EXPECT_REFUSED(status, wanted, text)                                                \
+    do {                                                                                    \
+        const auto& no_ = (status);                                                         \
+        ASSERT_FALSE(no_);                                                                  \
+        EXPECT_EQ(no_.error().err, wanted) << describe(no_.error());                        \
+        EXPECT_NE(no_.error().what.find(text), std::string::npos) << describe(no_.error()); \
+        EXPECT_FALSE(no_.error().hint.empty()) << describe(no_.error());                    \
     } while (0)
 
 }  // namespace rr::store

@@ -7,8 +7,8 @@
 
 int main(int argc, char** argv) {
     ::testing::InitGoogleTest(&argc, argv);
-    rr::store::test_seed = static_cast<uint64_t>(
-        std::chrono::system_clock::now().time_since_epoch().count());
+    rr::store::test_seed =
+        static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
     for (int i = 1; i + 1 < argc; i++)
         if (std::string(argv[i]) == "--seed")
             rr::store::test_seed = std::strtoull(argv[i + 1], nullptr, 0);

@@ -26,7 +26,7 @@ struct key {
     std::vector<member> members;  // one for a scalar
 };
 
-using world = std::map<uint16_t, key>;                                   // the layout
+using world = std::map<uint16_t, key>;                                            // the layout
 using numbers = std::map<uint16_t, std::map<std::string, std::vector<int64_t>>>;  // the values
 
 class Property : public StoreTest {
@@ -109,7 +109,8 @@ protected:
     }
 
     // Written and read by the JSON of the type: another way than convert()'s.
-    static nlohmann::json json_of(const key& k, const std::map<std::string, std::vector<int64_t>>& v) {
+    static nlohmann::json json_of(const key& k,
+                                  const std::map<std::string, std::vector<int64_t>>& v) {
         auto number = [](const member& m, int64_t n) {
             return m.is_signed ? nlohmann::json(n) : nlohmann::json(static_cast<uint64_t>(n));
         };
@@ -130,7 +131,8 @@ protected:
         return out;
     }
 
-    void write_all(const store& s, const world& w, const numbers& values, const std::vector<uint16_t>& ids) {
+    void write_all(const store& s, const world& w, const numbers& values,
+                   const std::vector<uint16_t>& ids) {
         auto m = s.describe();
         ASSERT_OK(m);
         for (uint16_t id : ids) {
@@ -184,48 +186,48 @@ protected:
             auto& v = values[at->first];
             member& m = k.members[below(k.members.size())];
             switch (below(6)) {
-            case 0:  // wider; unsigned may become signed on the way
-                if (m.size < 8) {
-                    m.size *= 2;
-                    if (!m.is_signed && below(2) != 0)
-                        m.is_signed = true;
-                }
-                break;
-            case 1:
-                std::shuffle(k.members.begin(), k.members.end(), random_);
-                break;
-            case 2:
-                if (!k.scalar && k.members.size() < 12) {
-                    k.members.insert(k.members.begin() +
-                                         static_cast<std::ptrdiff_t>(below(k.members.size() + 1)),
-                                     random_member());
-                    for (const member& n : k.members)
-                        if (v.count(n.name) == 0)
-                            v[n.name].assign(n.elements, 0);
-                }
-                break;
-            case 3:
-                if (!k.scalar && m.was.empty() && !renamed_now(k, m)) {
-                    const std::string old = m.name;
-                    m.name = fresh_name("m");
-                    if (before_.count(at->first) != 0 && had_member(before_[at->first], old))
-                        m.was = old;
-                    v[m.name] = v[old];
-                    v.erase(old);
-                }
-                break;
-            case 4:
-                if (m.elements > 1 && m.elements < 20) {
-                    m.elements += static_cast<uint32_t>(1 + below(5));
-                    v[m.name].resize(m.elements, 0);
-                }
-                break;
-            default:
-                if (k.was.empty() && before_.count(at->first) != 0 &&
-                    before_[at->first].name == k.name) {
-                    k.was = k.name;
-                    k.name = fresh_name("k");
-                }
+                case 0:  // wider; unsigned may become signed on the way
+                    if (m.size < 8) {
+                        m.size *= 2;
+                        if (!m.is_signed && below(2) != 0)
+                            m.is_signed = true;
+                    }
+                    break;
+                case 1:
+                    std::shuffle(k.members.begin(), k.members.end(), random_);
+                    break;
+                case 2:
+                    if (!k.scalar && k.members.size() < 12) {
+                        k.members.insert(k.members.begin() + static_cast<std::ptrdiff_t>(
+                                                                 below(k.members.size() + 1)),
+                                         random_member());
+                        for (const member& n : k.members)
+                            if (v.count(n.name) == 0)
+                                v[n.name].assign(n.elements, 0);
+                    }
+                    break;
+                case 3:
+                    if (!k.scalar && m.was.empty() && !renamed_now(k, m)) {
+                        const std::string old = m.name;
+                        m.name = fresh_name("m");
+                        if (before_.count(at->first) != 0 && had_member(before_[at->first], old))
+                            m.was = old;
+                        v[m.name] = v[old];
+                        v.erase(old);
+                    }
+                    break;
+                case 4:
+                    if (m.elements > 1 && m.elements < 20) {
+                        m.elements += static_cast<uint32_t>(1 + below(5));
+                        v[m.name].resize(m.elements, 0);
+                    }
+                    break;
+                default:
+                    if (k.was.empty() && before_.count(at->first) != 0 &&
+                        before_[at->first].name == k.name) {
+                        k.was = k.name;
+                        k.name = fresh_name("k");
+                    }
             }
         }
     }
@@ -297,7 +299,8 @@ TEST_F(Property, RandomChainsLoseNothing) {
                 ASSERT_OK(rollback(s, host, {}));
                 now = old_layout;
                 values = old_values;
-                ASSERT_NO_FATAL_FAILURE(expect_all(s, now, values, dynamic)) << "back, step " << step;
+                ASSERT_NO_FATAL_FAILURE(expect_all(s, now, values, dynamic))
+                    << "back, step " << step;
                 continue;
             }
             version++;
@@ -313,7 +316,8 @@ TEST_F(Property, RandomChainsLoseNothing) {
                     some.push_back(id);
                 }
             ASSERT_NO_FATAL_FAILURE(write_all(s, now, values, some));
-            ASSERT_NO_FATAL_FAILURE(expect_all(s, now, values, dynamic)) << "written, step " << step;
+            ASSERT_NO_FATAL_FAILURE(expect_all(s, now, values, dynamic))
+                << "written, step " << step;
         }
     }
 }
@@ -390,12 +394,24 @@ TEST_F(Property, LossIsRefused) {
         world worse = now;
         member& m = worse[1].members.back();
         switch (round % 6) {
-        case 0: worse.erase(2); break;
-        case 1: m.size = 4; break;
-        case 2: m.is_signed = true; break;  // the same size, other bits
-        case 3: worse[1].members.pop_back(); break;
-        case 4: m.name = "other"; break;     // renamed, or another one?
-        default: worse[2].name = "other"; break;
+            case 0:
+                worse.erase(2);
+                break;
+            case 1:
+                m.size = 4;
+                break;
+            case 2:
+                m.is_signed = true;
+                break;  // the same size, other bits
+            case 3:
+                worse[1].members.pop_back();
+                break;
+            case 4:
+                m.name = "other";
+                break;  // renamed, or another one?
+            default:
+                worse[2].name = "other";
+                break;
         }
         if (worse[1].members.empty())
             continue;

@@ -8,7 +8,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 struct even {
-	__u64 word[24];
+    __u64 word[24];
 };
 
 KV_STORE(race, 1);
@@ -23,45 +23,42 @@ __u64 reads;
 __u64 writes;
 __u64 refused;
 
-RR_STEP int differs(struct even *e)
-{
-	int i, bad = 0;
+RR_STEP int differs(struct even* e) {
+    int i, bad = 0;
 
-	for (i = 1; i < 24; i++)
-		bad |= e->word[i] != e->word[0];
-	return bad;
+    for (i = 1; i < 24; i++)
+        bad |= e->word[i] != e->word[0];
+    return bad;
 }
 
 SEC("tc")
-int reader(struct __sk_buff *skb)
-{
-	struct even e;
+int reader(struct __sk_buff* skb) {
+    struct even e;
 
-	if (KV_READ(even, &e) == 0) {
-		__sync_fetch_and_add(&reads, 1);
-		if (differs(&e))
-			__sync_fetch_and_add(&torn, 1);
-	}
-	KV_READ(bare, &e);
-	if (differs(&e))
-		__sync_fetch_and_add(&bare_torn, 1);
-	return 0;
+    if (KV_READ(even, &e) == 0) {
+        __sync_fetch_and_add(&reads, 1);
+        if (differs(&e))
+            __sync_fetch_and_add(&torn, 1);
+    }
+    KV_READ(bare, &e);
+    if (differs(&e))
+        __sync_fetch_and_add(&bare_torn, 1);
+    return 0;
 }
 
 SEC("tc")
-int writer(struct __sk_buff *skb)
-{
-	struct even e;
-	__u64 v = bpf_get_prandom_u32();
-	int i;
+int writer(struct __sk_buff* skb) {
+    struct even e;
+    __u64 v = bpf_get_prandom_u32();
+    int i;
 
-	for (i = 0; i < 24; i++)
-		e.word[i] = v;
-	if (KV_WRITE(even, &e) == 0)
-		__sync_fetch_and_add(&writes, 1);
-	else
-		__sync_fetch_and_add(&refused, 1);
-	KV_WRITE(bare, &e);
-	KV_ADD(count, 1);
-	return 0;
+    for (i = 0; i < 24; i++)
+        e.word[i] = v;
+    if (KV_WRITE(even, &e) == 0)
+        __sync_fetch_and_add(&writes, 1);
+    else
+        __sync_fetch_and_add(&refused, 1);
+    KV_WRITE(bare, &e);
+    KV_ADD(count, 1);
+    return 0;
 }

@@ -79,7 +79,8 @@ TEST_F(Race, SeqValuesAreNeverTorn) {
     EXPECT_GT(p.global<uint64_t>("reads"), 100u);
     EXPECT_GT(p.global<uint64_t>("writes"), 100u);
     // No addition was lost.
-    EXPECT_EQ(value_of<uint64_t>(s, 2), p.global<uint64_t>("writes") + p.global<uint64_t>("refused"));
+    EXPECT_EQ(value_of<uint64_t>(s, 2),
+              p.global<uint64_t>("writes") + p.global<uint64_t>("refused"));
     // Without protection the same values did tear: the test can see it.
     RecordProperty("bare_torn", std::to_string(p.global<uint64_t>("bare_torn")));
 }

@@ -58,8 +58,8 @@ protected:
         bpf_link* link = nullptr;
         if (tcx) {
             LIBBPF_OPTS(bpf_tcx_opts, options);
-            link = bpf_program__attach_tcx(
-                bpf_object__find_program_by_name(p.object(), "count"), 1, &options);
+            link = bpf_program__attach_tcx(bpf_object__find_program_by_name(p.object(), "count"), 1,
+                                           &options);
         } else {
             link = bpf_program__attach(bpf_object__find_program_by_name(p.object(), "trace"));
         }
@@ -237,7 +237,8 @@ protected:
         limits1 l1{55, 66};
     };
 
-    std::vector<std::string> steps_of(const std::function<void(const rollout_options&)>& operation) {
+    std::vector<std::string> steps_of(
+        const std::function<void(const rollout_options&)>& operation) {
         std::vector<std::string> steps;
         rollout_options how;
         how.on_step = [&](const std::string& name) { steps.push_back(name); };
@@ -312,7 +313,9 @@ TEST_P(Killed, InApply) {
     for (size_t step = 0; step <= count; step++)
         fresh_store(
             [&](store& s) {
-                auto run = [&](const rollout_options& how) { (void)to_version(s, 2, GetParam(), how); };
+                auto run = [&](const rollout_options& how) {
+                    (void)to_version(s, 2, GetParam(), how);
+                };
                 if (step == 0) {
                     const auto steps = steps_of(run);
                     count = steps.size();
@@ -330,7 +333,8 @@ TEST_P(Killed, InApply) {
                 ASSERT_OK(found);
                 const bool is_new = found->state == whole::new_state;
                 (is_new ? new_states : old_states)++;
-                EXPECT_NE(found->sentence.find(is_new ? "version 2" : "version 1"), std::string::npos)
+                EXPECT_NE(found->sentence.find(is_new ? "version 2" : "version 1"),
+                          std::string::npos)
                     << found->sentence;
                 expect_whole(*opened, is_new ? 2 : 1, 12);
                 if (!is_new) {

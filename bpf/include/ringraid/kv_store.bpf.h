@@ -49,56 +49,53 @@
 #define KV_TAG(text) __attribute__((btf_decl_tag("kv." text)))
 
 /* Attributes of a key, after its sync. */
-#define KV_CACHE KV_TAG("persist=cache") /* may be dropped by a roll-out */
-#define KV_RESET KV_TAG("persist=reset") /* starts at its default in each version */
-#define KV_RANGE(lo, hi) KV_TAG("range=" #lo ".." #hi)
-#define KV_WAS(old) KV_TAG("was=" #old) /* also on members of structs */
-#define KV_SEM(n) KV_TAG("sem=" #n)     /* new meaning, same type: needs a converter */
-#define KV_UP(function) KV_TAG("up=" #function)
+#define KV_CACHE	  KV_TAG("persist=cache") /* may be dropped by a roll-out */
+#define KV_RESET	  KV_TAG("persist=reset") /* starts at its default in each version */
+#define KV_RANGE(lo, hi)  KV_TAG("range=" #lo ".." #hi)
+#define KV_WAS(old)	  KV_TAG("was=" #old) /* also on members of structs */
+#define KV_SEM(n)	  KV_TAG("sem=" #n)   /* new meaning, same type: needs a converter */
+#define KV_UP(function)	  KV_TAG("up=" #function)
 #define KV_DOWN(function) KV_TAG("down=" #function)
-#define KV_DEFAULT(...) { .value = __VA_ARGS__ }
+#define KV_DEFAULT(...)	  { .value = __VA_ARGS__ }
 
 /* KV_STORE(name, version[, flags[, pages]]) */
-#define KV_STORE(name, version, ...) KV_STORE_(name, version, ##__VA_ARGS__, 0, KV_PAGES_DEFAULT)
+#define KV_STORE(name, version, ...)   KV_STORE_(name, version, ##__VA_ARGS__, 0, KV_PAGES_DEFAULT)
 #define KV_STORE_(name, ver, flg, ...) KV_STORE__(name, ver, flg, ##__VA_ARGS__, 0)
-#define KV_STORE__(name, ver, flg, npages, ...)                                              \
-	struct kv_area_memory {                                                              \
-		rr_u64 word[KV_AREA_BYTES((npages) ? (npages) : KV_PAGES_DEFAULT) / 8];      \
-	} kv_store_area SEC(KV_SECTION_AREA);                                                \
-	const volatile struct kv_program_info kv_store_info SEC(KV_SECTION_KEYS) = {         \
-		#name,                                                                       \
-		ver,                                                                         \
-		flg,                                                                         \
-		(npages) ? (npages) : KV_PAGES_DEFAULT,                                      \
-		0,                                                                           \
-		0,                                                                           \
-		0,                                                                           \
-		KV_AREA_BYTES((npages) ? (npages) : KV_PAGES_DEFAULT)                        \
+#define KV_STORE__(name, ver, flg, npages, ...)                                                    \
+	struct kv_area_memory {                                                                    \
+		rr_u64 word[KV_AREA_BYTES((npages) ? (npages) : KV_PAGES_DEFAULT) / 8];            \
+	} kv_store_area SEC(KV_SECTION_AREA);                                                      \
+	const volatile struct kv_program_info kv_store_info SEC(KV_SECTION_KEYS) = {               \
+		.program = #name,                                                                  \
+		.version = (ver),                                                                  \
+		.flags = (flg),                                                                    \
+		.pages = (npages) ? (npages) : KV_PAGES_DEFAULT,                                   \
+		.bytes = KV_AREA_BYTES((npages) ? (npages) : KV_PAGES_DEFAULT),                    \
 	}
 
 /* Attributes, with or without commas between them. */
-#define KV_EACH(...) KV_EACH_(__VA_ARGS__, , , , , , , , )
+#define KV_EACH(...)			   KV_EACH_(__VA_ARGS__, , , , , , , , )
 #define KV_EACH_(a, b, c, d, e, f, g, ...) a b c d e f g
 
-#define KV_KEY_IN(id, name, type, how, where, ...)                                           \
-	typedef typeof(type) kv_type_of_##name;                                              \
-	enum { kv_sync_of_##name = KV_SYNC_##how, kv_home_of_##name = KV_HOME_##where };     \
-	_Static_assert((id) >= 0 && (id) < KV_KEYS_MAX, "key numbers are below 1024");       \
-	_Static_assert(sizeof(type) >= 1 && sizeof(type) <= KV_VALUE_MAX,                    \
-		       "values have 1 to 4096 bytes");                                       \
-	_Static_assert(sizeof(#name) <= KV_NAME_MAX, "names have 31 characters at most");    \
-	_Static_assert(KV_SYNC_##how != KV_SYNC_ATOMIC || sizeof(type) == 8 ||               \
-			       sizeof(type) == 4 || sizeof(type) == 2 || sizeof(type) == 1,  \
-		       "ATOMIC is for 1, 2, 4 or 8 bytes; take SEQ");                        \
-	const volatile struct {                                                              \
-		rr_u32 offset;                                                               \
-		rr_u32 reserved;                                                             \
-		kv_type_of_##name value;                                                     \
-	} kv_key_##name SEC(KV_SECTION_KEYS) KV_TAG("id=" #id) KV_TAG("sync=" #how)          \
+#define KV_KEY_IN(id, name, type, how, where, ...)                                                 \
+	typedef typeof(type) kv_type_of_##name;                                                    \
+	enum { kv_sync_of_##name = KV_SYNC_##how, kv_home_of_##name = KV_HOME_##where };           \
+	_Static_assert((id) >= 0 && (id) < KV_KEYS_MAX, "key numbers are below 1024");             \
+	_Static_assert(sizeof(type) >= 1 && sizeof(type) <= KV_VALUE_MAX,                          \
+		       "values have 1 to 4096 bytes");                                             \
+	_Static_assert(sizeof(#name) <= KV_NAME_MAX, "names have 31 characters at most");          \
+	_Static_assert(KV_SYNC_##how != KV_SYNC_ATOMIC || sizeof(type) == 8 ||                     \
+			       sizeof(type) == 4 || sizeof(type) == 2 || sizeof(type) == 1,        \
+		       "ATOMIC is for 1, 2, 4 or 8 bytes; take SEQ");                              \
+	const volatile struct {                                                                    \
+		rr_u32 offset;                                                                     \
+		rr_u32 reserved;                                                                   \
+		kv_type_of_##name value;                                                           \
+	} kv_key_##name SEC(KV_SECTION_KEYS) KV_TAG("id=" #id) KV_TAG("sync=" #how)                \
 		KV_TAG("home=" #where) KV_EACH(__VA_ARGS__)
 
 /* KV_KEY(id, name, type, OWNER | ATOMIC | SEQ, attributes...) */
-#define KV_KEY(id, name, type, how, ...) KV_KEY_IN(id, name, type, how, ARRAY, __VA_ARGS__)
+#define KV_KEY(id, name, type, how, ...)      KV_KEY_IN(id, name, type, how, ARRAY, __VA_ARGS__)
 #define KV_TASK_KEY(id, name, type, how, ...) KV_KEY_IN(id, name, type, how, TASK, __VA_ARGS__)
 
 extern struct kv_area_memory kv_store_area;
@@ -115,10 +112,10 @@ extern const volatile struct kv_program_info kv_store_info;
 #define kv_base() ((char *)&kv_store_area)
 
 /* The value's place; a null pointer where nobody baked the program. */
-#define KV_AT(name)                                                                          \
-	({                                                                                   \
-		rr_u32 at_ = kv_key_##name.offset;                                           \
-		at_ ? kv_base() + (at_ & ~KV_BAKED) : (char *)0;                             \
+#define KV_AT(name)                                                                                \
+	({                                                                                         \
+		rr_u32 at_ = kv_key_##name.offset;                                                 \
+		at_ ? kv_base() + (at_ & ~KV_BAKED) : (char *)0;                                   \
 	})
 
 /* A value is copied as words, whatever its members are: these may alias all. */
@@ -196,86 +193,89 @@ RR_STEP int kv_seq_write(struct kv_seq *s, const void *from, rr_u32 size, rr_u32
  * Keys known at load. OWNER gives a pointer; the others are read and written
  * as a whole.
  */
-#define KV_PTR(name)                                                                         \
-	({                                                                                   \
-		_Static_assert(kv_sync_of_##name == KV_SYNC_OWNER &&                         \
-			       kv_home_of_##name == KV_HOME_ARRAY, "not an OWNER key");      \
-		(kv_type_of_##name *)KV_AT(name);                                               \
+#define KV_PTR(name)                                                                               \
+	({                                                                                         \
+		_Static_assert(kv_sync_of_##name == KV_SYNC_OWNER &&                               \
+				       kv_home_of_##name == KV_HOME_ARRAY,                         \
+			       "not an OWNER key");                                                \
+		(kv_type_of_##name *)KV_AT(name);                                                  \
 	})
 
-#define KV_GET(name)                                                                         \
-	({                                                                                   \
-		_Static_assert(kv_sync_of_##name != KV_SYNC_SEQ, "KV_READ a SEQ key");       \
-		_Static_assert(kv_home_of_##name == KV_HOME_ARRAY, "a key of a task");       \
-		char *p_ = KV_AT(name);                                                      \
+#define KV_GET(name)                                                                               \
+	({                                                                                         \
+		_Static_assert(kv_sync_of_##name != KV_SYNC_SEQ, "KV_READ a SEQ key");             \
+		_Static_assert(kv_home_of_##name == KV_HOME_ARRAY, "a key of a task");             \
+		char *p_ = KV_AT(name);                                                            \
 		p_ ? *(volatile kv_type_of_##name *)p_ : (kv_type_of_##name)kv_key_##name.value;   \
 	})
 
-#define KV_READ(name, to)                                                                    \
-	({                                                                                   \
-		kv_type_of_##name *to_ = (to);                                                  \
-		char *p_ = KV_AT(name);                                                      \
-		rr_u32 unit_ = __alignof__(kv_type_of_##name);                                  \
-		int r_ = 0;                                                                  \
-		_Static_assert(kv_home_of_##name == KV_HOME_ARRAY, "a key of a task");       \
-		if (!p_)                                                                     \
-			kv_copy(to_, (const void *)&kv_key_##name.value, sizeof(*to_), unit_); \
-		else if (kv_sync_of_##name == KV_SYNC_SEQ)                                   \
-			r_ = kv_seq_read((struct kv_seq *)p_, to_, sizeof(*to_), unit_);     \
-		else                                                                         \
-			kv_copy(to_, p_, sizeof(*to_), unit_);                               \
-		r_;                                                                          \
+#define KV_READ(name, to)                                                                          \
+	({                                                                                         \
+		kv_type_of_##name *to_ = (to);                                                     \
+		char *p_ = KV_AT(name);                                                            \
+		rr_u32 unit_ = __alignof__(kv_type_of_##name);                                     \
+		int r_ = 0;                                                                        \
+		_Static_assert(kv_home_of_##name == KV_HOME_ARRAY, "a key of a task");             \
+		if (!p_)                                                                           \
+			kv_copy(to_, (const void *)&kv_key_##name.value, sizeof(*to_), unit_);     \
+		else if (kv_sync_of_##name == KV_SYNC_SEQ)                                         \
+			r_ = kv_seq_read((struct kv_seq *)p_, to_, sizeof(*to_), unit_);           \
+		else                                                                               \
+			kv_copy(to_, p_, sizeof(*to_), unit_);                                     \
+		r_;                                                                                \
 	})
 
-#define KV_WRITE(name, from)                                                                 \
-	({                                                                                   \
-		const kv_type_of_##name *from_ = (from);                                        \
-		char *p_ = KV_AT(name);                                                      \
-		rr_u32 unit_ = __alignof__(kv_type_of_##name);                                  \
-		int r_ = 0;                                                                  \
-		_Static_assert(kv_home_of_##name == KV_HOME_ARRAY, "a key of a task");       \
-		if (!p_)                                                                     \
-			r_ = -ENOENT;                                                        \
-		else if (kv_sync_of_##name == KV_SYNC_SEQ)                                   \
-			r_ = kv_seq_write((struct kv_seq *)p_, from_, sizeof(*from_), unit_); \
-		else                                                                         \
-			kv_copy(p_, from_, sizeof(*from_), unit_);                           \
-		r_;                                                                          \
+#define KV_WRITE(name, from)                                                                       \
+	({                                                                                         \
+		const kv_type_of_##name *from_ = (from);                                           \
+		char *p_ = KV_AT(name);                                                            \
+		rr_u32 unit_ = __alignof__(kv_type_of_##name);                                     \
+		int r_ = 0;                                                                        \
+		_Static_assert(kv_home_of_##name == KV_HOME_ARRAY, "a key of a task");             \
+		if (!p_)                                                                           \
+			r_ = -ENOENT;                                                              \
+		else if (kv_sync_of_##name == KV_SYNC_SEQ)                                         \
+			r_ = kv_seq_write((struct kv_seq *)p_, from_, sizeof(*from_), unit_);      \
+		else                                                                               \
+			kv_copy(p_, from_, sizeof(*from_), unit_);                                 \
+		r_;                                                                                \
 	})
 
-#define KV_PUT(name, what)                                                                   \
-	({                                                                                   \
-		_Static_assert(kv_sync_of_##name != KV_SYNC_SEQ, "KV_WRITE a SEQ key");      \
-		_Static_assert(kv_home_of_##name == KV_HOME_ARRAY, "a key of a task");       \
-		char *p_ = KV_AT(name);                                                      \
-		if (p_)                                                                      \
-			*(volatile kv_type_of_##name *)p_ = (what);                             \
-		p_ ? 0 : -ENOENT;                                                            \
+#define KV_PUT(name, what)                                                                         \
+	({                                                                                         \
+		_Static_assert(kv_sync_of_##name != KV_SYNC_SEQ, "KV_WRITE a SEQ key");            \
+		_Static_assert(kv_home_of_##name == KV_HOME_ARRAY, "a key of a task");             \
+		char *p_ = KV_AT(name);                                                            \
+		if (p_)                                                                            \
+			*(volatile kv_type_of_##name *)p_ = (what);                                \
+		p_ ? 0 : -ENOENT;                                                                  \
 	})
 
-#define KV_ADD(name, n)                                                                      \
-	({                                                                                   \
-		_Static_assert(kv_sync_of_##name == KV_SYNC_ATOMIC &&                        \
-			       (sizeof(kv_type_of_##name) == 8 || sizeof(kv_type_of_##name) == 4), \
-			       "KV_ADD is for ATOMIC keys of 4 or 8 bytes");                 \
-		_Static_assert(kv_home_of_##name == KV_HOME_ARRAY, "a key of a task");       \
-		char *p_ = KV_AT(name);                                                      \
-		if (p_)                                                                      \
-			__sync_fetch_and_add((kv_type_of_##name *)p_, (n));                     \
-		p_ ? 0 : -ENOENT;                                                            \
+#define KV_ADD(name, n)                                                                            \
+	({                                                                                         \
+		_Static_assert(kv_sync_of_##name == KV_SYNC_ATOMIC &&                              \
+				       (sizeof(kv_type_of_##name) == 8 ||                          \
+					sizeof(kv_type_of_##name) == 4),                           \
+			       "KV_ADD is for ATOMIC keys of 4 or 8 bytes");                       \
+		_Static_assert(kv_home_of_##name == KV_HOME_ARRAY, "a key of a task");             \
+		char *p_ = KV_AT(name);                                                            \
+		if (p_)                                                                            \
+			__sync_fetch_and_add((kv_type_of_##name *)p_, (n));                        \
+		p_ ? 0 : -ENOENT;                                                                  \
 	})
 
 /*
  * Programs of one generation run at a time, the one that the gate names: a
  * roll-out attaches the new ones beside the old ones and lets one store decide.
  */
-#define kv_gate_word() (*(volatile rr_u32 *)(kv_base() + __builtin_offsetof(struct kv_header, gate)))
-#define kv_gate_open()                                                                       \
+#define kv_gate_word()                                                                             \
+	(*(volatile rr_u32 *)(kv_base() + __builtin_offsetof(struct kv_header, gate)))
+#define kv_gate_open()                                                                             \
 	(kv_store_info.baked ? kv_gate_word() == kv_store_info.generation : kv_gate_word() != 0)
-#define KV_GATE(result)                                                                      \
-	do {                                                                                 \
-		if (!kv_gate_open())                                                         \
-			return result;                                                       \
+#define KV_GATE(result)                                                                            \
+	do {                                                                                       \
+		if (!kv_gate_open())                                                               \
+			return result;                                                             \
 	} while (0)
 
 /*
@@ -284,12 +284,12 @@ RR_STEP int kv_seq_write(struct kv_seq *s, const void *from, rr_u32 size, rr_u32
  *
  *   KV_CONVERTER(rate_up, __u32, __u64) { c->to = c->from * 1000ULL; return 0; }
  */
-#define KV_CONVERTER(function, from_type, to_type)                                           \
-	struct kv_convert_##function {                                                       \
-		typeof(from_type) from;                                                      \
-		typeof(to_type) to __attribute__((aligned(8)));                              \
-	};                                                                                   \
-	SEC("syscall")                                                                       \
+#define KV_CONVERTER(function, from_type, to_type)                                                 \
+	struct kv_convert_##function {                                                             \
+		typeof(from_type) from;                                                            \
+		typeof(to_type) to __attribute__((aligned(8)));                                    \
+	};                                                                                         \
+	SEC("syscall")                                                                             \
 	int function(struct kv_convert_##function *c)
 
 /*
@@ -309,7 +309,8 @@ RR_STEP volatile rr_u64 *kv_dir(rr_u32 key)
 {
 	/* Unsigned and 64 bits wide, or LLVM extends the sign of the index. */
 	rr_u64 at = __builtin_offsetof(struct kv_area, bank) +
-		    (rr_u64)kv_bank_now() * sizeof(struct kv_bank) + (rr_u64)(key & (KV_KEYS_MAX - 1)) * 8;
+		    (rr_u64)kv_bank_now() * sizeof(struct kv_bank) +
+		    (rr_u64)(key & (KV_KEYS_MAX - 1)) * 8;
 
 	return (volatile rr_u64 *)(kv_base() + at);
 }
@@ -408,8 +409,9 @@ RR_STEP int kv_store_find(const rr_u64 name[KV_NAME_MAX / 8])
 		rr_u64 slot = (bucket + i) & (KV_BUCKETS - 1);
 		rr_u64 start = __builtin_offsetof(struct kv_area, bank) +
 			       (rr_u64)bank * sizeof(struct kv_bank);
-		rr_u64 key = *(volatile rr_u16 *)(kv_base() + start +
-						  __builtin_offsetof(struct kv_bank, hash) + slot * 2);
+		rr_u64 key =
+			*(volatile rr_u16 *)(kv_base() + start +
+					     __builtin_offsetof(struct kv_bank, hash) + slot * 2);
 		volatile rr_u64 *entry;
 
 		if (!key)
@@ -417,7 +419,8 @@ RR_STEP int kv_store_find(const rr_u64 name[KV_NAME_MAX / 8])
 		if (key > KV_KEYS_MAX)
 			continue;
 		key = (key - 1) & (KV_KEYS_MAX - 1);
-		entry = (volatile rr_u64 *)(kv_base() + start + __builtin_offsetof(struct kv_bank, entry) +
+		entry = (volatile rr_u64 *)(kv_base() + start +
+					    __builtin_offsetof(struct kv_bank, entry) +
 					    key * sizeof(struct kv_entry) +
 					    __builtin_offsetof(struct kv_entry, name));
 		if (entry[0] == name[0] && entry[1] == name[1] && entry[2] == name[2] &&
@@ -461,23 +464,24 @@ RR_STEP struct kv_task *kv_task_self(void)
 {
 	struct kv_task *t = bpf_task_storage_get(&kv_tasks, bpf_get_current_task_btf(), 0, 0);
 
-	return t && kv_store_info.baked && t->generation == kv_store_info.generation ? t :
-										       (struct kv_task *)0;
+	return t && kv_store_info.baked && t->generation == kv_store_info.generation
+		       ? t
+		       : (struct kv_task *)0;
 }
 #endif
 
-#define KV_TASK_PTR(task, name)                                                              \
-	({                                                                                   \
-		rr_u32 at_ = kv_key_##name.offset & ~KV_BAKED;                               \
-		struct kv_task_page *page_ = (void *)0;                                      \
-		kv_type_of_##name *p_ = (void *)0;                                              \
-		_Static_assert(kv_home_of_##name == KV_HOME_TASK, "not a key of tasks");     \
-		_Static_assert(kv_sync_of_##name != KV_SYNC_SEQ, "a task owns its values");  \
-		if (kv_key_##name.offset && at_ / KV_PAGE < KV_TASK_PAGES)                   \
-			page_ = (task)->pages[at_ / KV_PAGE].page;                           \
-		if (page_)                                                                   \
-			p_ = (void *)(page_->bytes + at_ % KV_PAGE);                         \
-		p_;                                                                          \
+#define KV_TASK_PTR(task, name)                                                                    \
+	({                                                                                         \
+		rr_u32 at_ = kv_key_##name.offset & ~KV_BAKED;                                     \
+		struct kv_task_page *page_ = (void *)0;                                            \
+		kv_type_of_##name *p_ = (void *)0;                                                 \
+		_Static_assert(kv_home_of_##name == KV_HOME_TASK, "not a key of tasks");           \
+		_Static_assert(kv_sync_of_##name != KV_SYNC_SEQ, "a task owns its values");        \
+		if (kv_key_##name.offset && at_ / KV_PAGE < KV_TASK_PAGES)                         \
+			page_ = (task)->pages[at_ / KV_PAGE].page;                                 \
+		if (page_)                                                                         \
+			p_ = (void *)(page_->bytes + at_ % KV_PAGE);                               \
+		p_;                                                                                \
 	})
 
 #endif /* RINGRAID_KV_STORE_BPF_H */

@@ -56,17 +56,29 @@ enum kv_persist { KV_PERSIST_DURABLE = 0, KV_PERSIST_CACHE = 1, KV_PERSIST_RESET
 enum kv_home { KV_HOME_ARRAY = 0, KV_HOME_TASK = 1 };
 
 /* A directory word: bytes from the area's start, size, sync, home, live. */
-#define KV_META_LIVE (1ULL << 63)
-#define KV_META_DEAD (1ULL << 62)  /* deleted; user space frees it */
+#define KV_META_LIVE  (1ULL << 63)
+#define KV_META_DEAD  (1ULL << 62) /* deleted; user space frees it */
 #define KV_META_FIXED (1ULL << 61) /* declared by the program: not deleted */
 RR_STEP rr_u64 kv_meta(rr_u32 offset, rr_u32 size, rr_u32 sync, rr_u32 home)
 {
 	return offset | (rr_u64)size << 32 | (rr_u64)sync << 48 | (rr_u64)home << 52 | KV_META_LIVE;
 }
-RR_STEP rr_u32 kv_meta_offset(rr_u64 meta) { return (rr_u32)meta; }
-RR_STEP rr_u32 kv_meta_size(rr_u64 meta) { return meta >> 32 & 0xffff; }
-RR_STEP rr_u32 kv_meta_sync(rr_u64 meta) { return meta >> 48 & 0xf; }
-RR_STEP rr_u32 kv_meta_home(rr_u64 meta) { return meta >> 52 & 0x3; }
+RR_STEP rr_u32 kv_meta_offset(rr_u64 meta)
+{
+	return (rr_u32)meta;
+}
+RR_STEP rr_u32 kv_meta_size(rr_u64 meta)
+{
+	return meta >> 32 & 0xffff;
+}
+RR_STEP rr_u32 kv_meta_sync(rr_u64 meta)
+{
+	return meta >> 48 & 0xf;
+}
+RR_STEP rr_u32 kv_meta_home(rr_u64 meta)
+{
+	return meta >> 52 & 0x3;
+}
 
 /* Baked offsets carry this bit, so that 0 means "not resolved". */
 #define KV_BAKED 0x80000000U
@@ -78,7 +90,10 @@ struct kv_seq {
 };
 #define KV_LOCK_BPF 0x80000000U
 
-RR_STEP rr_u32 kv_copy_bytes(rr_u32 size) { return (size + 7) & ~7U; }
+RR_STEP rr_u32 kv_copy_bytes(rr_u32 size)
+{
+	return (size + 7) & ~7U;
+}
 
 /* Bytes that a value of @size takes in the data. */
 RR_STEP rr_u32 kv_slot_bytes(rr_u32 size, rr_u32 sync)
@@ -96,9 +111,9 @@ struct kv_entry {
 	rr_u64 type_hash;
 	rr_s64 min;
 	rr_s64 max;
-	rr_u32 type_id; /* in the bank's types */
+	rr_u32 type_id;	   /* in the bank's types */
 	rr_u32 default_at; /* offset of the default's bytes in the area, 0: zeros */
-	rr_u32 sem;     /* meaning, where the type stays the same */
+	rr_u32 sem;	   /* meaning, where the type stays the same */
 	rr_u32 was_str;
 	rr_u32 up_str;
 	rr_u32 down_str;
@@ -128,13 +143,13 @@ struct kv_bank_info {
 
 enum kv_phase {
 	KV_IDLE = 0,
-	KV_APPLY_CONVERT = 1,  /* the other bank is being made */
-	KV_APPLY_SWAP = 2,     /* it is whole; programs are being swapped */
-	KV_PROBATION = 3,      /* the new one is active, the old one kept */
+	KV_APPLY_CONVERT = 1, /* the other bank is being made */
+	KV_APPLY_SWAP = 2,    /* it is whole; programs are being swapped */
+	KV_PROBATION = 3,     /* the new one is active, the old one kept */
 	KV_ROLLBACK_CONVERT = 4,
 	KV_ROLLBACK_SWAP = 5,
 	KV_ROLLBACK_CLEAN = 6, /* the old one is active again */
-	KV_COMMIT = 7,         /* the old one is being freed */
+	KV_COMMIT = 7,	       /* the old one is being freed */
 };
 
 /* kv_header.state: phase, active bank and generation in one word. */
@@ -142,9 +157,18 @@ RR_STEP rr_u64 kv_state(rr_u32 phase, rr_u32 active, rr_u32 generation)
 {
 	return phase | (rr_u64)active << 8 | (rr_u64)generation << 32;
 }
-RR_STEP rr_u32 kv_state_phase(rr_u64 state) { return state & 0xff; }
-RR_STEP rr_u32 kv_state_active(rr_u64 state) { return state >> 8 & 1; }
-RR_STEP rr_u32 kv_state_generation(rr_u64 state) { return state >> 32; }
+RR_STEP rr_u32 kv_state_phase(rr_u64 state)
+{
+	return state & 0xff;
+}
+RR_STEP rr_u32 kv_state_active(rr_u64 state)
+{
+	return state >> 8 & 1;
+}
+RR_STEP rr_u32 kv_state_generation(rr_u64 state)
+{
+	return state >> 32;
+}
 
 /* A program's link in a roll-out: ids as of BPF_OBJ_GET_INFO. */
 struct kv_journal_link {
@@ -163,7 +187,7 @@ struct kv_header {
 	char program[KV_NAME_MAX];
 	rr_u64 check;
 	rr_u64 state;
-	rr_u32 gate;    /* the generation whose programs may run; 0: none */
+	rr_u32 gate;	/* the generation whose programs may run; 0: none */
 	rr_u32 changes; /* counts every step of adding, deleting and moving keys */
 	rr_u32 links;
 	rr_u32 generations; /* given out so far; none is given twice */
@@ -204,9 +228,9 @@ struct kv_program_info {
 /* The names that loaders look for. */
 #define KV_SECTION_AREA ".bss.kv"
 #define KV_SECTION_KEYS ".rodata.kv"
-#define KV_SYMBOL_INFO "kv_store_info"
-#define KV_SYMBOL_KEY "kv_key_"
-#define KV_MAP_TASKS "kv_tasks"
+#define KV_SYMBOL_INFO	"kv_store_info"
+#define KV_SYMBOL_KEY	"kv_key_"
+#define KV_MAP_TASKS	"kv_tasks"
 
 /* A name is hashed as KV_NAME_MAX bytes, NUL-padded, four words at a time. */
 RR_STEP rr_u32 kv_name_hash(const rr_u64 *words)
