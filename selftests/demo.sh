@@ -5,12 +5,7 @@
 # makes itself; it touches no other device. demo-guest.sh is what happens.
 # shellcheck source-path=SCRIPTDIR/vm disable=SC2034,SC2154 # variables shared with what is sourced
 set -euo pipefail
-top=${RINGRAID_TOP:?start it with ./run demo}
-cache=${RINGRAID_CACHE:?}
-vm_dir=$top/selftests/vm
-. "$vm_dir/lib.sh"
-. "$vm_dir/apt.sh"
-. "$vm_dir/root.sh"
+. "${BASH_SOURCE[0]%/*}/vm-tests/lib/tree.sh"
 . "$vm_dir/kernel.sh"
 . "$vm_dir/accel.sh"
 
@@ -28,18 +23,6 @@ END
 }
 
 step() { printf '%4d s  %s\n' $SECONDS "$*"; }
-
-# make_tree DIR: at least tree_bytes of files, the same ones for the same environment.
-make_tree() {
-	local from
-	if is_native; then from=/; else from=$(root_dir); fi
-	mkdir -p "$1"
-	(cd "$from" && find usr/include usr/lib/x86_64-linux-gnu usr/share -xdev -type f -size -16384k -printf '%p\t%s\n' |
-		LC_ALL=C sort | awk -F'\t' -v want=$tree_bytes 'n < want { print $1; n += $2 } END { exit n < want }' >"$work/list") ||
-		die "the environment has less than $tree_bytes bytes of files"
-	(cd "$from" && xargs -d '\n' cp --parents -t "$1") <"$work/list"
-	(cd "$1" && xargs -d '\n' sha256sum) <"$work/list" >"$work/sums"
-}
 
 in_vm() {
 	local n
@@ -106,5 +89,5 @@ esac
 began=$(date +%s)
 make_work demo
 step "collect a tree of $((tree_bytes / 1000000)) MB"
-make_tree "$work/tree"
+make_tree "$work" $tree_bytes
 $mode

@@ -61,7 +61,7 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
 }
 
 // Superblocks on all members, durable; the devices are closed again.
-Result<md::uuid> write_array(const create_flags& flags) {
+Result<md::uuid> write_array(const create_flags& flags, const service_options& options) {
     open_options open;
     open.for_create = true;
     open.force = flags.force;
@@ -71,6 +71,11 @@ Result<md::uuid> write_array(const create_flags& flags) {
     auto superblocks = new_superblocks(flags, *members);
     if (!superblocks)
         return forward_error(superblocks.error());
+    if (Status ok = flags.no_start
+                        ? Status{}
+                        : array_service::check_new(options, *members, (*superblocks)[0]);
+        !ok)
+        return forward_error(ok.error());
     for (const member_device& m : *members) {
         if (Status ok = flags.force ? wipe_signatures(m.path) : Status{}; !ok)
             return forward_error(ok.error());
@@ -87,7 +92,7 @@ int create(const context& ctx, const create_flags& flags) {
     auto options = flags.start.options();
     if (!options)
         return print_error(ctx, options.error());
-    auto uuid = write_array(flags);
+    auto uuid = write_array(flags, *options);
     if (!uuid)
         return print_error(ctx, uuid.error());
     options->devices = flags.devices;

@@ -11,6 +11,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -54,6 +56,25 @@ Status become_io_flusher() {
     if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
         return with_hint(fail(errno, "cannot lock memory"), "raise the locked memory limit");
     return {};
+}
+
+array_config config_for(const service_options& options, const rr_geometry& geometry,
+                        uint64_t member_sectors, const std::vector<const member_device*>& present,
+                        const std::vector<uint64_t>& data_offsets) {
+    array_config config;
+    config.members = geometry.members;
+    config.chunk_sectors = 1U << geometry.chunk_shift;
+    config.layout = geometry.layout;
+    config.queues = options.queues.value_or(std::min(cpus(), queues_default_max));
+    config.depth = options.depth;
+    config.slots = options.slots;
+    config.member_io_sectors = member_io_sectors(present);
+    config.zero_copy = options.zero_copy;
+    config.member_sectors = member_sectors;
+    config.arena_bytes_max = options.arena_bytes_max;
+    std::copy_n(data_offsets.begin(), std::min<size_t>(data_offsets.size(), RR_MEMBERS_MAX),
+                config.data_offset.begin());
+    return config;
 }
 
 }  // namespace
@@ -151,11 +172,37 @@ Status array_service::start_all() {
     return {};
 }
 
-Status array_service::check_engine() {
+Status array_service::check_new(const service_options& options,
+                                const std::vector<member_device>& devices,
+                                const md::md_superblock& superblock) {
+    array_service trial(options);
+    for (Status ok : {trial.choose_engine(), trial.check_cpus()}) {
+        if (!ok)
+            return ok;
+    }
+    if (auto driver = ublk_control::open(); !driver)
+        return forward_error(driver.error());
+    std::vector<const member_device*> present;
+    for (const member_device& device : devices)
+        present.push_back(&device);
+    rr_geometry geometry{superblock.raid_disks,
+                         static_cast<rr_u32>(std::countr_zero(superblock.chunk_sectors)),
+                         superblock.layout};
+    auto layout = plan_layout(config_for(options, geometry, superblock.size, present, {}));
+    return layout ? Status{} : forward_error(layout.error());
+}
+
+Status array_service::choose_engine() {
     std::string missing = bpf_host_missing();
     host_ = options_.host.value_or(missing.empty() ? engine_host::bpf : engine_host::user);
     if (host_ == engine_host::bpf && !missing.empty())
         return with_hint(fail(ENOTSUP, "{}", missing), "use --engine user");
+    return {};
+}
+
+Status array_service::check_engine() {
+    if (Status ok = choose_engine(); !ok)
+        return ok;
     sigset_t all;
     sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
@@ -236,21 +283,11 @@ Status array_service::add_device() {
     if (Status ok = check_cpus(); !ok)
         return ok;
 
-    array_config config;
-    config.members = members_.plan.geometry.members;
-    config.chunk_sectors = 1U << members_.plan.geometry.chunk_shift;
-    config.layout = members_.plan.geometry.layout;
-    config.queues = options_.queues.value_or(std::min(cpus(), queues_default_max));
-    config.depth = options_.depth;
-    config.slots = options_.slots;
-    config.member_io_sectors = member_io_sectors(members_.present());
-    config.zero_copy = options_.zero_copy;
-    config.member_sectors = members_.plan.member_sectors;
-    config.arena_bytes_max = options_.arena_bytes_max;
-    for (size_t role = 0; role < members_.plan.members.size(); role++) {
-        if (const auto& member = members_.plan.members[role])
-            config.data_offset[role] = member->superblock.data_offset;
-    }
+    std::vector<uint64_t> offsets;
+    for (const auto& member : members_.plan.members)
+        offsets.push_back(member ? member->superblock.data_offset : 0);
+    array_config config = config_for(options_, members_.plan.geometry,
+                                     members_.plan.member_sectors, members_.present(), offsets);
     auto layout = plan_layout(config);
     if (!layout)
         return forward_error(layout.error());

@@ -61,6 +61,11 @@ public:
     // EBUSY: the array is being served. EUCLEAN with a hint: parity must be
     // recomputed first (the caller does that, with progress).
     static Result<std::unique_ptr<array_service>> start(const service_options& options);
+    // What start() would refuse for an array with such superblocks, before
+    // anything is written to its members.
+    static Status check_new(const service_options& options,
+                            const std::vector<member_device>& devices,
+                            const md::md_superblock& superblock);
     ~array_service();
     array_service(const array_service&) = delete;
     array_service& operator=(const array_service&) = delete;
@@ -78,6 +83,7 @@ private:
 
     Status start_all();
     Status take_lock();
+    Status choose_engine();
     Status check_engine();
     Status check_cpus();
     Result<array_members> open_patiently(const md::assembly_options& how) const;

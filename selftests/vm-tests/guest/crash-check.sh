@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# crash-check.sh ENGINE HEALTH KIND LAST: after the crash, the array starts by
+# the rules and everything up to marker LAST is there.
+. "${0%/*}/lib.sh"
+engine=$1 health=$2 kind=$3 last=$4
+read -ra members < <(disks 4)
+stripe=$((3 * 64 * 1024))
+
+if [ "$health" = degraded ]; then
+	refused 'not stopped cleanly' ringraid assemble "${members[@]}" --engine "$engine"
+	grep -q '^hint: .*force' "$tmp/log" || fail "no hint that it can be forced"
+	again "${members[@]}" --engine "$engine" --force
+else
+	ringraid assemble "${members[@]}" --engine "$engine" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "assemble"; }
+	grep -q 'recomputing parity: [0-9]*%' "$tmp/log" || { cat "$tmp/log"; fail "no resync after a crash"; }
+	echo "    $(grep 'parity is right' "$tmp/log")"
+	block=$(st block_device)
+fi
+state "$health"
+
+if [ "$kind" = ext4 ]; then
+	mkdir /m
+	mount "$block" /m
+fi
+for ((i = 0; i <= last; i++)); do
+	printf '%8192s' "marker $i of $seed" >"$tmp/want"
+	if [ "$kind" = raw ]; then
+		dd if="$block" of="$tmp/got" bs=8192 count=1 skip=$((i * stripe)) iflag=direct,skip_bytes status=none
+	else
+		cp "/m/marker$i" "$tmp/got" || fail "marker $i is gone"
+	fi
+	same "$tmp/want" "$tmp/got" "marker $i of 0 to $last"
+done
+if [ "$kind" = ext4 ]; then
+	umount /m
+	quietly e2fsck -fn "$block"
+fi
+no_stream
+stop
+[ "$health" = degraded ] || judge "${members[@]}"
+say "$engine engine, $health, $kind: $((last + 1)) durable markers, all there"

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The guest side of a VM test: verbs to start arrays, to load them, and to have
+# md judge the disks. A verb that fails ends the test and shows the array.
+# shellcheck shell=bash disable=SC2034 # variables of the test that sources this
+set -Eeuo pipefail
+trap 'echo "FAIL: line $LINENO: $BASH_COMMAND"' ERR
+export LC_ALL=C
+tmp=$(mktemp -d)
+seed=${SEED:-1}
+level=${LEVEL:-normal}
+RANDOM=$((seed % 32768))
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
+modprobe raid456
+block='' # of the array served by start or again
+md=/dev/md0
+
+say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
+
+fail() {
+	printf 'FAIL: %s\n' "$*"
+	(
+		set +e
+		trap - ERR
+		ringraid status && ringraid stats | grep -v ' : 0$'
+		ringraid status >/dev/null || ringraid stats | grep -v ' : 0$'
+		tail -n 20 /run/ringraid/*/log
+		cat /proc/mdstat
+	) 2>&1 | sed 's/^/    /'
+	exit 1
+}
+
+is_full() { [ "$level" = full ]; }
+
+# quietly COMMAND...: its output is shown when it fails.
+quietly() { "$@" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "$*"; }; }
+
+# refused TEXT COMMAND...: COMMAND must fail and say TEXT (a regex).
+refused() {
+	local text=$1 rc=0
+	shift
+	"$@" >"$tmp/log" 2>&1 || rc=$?
+	[ $rc -ne 0 ] || { cat "$tmp/log"; fail "not refused: $*"; }
+	grep -qiE "$text" "$tmp/log" || { cat "$tmp/log"; fail "does not say '$text': $*"; }
+}
+
+# disks COUNT: the first COUNT disks.
+disks() {
+	local i
+	for ((i = 0; i < $1; i++)); do printf '/dev/disk%d ' $i; done
+	echo
+}
+
+# wipe DISK...: as new, all zero.
+wipe() {
+	local d
+	for d in "$@"; do
+		blkdiscard -f -z "$d" 2>/dev/null || quietly dd if=/dev/zero of="$d" bs=1M oflag=direct status=none
+	done
+}
+
+# start NAME DISK... [OPTION...]: creates an array; then $block serves it.
+start() {
+	quietly ringraid create "$@"
+	block=$(st block_device)
+	[ -b "$block" ] || fail "create gave no block device: $block"
+}
+
+# again [OPTION...] DISK...: assembles. A degraded start is no failure here.
+again() {
+	local rc=0
+	ringraid assemble "$@" >"$tmp/log" 2>&1 || rc=$?
+	[ $rc -le 1 ] && block=$(st block_device) && [ -b "$block" ] || { cat "$tmp/log"; fail "assemble $*"; }
+}
+
+stop() { quietly ringraid stop "$@"; }
+
+# st FIELD: of the status, as jq names it.
+st() { (ringraid --json status 2>/dev/null || true) | jq -r ".$1"; }
+counter() { ringraid --json stats | jq -r ".$1"; }
+
+# state WANTED: the health in words and as exit code.
+state() {
+	local rc=0 want is
+	ringraid status >"$tmp/log" 2>&1 || rc=$?
+	case $1 in healthy) want=0 ;; degraded) want=1 ;; failed) want=2 ;; esac
+	is=$(st state)
+	[ $rc = "$want" ] && [ "$is" = "$1" ] || fail "the array is $is (exit code $rc), not $1"
+}
+
+# queues COUNT: ublk gave as many as were asked for.
+queues() {
+	local made
+	made=$(find "/sys/block/${block#/dev/}/mq" -mindepth 1 -maxdepth 1 -type d | wc -l)
+	[ "$made" = "$1" ] && [ "$(st queues)" = "$1" ] || fail "$made queues instead of $1"
+}
+
+# no_stream: the BPF programs have reported nothing (an access to an unmapped page).
+no_stream() {
+	[ -z "$(st 'program_errors // empty')" ] || fail "the BPF program reports: $(st program_errors)"
+}
+
+# load NAME FIO-OPTION...: fio over $block with verification; must find no error.
+load() {
+	local name=$1
+	shift
+	fio --name="$name" --filename="$block" --direct=1 --ioengine=libaio --randrepeat=1 \
+		--randseed="$seed" --verify=crc32c --verify_fatal=1 --do_verify=1 \
+		"$@" >"$tmp/fio" 2>&1 || { cat "$tmp/fio"; fail "fio $name"; }
+	! grep -qiE 'verify:|bad (magic|header)|io_u error' "$tmp/fio" || { cat "$tmp/fio"; fail "fio $name"; }
+}
+
+# The mix of request sizes, 512 bytes to 4 MiB.
+mix=512/14:1536/6:4k/30:20k/10:64k/15:192k/10:1m/10:4m/5
+
+# take DISK...: md takes the disks, all of them, as $md.
+take() {
+	quietly mdadm --assemble "$md" "$@"
+	[ "$(md_attr degraded)" = 0 ] || { cat "$tmp/log"; fail "md started degraded"; }
+}
+
+# take_degraded DISK...: all but one.
+take_degraded() {
+	quietly mdadm --assemble --run "$md" "$@"
+	[ "$(md_attr degraded)" = 1 ] || { cat "$tmp/log"; fail "md is not degraded"; }
+}
+
+give() { quietly mdadm --stop "$md"; }
+
+md_attr() { cat "/sys/block/${md#/dev/}/md/$1"; }
+md_idle() {
+	while [ "$(md_attr sync_action)" != idle ]; do sleep 0.1; done
+}
+
+# check: md reads every stripe and counts those whose parity is wrong.
+check() {
+	[ "$(md_attr degraded)" = 0 ] || fail "md is degraded: nothing to check"
+	md_idle
+	echo check >"/sys/block/${md#/dev/}/md/sync_action"
+	md_idle
+	[ "$(md_attr mismatch_cnt)" = 0 ] || fail "md check: $(md_attr mismatch_cnt) sectors with wrong parity, $*"
+}
+
+# judge DISK...: the disks of a stopped, healthy array.
+judge() {
+	take "$@"
+	check "$*"
+	give
+}
+
+# readd DISK: md rebuilds it.
+readd() {
+	quietly mdadm --zero-superblock "$1"
+	quietly mdadm "$md" --add "$1"
+	while [ "$(md_attr degraded)" != 0 ]; do sleep 0.1; done
+	md_idle
+}
+
+# same A B: byte for byte; block devices are read afresh.
+same() { cmp "$1" "$2" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "$1 and $2 differ${3:+: $3}"; }; }
+
+# place ROLE SECTOR MEMBERS CHUNK-KIB: where that sector of a member is in a
+# left-symmetric array, in sectors; "parity" where it holds parity.
+place() {
+	local role=$1 n=$3 chunk=$(($4 * 2)) offset stripe parity
+	offset=$(($2 - data_offset))
+	stripe=$((offset / chunk))
+	parity=$((n - 1 - stripe % n))
+	if [ $parity = "$role" ]; then
+		echo parity
+	else
+		echo $(((stripe * (n - 1) + (role - parity - 1 + n) % n) * chunk + offset % chunk))
+	fi
+}
+
+# fill: random data all over the array; $tmp/ref has the same.
+fill() {
+	dd if=/dev/urandom of="$tmp/ref" bs=1M count=$(($(blockdev --getsize64 "$block") >> 20)) status=none
+	truncate -s "$(blockdev --getsize64 "$block")" "$tmp/ref"
+	quietly dd if="$tmp/ref" of="$block" bs=1M oflag=direct conv=fsync status=none
+}
+
+# write_at SECTOR COUNT: new random data there, on the array and in $tmp/ref.
+write_at() {
+	dd if=/dev/urandom of="$tmp/new" bs=512 count="$2" status=none
+	quietly dd if="$tmp/new" of="$block" bs=$(($2 * 512)) count=1 seek=$(($1 * 512)) oflag=direct,seek_bytes status=none
+	dd if="$tmp/new" of="$tmp/ref" bs=512 seek="$1" conv=notrunc status=none
+}
+
+# read_all: every byte of the array is what was written.
+read_all() {
+	quietly dd if="$block" of="$tmp/got" bs=1M iflag=direct status=none
+	same "$tmp/ref" "$tmp/got" "$*"
+	rm -f "$tmp/got"
+}

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The host side of a VM test: boots guests that run guest/NAME.sh.
+#
+# A test is deterministic but for its seed, which it prints; RINGRAID_SEED
+# repeats one. Everything it writes is in $dir, which is removed.
+# shellcheck shell=bash disable=SC2034 # variables of the test that sources this
+set -Eeuo pipefail
+trap 'echo "FAIL: line $LINENO: $BASH_COMMAND"' ERR
+run=${RINGRAID_RUN:?started by ./run test vm}
+tests=${RINGRAID_TOP:?}/selftests/vm-tests
+level=${RINGRAID_LEVEL:-normal}
+seed=${RINGRAID_SEED:-$((RANDOM * 32768 + RANDOM))}
+dir=$(mktemp -d)
+trap 'rm -rf -- "$dir"' EXIT
+echo "seed $seed (repeat with RINGRAID_SEED=$seed), level $level"
+
+fail() { echo "FAIL: $*"; exit 1; }
+
+is_full() { [ "$level" = full ]; }
+
+# nvme COUNT SIZE: that many empty NVMe disks, as options for guest.
+nvme() {
+	local i
+	for ((i = 0; i < $1; i++)); do printf -- '--disk\nnvme:%s\n' "$2"; done
+}
+
+# guest NAME [VM-OPTION]... [-- ARG]...: boots and runs guest/NAME.sh ARG...
+guest() {
+	local name=$1 options=()
+	shift
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	[ $# -eq 0 ] || shift
+	"$run" vm --file "$tests/guest:/root/t" "${options[@]}" -- \
+		env SEED="$seed" LEVEL="$level" bash "/root/t/$name.sh" "$@"
+}

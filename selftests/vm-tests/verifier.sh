@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The BPF objects as bpftool sees them: loadable without our loader, named, with
+# BTF, readable; and what the verifier takes, against selftests/budget.
+. "${BASH_SOURCE[0]%/*}/lib/host.sh"
+mapfile -t members < <(nvme 4 32M)
+guest verifier "${members[@]}" --file "$RINGRAID_TOP/selftests/budget/verifier.txt" -- raid5
