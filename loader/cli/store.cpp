@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -28,6 +29,7 @@ struct store_args {
     std::string value;
     std::string file;
     std::vector<std::string> links;
+    std::vector<std::string> attach;
     std::vector<std::string> accept;
     bool pause = false;
     bool parked = false;
@@ -75,15 +77,20 @@ rollout_options options_of(const store_args& a) {
     return how;
 }
 
+// The journal outlives this directory: whole paths.
+std::string whole_path(const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal().string();
+}
+
 std::vector<link_spec> links_of(const store_args& a) {
     std::vector<link_spec> out;
-    for (const std::string& text : a.links) {
-        const size_t equals = text.rfind('=');
-        if (equals == std::string::npos)
-            out.push_back({text, ""});
-        else
-            out.push_back({text.substr(0, equals), text.substr(equals + 1)});
-    }
+    for (const auto* list : {&a.links, &a.attach})
+        for (const std::string& text : *list) {
+            const size_t equals = text.rfind('=');
+            const bool named = equals != std::string::npos;
+            out.push_back({whole_path(text.substr(0, equals)),
+                           named ? text.substr(equals + 1) : std::string(), list == &a.attach});
+        }
     return out;
 }
 
@@ -404,7 +411,7 @@ int run_plan(const context& ctx, const store_args& a, bool really) {
     auto to = object_manifest(a.object, file);
     if (!to)
         return fail_with(ctx, to.error());
-    parked_host host(a.pin, file, links_of(a), in->at());
+    parked_host host(whole_path(a.pin), file, links_of(a), in->at());
     host.parked = a.parked;
     auto report =
         really ? apply(*in, *to, host, options_of(a)) : plan(*in, *to, &host, options_of(a));
@@ -439,7 +446,7 @@ int run_compact(const context& ctx, const store_args& a) {
             return fail_with(
                 ctx, {EINVAL, "the object is of another version than the store", "use apply"});
     }
-    parked_host host(a.pin, file, links_of(a), in->at());
+    parked_host host(whole_path(a.pin), file, links_of(a), in->at());
     host.parked = a.parked;
     auto report = compact(*in, host, options_of(a));
     if (!report)
@@ -451,7 +458,7 @@ int run_rollback(const context& ctx, const store_args& a) {
     auto in = store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
-    parked_host host(a.pin);
+    parked_host host(whole_path(a.pin));
     host.parked = a.parked;
     auto report = rollback(*in, host, options_of(a));
     if (!report)
@@ -463,7 +470,7 @@ int run_commit(const context& ctx, const store_args& a) {
     auto in = store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
-    bpf_host host(a.pin);
+    bpf_host host(whole_path(a.pin));
     if (Status ok = commit(*in, host, options_of(a)); !ok)
         return fail_with(ctx, ok.error());
     return done(ctx, "committed");
@@ -473,7 +480,7 @@ int run_recover(const context& ctx, const store_args& a) {
     auto in = store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
-    bpf_host host(a.pin);
+    bpf_host host(whole_path(a.pin));
     auto found = recover(*in, host);
     if (!found)
         return fail_with(ctx, found.error());
@@ -579,6 +586,7 @@ void add_store(CLI::App& app, context& ctx) {
     auto roll = [&](CLI::App* c) {
         c->add_option("--link", args->links,
                       "a pinned link that gets the new program: PIN[=PROGRAM]");
+        c->add_option("--attach", args->attach, "a new link for a new program: PIN=PROGRAM");
         c->add_flag("--steps", args->steps, "say what is being done");
         parked(c);
         accept(c);

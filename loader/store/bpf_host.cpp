@@ -4,7 +4,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -63,6 +65,20 @@ Status remove_pin(const std::string& path) {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT)
         return fail(errno, "cannot remove {}", path);
     return {};
+}
+
+// What the journal names: it lies in the store, which others may write. Only
+// pins in a bpffs are touched on its word.
+Result<std::string> journal_pin(const kv_journal_link& j) {
+    std::string pin(j.pin, strnlen(j.pin, KV_PATH_MAX));
+    struct statfs where{};
+    const std::string parent = std::filesystem::path(pin).parent_path().string();
+    if (pin.empty() || pin[0] != '/' || pin.size() >= KV_PATH_MAX ||
+        ::statfs(parent.c_str(), &where) != 0 ||
+        static_cast<uint64_t>(where.f_type) != BPF_FS_MAGIC)
+        return with_hint(fail(EBADMSG, "the store's journal names {}, which is no pin", pin),
+                         "the store is damaged; the links are where you pinned them");
+    return pin;
 }
 
 bool can_update(uint32_t type) {
@@ -247,13 +263,19 @@ Status bpf_host::attach(const area& at) {
         if (spec.pin.size() + 8 > KV_PATH_MAX)
             return with_hint(fail(ENAMETOOLONG, "the path {} is too long", spec.pin),
                              "use a shorter one");
-        auto link = open_pin(spec.pin);
-        if (!link)
-            return forward_error(link.error());
-        auto info = link_info(link->get());
-        if (!info)
-            return forward_error(info.error());
-        const std::string name = spec.program.empty() ? program_name(info->prog_id) : spec.program;
+        bpf_link_info now{};
+        if (spec.fresh && exists(spec.pin))
+            return with_hint(fail(EEXIST, "{} exists", spec.pin), "replace it: --link");
+        if (!spec.fresh) {
+            auto link = open_pin(spec.pin);
+            if (!link)
+                return forward_error(link.error());
+            auto info = link_info(link->get());
+            if (!info)
+                return forward_error(info.error());
+            now = *info;
+        }
+        const std::string name = spec.program.empty() ? program_name(now.prog_id) : spec.program;
         bpf_program* p = find_program(object_.get(), name);
         if (p == nullptr)
             return with_hint(fail(ENOENT, "the new object has no program {}", name),
@@ -262,7 +284,7 @@ Status bpf_host::attach(const area& at) {
         kv_journal_link& j = h.link[i];
         std::memset(&j, 0, sizeof(j));
         std::memcpy(j.pin, spec.pin.data(), spec.pin.size());
-        j.old_program = info->prog_id;
+        j.old_program = now.prog_id;
         bpf_prog_info program{};
         uint32_t length = sizeof(program);
         if (bpf_obj_get_info_by_fd(bpf_program__fd(p), &program, &length) != 0)
@@ -280,12 +302,14 @@ Status bpf_host::attach(const area& at) {
     }
     for (size_t i = 0; i < links_.size(); i++) {
         const std::string& pin = links_[i].pin;
-        auto link = open_pin(pin);
+        auto link = links_[i].fresh ? Result<Fd>(Fd()) : open_pin(pin);
+        if (!link)
+            return forward_error(link.error());
         auto info =
-            link ? link_info(link->get()) : Result<bpf_link_info>(forward_error(link.error()));
+            links_[i].fresh ? Result<bpf_link_info>(bpf_link_info{}) : link_info(link->get());
         if (!info)
             return forward_error(info.error());
-        if (can_update(info->type)) {
+        if (!links_[i].fresh && can_update(info->type)) {
             Fd old(bpf_prog_get_fd_by_id(info->prog_id));
             if (!old || bpf_obj_pin(old.get(), (pin + "_old").c_str()) != 0 ||
                 bpf_obj_pin(bpf_program__fd(programs[i]), (pin + "_new").c_str()) != 0)
@@ -307,7 +331,10 @@ Status bpf_host::attach(const area& at) {
 Status bpf_host::swap(const area& at, bool to_new) {
     const kv_header& h = at.header();
     for (uint32_t i = 0; i < h.links && i < KV_LINKS_MAX; i++) {
-        const std::string pin(h.link[i].pin, strnlen(h.link[i].pin, KV_PATH_MAX));
+        auto named = journal_pin(h.link[i]);
+        if (!named)
+            return forward_error(named.error());
+        const std::string& pin = *named;
         const std::string from = pin + (to_new ? "_new" : "_old");
         if (!exists(from))
             continue;  // attached beside, or not yet
@@ -330,7 +357,10 @@ Status bpf_host::swap(const area& at, bool to_new) {
 Status bpf_host::finish(const area& at, bool keep_new) {
     kv_header& h = at.header();
     for (uint32_t i = 0; i < h.links && i < KV_LINKS_MAX; i++) {
-        const std::string pin(h.link[i].pin, strnlen(h.link[i].pin, KV_PATH_MAX));
+        auto named = journal_pin(h.link[i]);
+        if (!named)
+            return forward_error(named.error());
+        const std::string& pin = *named;
         const std::string next = pin + "_next";
         if (exists(next)) {
             // Renaming over the pin detaches the old version.

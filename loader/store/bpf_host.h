@@ -23,6 +23,7 @@ namespace rr::store {
 struct link_spec {
     std::string pin;
     std::string program;  // in the new object; empty: called as the link's is now
+    bool fresh = false;   // no link yet: a program that the old version had not
 };
 
 class bpf_host : public program_host {

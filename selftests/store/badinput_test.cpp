@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What is wrong is refused with a sentence and a hint; the store stays as it is.
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -68,6 +69,25 @@ TEST_F(BadInput, Bank) {
     refused(s, EBADMSG, "manifest", [&](store&) { bank.dir[3] = 0; });
     refused(s, EBADMSG, "default", [&](store&) { bank.entry[3].default_at = 4; });
     ASSERT_OK(verify(s));
+}
+
+// A journal that names files of the system: none of them is touched.
+TEST_F(BadInput, JournalOfSomebodyElse) {
+    store s = make("flow_v1");
+    const std::string victim = fmt::format("/tmp/rr_victim_{}", ::getpid());
+    for (const char* end : {"_next", "_old", "_new"})
+        Fd(::open((victim + end).c_str(), O_CREAT | O_WRONLY, 0600));
+    kv_header& h = s.at().header();
+    h.links = 1;
+    std::memcpy(h.link[0].pin, victim.c_str(), victim.size() + 1);
+    for (uint32_t phase : {KV_APPLY_SWAP, KV_COMMIT, KV_ROLLBACK_CLEAN}) {
+        s.at().set_state(phase, 0, 1);
+        bpf_host host(pin("store"));
+        EXPECT_REFUSED(recover(s, host), EBADMSG, "journal");
+    }
+    for (const char* end : {"_next", "_old", "_new"})
+        EXPECT_EQ(::unlink((victim + end).c_str()), 0) << end;
+    EXPECT_NE(::access(victim.c_str(), F_OK), 0);
 }
 
 // Whatever is written over the metadata: an answer, not a crash.

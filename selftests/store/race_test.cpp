@@ -152,7 +152,8 @@ TEST_F(Race, NoProgramRunsBehindAShutGate) {
         EXPECT_GE(shut, before);
     }
     const auto last = value_of<uint64_t>(s, 1);
-    ::usleep(20000);
+    for (int i = 0; i < 500 && value_of<uint64_t>(s, 1) == last; i++)
+        ::usleep(10000);
     EXPECT_GT(value_of<uint64_t>(s, 1), last);  // and it opens again
     stop = true;
     runner.join();
