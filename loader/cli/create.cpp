@@ -71,9 +71,8 @@ Result<md::uuid> write_array(const create_flags& flags, const service_options& o
     auto superblocks = new_superblocks(flags, *members);
     if (!superblocks)
         return forward_error(superblocks.error());
-    if (Status ok = flags.no_start
-                        ? Status{}
-                        : array_service::check_new(options, *members, (*superblocks)[0]);
+    if (Status ok = flags.no_start ? Status{}
+                                   : array_service::check_new(options, *members, (*superblocks)[0]);
         !ok)
         return forward_error(ok.error());
     for (const member_device& m : *members) {

@@ -286,8 +286,8 @@ Status array_service::add_device() {
     std::vector<uint64_t> offsets;
     for (const auto& member : members_.plan.members)
         offsets.push_back(member ? member->superblock.data_offset : 0);
-    array_config config = config_for(options_, members_.plan.geometry,
-                                     members_.plan.member_sectors, members_.present(), offsets);
+    array_config config = config_for(options_, members_.plan.geometry, members_.plan.member_sectors,
+                                     members_.present(), offsets);
     auto layout = plan_layout(config);
     if (!layout)
         return forward_error(layout.error());

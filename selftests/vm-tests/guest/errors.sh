@@ -112,12 +112,12 @@ bad_block() {
 
 # A write error: that member is out, and that is on the survivors before the ack.
 write_error() {
-	local members=() i events slow
+	local members=() i events
 	quietly dmsetup remove bad
 	wipe "${plain[@]}" /dev/disk5
 	for i in 0 1 2; do
 		table slow$i "${plain[i]}" 0 64 "linear ${plain[i]} 0"
-		members+=(/dev/mapper/slow$i)
+		members+=("/dev/mapper/slow$i")
 	done
 	members+=(/dev/disk5)
 	start t "${members[@]}" --chunk 64K --assume-clean --engine $engine
@@ -147,7 +147,7 @@ write_error() {
 
 # A disk that is pulled under load, then a second one.
 lost_disks() {
-	local disk i readable=0 lost=0 writes
+	local disk i readable=0 lost=0
 	wipe "${plain[@]}"
 	table second "${plain[1]}" 0 64 "linear ${plain[1]} 0"
 	local members=("${plain[0]}" /dev/mapper/second "${plain[2]}" "${plain[3]}")

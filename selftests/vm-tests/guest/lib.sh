@@ -69,10 +69,14 @@ start() {
 again() {
 	local rc=0
 	ringraid assemble "$@" >"$tmp/log" 2>&1 || rc=$?
-	[ $rc -le 1 ] && block=$(st block_device) && [ -b "$block" ] || { cat "$tmp/log"; fail "assemble $*"; }
+	block=$(st block_device)
+	if [ $rc -gt 1 ] || [ ! -b "$block" ]; then
+		cat "$tmp/log"
+		fail "assemble $*"
+	fi
 }
 
-stop() { quietly ringraid stop "$@"; }
+stop() { quietly ringraid stop; }
 
 # st FIELD: of the status, as jq names it.
 st() { (ringraid --json status 2>/dev/null || true) | jq -r ".$1"; }
@@ -84,14 +88,14 @@ state() {
 	ringraid status >"$tmp/log" 2>&1 || rc=$?
 	case $1 in healthy) want=0 ;; degraded) want=1 ;; failed) want=2 ;; esac
 	is=$(st state)
-	[ $rc = "$want" ] && [ "$is" = "$1" ] || fail "the array is $is (exit code $rc), not $1"
+	if [ $rc != "$want" ] || [ "$is" != "$1" ]; then fail "the array is $is (exit code $rc), not $1"; fi
 }
 
 # queues COUNT: ublk gave as many as were asked for.
 queues() {
 	local made
 	made=$(find "/sys/block/${block#/dev/}/mq" -mindepth 1 -maxdepth 1 -type d | wc -l)
-	[ "$made" = "$1" ] && [ "$(st queues)" = "$1" ] || fail "$made queues instead of $1"
+	if [ "$made" != "$1" ] || [ "$(st queues)" != "$1" ]; then fail "$made queues instead of $1"; fi
 }
 
 # no_stream: the BPF programs have reported nothing (an access to an unmapped page).
@@ -157,6 +161,8 @@ readd() {
 
 # same A B: byte for byte; block devices are read afresh.
 same() { cmp "$1" "$2" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "$1 and $2 differ${3:+: $3}"; }; }
+
+data_offset=2048 # of the members, in sectors
 
 # place ROLE SECTOR MEMBERS CHUNK-KIB: where that sector of a member is in a
 # left-symmetric array, in sectors; "parity" where it holds parity.

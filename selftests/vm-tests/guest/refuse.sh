@@ -95,7 +95,7 @@ creating() {
 }
 
 assembling() {
-	local before=$count events
+	local before=$count
 	no ENODEV '' '' assemble "${disks[@]}"
 	no EINVAL 'which array' 'devices' assemble
 	no ENODEV '' 'examine' assemble --uuid 01234567:01234567:01234567:01234567
