@@ -68,6 +68,10 @@ RR_FN int rr_retry_one(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 		rr_flush_emit(a, q, rr_token_role(token));
 		return 1;
 	}
+	if (kind == RR_TOKEN_CLIENT) {
+		rr_client_again(a, q, token);
+		return 1;
+	}
 	if (kind == RR_TOKEN_SLOT) {
 		if (rr_slot_reads_lost(a, q, token))
 			return 0;

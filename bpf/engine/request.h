@@ -86,6 +86,17 @@ RR_STEP void rr_request_answer(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 		(rr_u32)result);
 }
 
+/* The host could not hand over an answer, or ask for a first request: once more. */
+RR_STEP void rr_client_again(rr_array_t *a, rr_queue_t *q, rr_u64 token)
+{
+	rr_u32 tag = rr_token_index(token);
+
+	if (rr_token_role(token))
+		rr_emit(a, q, RR_ACT_FETCH, 0, tag, token, 0, 0, 0);
+	else
+		rr_request_answer(a, q, tag);
+}
+
 RR_FN int rr_request_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);

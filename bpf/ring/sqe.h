@@ -56,7 +56,7 @@ RR_STEP void rr_sqe_client(rr_u8 *sq, rr_queue_t *q, struct rr_ring *ring, rr_u3
 	s->flags = RR_SQE_FIXED_FILE;
 	s->fd = RR_RING_FILE_CLIENT;
 	s->cmd_op = cmd;
-	s->user_data = rr_token(RR_TOKEN_CLIENT, 0, tag);
+	s->user_data = rr_token(RR_TOKEN_CLIENT, cmd == RR_UBLK_FETCH, tag);
 	if (ring->zero_copy)
 		s->addr = tag | RR_AUTO_BUF_FALLBACK;
 	c->q_id = ring->queue;
@@ -72,6 +72,10 @@ RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ri
 
 	if (act == RR_ACT_COMMIT) {
 		rr_sqe_client(sq, q, ring, n->tag, RR_UBLK_COMMIT, (rr_s32)n->length);
+		return;
+	}
+	if (act == RR_ACT_FETCH) {
+		rr_sqe_client(sq, q, ring, n->tag, RR_UBLK_FETCH, 0);
 		return;
 	}
 	s = rr_sqe_next(sq, q);

@@ -39,12 +39,22 @@ enum {
 
 #define rr_ring_word(base, offset) (*(volatile rr_u32 *)((base) + (offset)))
 
-RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u32 tag,
+RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u64 token,
 			    rr_s32 res)
 {
+	rr_u32 tag = rr_token_index(token) & (RR_DEPTH_MAX - 1);
 	struct ublksrv_io_desc d;
 	rr_request_t *r;
 
+	/*
+	 * io_uring had no memory for the command: ublk has not seen it, and its
+	 * tag would wait for ever.
+	 */
+	if (res == -RR_ENOMEM) {
+		if (!rr_retry_later(q, token))
+			rr_client_again(a, q, token);
+		return;
+	}
 	if (res) {
 		q->fetches--;
 		if (res != -RR_ENODEV)
@@ -83,7 +93,7 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 	q->inflight--;
 	switch (kind) {
 	case RR_TOKEN_CLIENT:
-		rr_step_client(a, q, ring, rr_token_index(token) & (RR_DEPTH_MAX - 1), res);
+		rr_step_client(a, q, ring, token, res);
 		break;
 	case RR_TOKEN_WAKE:
 		/* A wake-up lost for want of memory is sent again; a ring that is gone waits for
@@ -196,7 +206,7 @@ RR_STEP int rr_step(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *s
 		rr_step_begin(a, q, ring, sq, cq);
 	rr_step_completions(a, q, ring, cq);
 	verdict = rr_step_submissions(a, q, ring, sq, cq);
-	if (verdict == RR_STEP_WAIT && !q->fetches && !q->inflight)
+	if (verdict == RR_STEP_WAIT && !q->fetches && !q->inflight && !q->retry_count)
 		return RR_STEP_STOP;
 	return verdict;
 }

@@ -103,7 +103,6 @@ enum rr_request_flags {
 	RR_REQ_FUA = 1 << 0,
 	RR_REQ_COPY = 1 << 1,	/* no registered buffer: read through a slot */
 	RR_REQ_QUEUED = 1 << 2, /* in rr_queue.slot_wait */
-	RR_REQ_BUSY = 1 << 3,
 };
 
 struct rr_request {
@@ -184,6 +183,7 @@ enum rr_act {
 	RR_ACT_COPY_IN = 6,  /* client's pages -> arena, `position` in the request */
 	RR_ACT_COPY_OUT = 7, /* arena -> client's pages */
 	RR_ACT_COMMIT = 8,   /* answer the client with (rr_s32)length */
+	RR_ACT_FETCH = 9,    /* ask for the tag's first request */
 };
 
 struct rr_action {
@@ -198,7 +198,7 @@ struct rr_action {
 
 /* A completion's token: what it was for, in one word. */
 enum rr_token_kind {
-	RR_TOKEN_CLIENT = 1, /* index = tag: a request has come, or the end */
+	RR_TOKEN_CLIENT = 1, /* index = tag, role = 1 for the first: a request has come, or the end */
 	RR_TOKEN_DIRECT = 2, /* index = tag, extent = sectors in the request */
 	RR_TOKEN_SLOT = 3,   /* index = slot */
 	RR_TOKEN_FLUSH = 4,
