@@ -137,7 +137,8 @@ void add_assemble(CLI::App& app, context& ctx) {
     command->add_option("--uuid", flags->uuid, "the array's uuid");
     command->add_option("--name", flags->name, "the array's name");
     command->add_flag("--scan", flags->scan, "look at every block device");
-    command->add_flag("--force", flags->force, "start a dirty array with a missing member");
+    command->add_flag("--force", flags->force,
+                      "start a dirty array with a missing member or unreadable sectors");
     flags->start.add_to(*command);
     command->callback([flags, &ctx] { ctx.run = [flags, &ctx] { return assemble(ctx, *flags); }; });
 }

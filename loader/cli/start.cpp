@@ -133,6 +133,7 @@ Status resync_if_needed(const service_options& options) {
         return forward_error(report.error());
     resync_options resync_opts;
     resync_opts.stripes = members.plan.member_sectors >> members.plan.geometry.chunk_shift;
+    resync_opts.trust_parity = options.assembly.force;
     int shown = -1;
     resync_opts.progress = [&shown](uint64_t done, uint64_t total) {
         int percent = static_cast<int>(done * 100 / total);
@@ -146,9 +147,15 @@ Status resync_if_needed(const service_options& options) {
         return with_hint(
             fail(done.error().error.err, "cannot recompute parity: member {} sector {}: {}",
                  done.error().role, done.error().sector, done.error().error.what),
-            "nothing was lost: replace the cable or the disk, then assemble again");
+            done.error().write || options.assembly.force
+                ? "nothing was lost: replace the cable or the disk, then assemble again"
+                : "check the cable, or use --force to rebuild such sectors from parity: they "
+                  "may be wrong where the crash cut off a write");
     fmt::print(stderr, "ringraid: parity is right; {} of {} stripes were not\n",
                done->stripes_mismatched, done->stripes_done);
+    if (done->rows_rebuilt != 0)
+        fmt::print(stderr, "ringraid: {} blocks of 4 KiB could not be read and were rebuilt\n",
+                   done->rows_rebuilt);
     metadata.resync_finished();
     auto report = metadata.mark_clean();
     if (!report)

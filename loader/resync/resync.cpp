@@ -141,9 +141,9 @@ private:
         std::ranges::fill(sum, uint8_t{0});
         for (uint32_t index = 0; index + 1 < g_.members; index++) {
             const uint32_t role = rr_data_member(&g_, parity, index);
-            if (auto read = read_exact(members_[role].fd, chunk_of(role, 0), byte_of(role, stripe));
-                !read)
-                return failed(role, first_bad_byte(role, stripe), false, read.error());
+            if (!read_exact(members_[role].fd, chunk_of(role, 0), byte_of(role, stripe)) &&
+                !read_by_row(role, stripe))
+                return false;
             xor_into(sum, chunk_of(role, 0));
         }
         const auto old = chunk_of(parity, 0);
@@ -159,13 +159,46 @@ private:
         return write_parity(stripe, parity);
     }
 
-    uint64_t first_bad_byte(uint32_t role, uint64_t stripe) {
-        aligned_buffer row(row_bytes);
-        uint64_t at = byte_of(role, stripe);
-        const uint64_t last = at + chunk_bytes_ - row_bytes;
-        while (at < last && read_exact(members_[role].fd, row.span(), at))
-            at += row_bytes;
-        return at;
+    // A data chunk row by row; where a row cannot be read it is rebuilt, if
+    // the caller allows it, and written again.
+    bool read_by_row(uint32_t role, uint64_t stripe) {
+        for (uint64_t at = 0; at < chunk_bytes_; at += row_bytes) {
+            const auto row = chunk_of(role, 0).subspan(at, row_bytes);
+            const uint64_t byte = byte_of(role, stripe) + at;
+            auto read = read_exact(members_[role].fd, row, byte);
+            if (read)
+                continue;
+            if (!options_.trust_parity)
+                return failed(role, byte, false, read.error());
+            if (!rebuild_row(role, row, stripe * chunk_bytes_ + at))
+                return false;
+            if (auto written = write_row(role, row, byte); !written)
+                return failed(role, byte, true, written.error());
+            report_.rows_rebuilt++;
+        }
+        return true;
+    }
+
+    // @row := XOR of the other members at @offset of their data.
+    bool rebuild_row(uint32_t role, std::span<uint8_t> row, uint64_t offset) {
+        aligned_buffer peer(row_bytes);
+        std::ranges::fill(row, uint8_t{0});
+        for (uint32_t other = 0; other < members_.size(); other++) {
+            const uint64_t byte = byte_of(other, 0) + offset;
+            if (other == role)
+                continue;
+            if (auto read = read_exact(members_[other].fd, peer.span(), byte); !read)
+                return failed(other, byte, false, read.error());
+            xor_into(row, peer.span());
+        }
+        return true;
+    }
+
+    Status write_row(uint32_t role, std::span<const uint8_t> row, uint64_t byte) {
+        if (options_.mode == resync_mode::check)
+            return {};
+        touched_[role] = true;
+        return write_exact(members_[role].fd, row, byte);
     }
 
     void count_mismatch(uint64_t sectors) {

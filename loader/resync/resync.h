@@ -10,8 +10,10 @@
 //
 // When a batch cannot be read, its stripes are taken one at a time and their
 // parity is computed from the data alone: a parity chunk that cannot be read
-// is rewritten, a data chunk that cannot be read ends the run with its
-// member and sector.
+// is rewritten, a data chunk that cannot be read ends the run with its member
+// and sector. Told to trust the parity, it rebuilds such a row from the other
+// members instead and writes it again, as md does without being asked: wrong
+// where a write of that very row was cut off, so the user has to say it.
 //
 // Written parity is durable when resync() returns without an error: it
 // flushes the members it wrote to. Memory: two batches per member, 1 MiB each
@@ -47,6 +49,7 @@ struct resync_options {
     resync_mode mode = resync_mode::repair;
     uint64_t first_stripe = 0;
     uint64_t stripes = 0;              // at least one
+    bool trust_parity = false;         // rebuild data that cannot be read
     size_t batch_bytes = 1024 * 1024;  // per member; at least one chunk is taken
     // Bytes of one member done so far and in all; called from resync()'s
     // thread after each batch.
@@ -58,6 +61,7 @@ struct resync_report {
     uint64_t stripes_done = 0;        // from first_stripe on
     uint64_t stripes_mismatched = 0;  // parity was wrong, or could not be read
     uint64_t sectors_mismatched = 0;  // of the parity chunks
+    uint64_t rows_rebuilt = 0;        // of 4 KiB: data that could not be read
     bool cancelled = false;
 };
 

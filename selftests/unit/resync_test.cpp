@@ -221,6 +221,39 @@ TEST_F(ResyncOne, DataThatCannotBeReadIsNamedToTheSector) {
     EXPECT_EQ(report.error().error.err, ENODATA);
 }
 
+TEST_F(ResyncOne, DataThatCannotBeReadIsRebuiltWhenParityIsTrusted) {
+    const uint32_t role = (files_.reference_parity(9) + 1) % 4;
+    const auto expected = files_.read(role);
+    files_.cut(role, files_.place(role, 9) / 512 + 16);
+    flip(files_.reference_parity(8), 8, 3);  // in the same batch
+    resync_options options = all_of(files_);
+    options.batch_bytes = 2 * files_.chunk_bytes();
+    options.trust_parity = true;
+    const auto report = files_.run(options);
+    ASSERT_TRUE(report) << describe(report.error().error);
+    EXPECT_EQ(report->rows_rebuilt, files_.chunk_bytes() / 4096 - 2);
+    EXPECT_EQ(report->stripes_mismatched, 1U);
+    const auto after = files_.read(role);
+    const size_t end = files_.place(role, 9) + files_.chunk_bytes();
+    ASSERT_GE(after.size(), end);
+    EXPECT_EQ(std::memcmp(after.data(), expected.data(), end), 0);
+    EXPECT_EQ(files_.run(all_of(files_, resync_mode::check))->stripes_mismatched, 0U);
+}
+
+TEST_F(ResyncOne, TwoMembersThatCannotBeReadEndTheRunHoweverItIsTold) {
+    const uint32_t role = (files_.reference_parity(9) + 1) % 4;
+    const uint32_t other = (role + 1) % 4;
+    files_.cut(role, files_.place(role, 9) / 512);
+    files_.cut(other, files_.place(other, 9) / 512);
+    resync_options options = all_of(files_);
+    options.trust_parity = true;
+    const auto before = files_.read_all();
+    const auto report = files_.run(options);
+    ASSERT_FALSE(report);
+    EXPECT_FALSE(report.error().write);
+    EXPECT_TRUE(files_.read_all() == before);
+}
+
 TEST_F(ResyncOne, ParityThatCannotBeReadIsRewritten) {
     const uint32_t parity = files_.reference_parity(9);
     const auto expected = files_.read_all();
