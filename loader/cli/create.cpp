@@ -39,7 +39,8 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
     auto chunk = parse_bytes(flags.chunk);
     if (!chunk)
         return forward_error(chunk.error());
-    if (*chunk % (1U << RR_SECTOR_SHIFT) != 0)
+    if (*chunk % (1U << RR_SECTOR_SHIFT) != 0 || *chunk > uint64_t{RR_CHUNK_SECTORS_MAX}
+                                                              << RR_SECTOR_SHIFT)
         return with_hint(fail(EINVAL, "a chunk of {} bytes", *chunk),
                          "use a power of two from 4K to 1M");
     spec.host = host_name();
@@ -53,8 +54,9 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
         auto size = parse_bytes(flags.size);
         if (!size)
             return forward_error(size.error());
-        if (*size % (1U << RR_SECTOR_SHIFT) != 0)
-            return with_hint(fail(EINVAL, "a size of {} bytes", *size), "use whole sectors");
+        if (*size == 0 || *size % (1U << RR_SECTOR_SHIFT) != 0)
+            return with_hint(fail(EINVAL, "a size of {} bytes", *size),
+                             "use whole sectors of 512 bytes");
         spec.size_limit = *size >> RR_SECTOR_SHIFT;
     }
     return md::make_new(spec);
