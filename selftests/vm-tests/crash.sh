@@ -3,7 +3,6 @@
 # The machine dies while it writes. On the same disks the next boot recomputes
 # parity before service (or refuses, when a member is missing), and everything
 # that was said to be durable is there.
-[ "${RINGRAID_LEVEL:-normal}" = full ] || { echo 'with --full'; exit 77; }
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 
 # round ENGINE HEALTH KIND
