@@ -2,6 +2,7 @@
 #include "store/area.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <sched.h>
@@ -16,6 +17,8 @@
 #include <cstddef>
 #include <cstring>
 #include <utility>
+
+#include "store/area_types.h"
 
 namespace rr::store {
 namespace {
@@ -121,8 +124,15 @@ Result<area> area::create(const manifest& m) {
     manifest placed = m;
     if (Status ok = place(placed, 0, m.pages); !ok)
         return forward_error(ok.error());
-    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
     const uint64_t all = KV_AREA_BYTES(m.pages);
+    auto types = make_area_types(all);
+    if (!types)
+        return with_hint(forward_error(types.error()),
+                         types.error().err == EPERM ? "run as root (CAP_BPF)" : "report this");
+    LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+    options.btf_fd = static_cast<uint32_t>(btf__fd(types->loaded.get()));
+    options.btf_key_type_id = types->key;
+    options.btf_value_type_id = types->value;
     area out;
     out.map_.reset(bpf_map_create(BPF_MAP_TYPE_ARRAY, KV_SECTION_AREA, 4,
                                   static_cast<uint32_t>(all), 1, &options));
