@@ -15,6 +15,21 @@
  */
 #include "include/ringraid/kernel.bpf.h"
 #include "include/ringraid/ring.h"
+#ifndef RR_KEYS
+#define RR_KEYS "raid5_keys.bpf.h"
+#endif
+#include RR_KEYS
+
+/* A program that nobody resolved counts in the arena; the verifier removes one branch. */
+#define rr_count(q, counter, n)                                                                    \
+	do {                                                                                       \
+		kv_type_of_counters *kept_ = KV_PTR(counters);                                     \
+                                                                                                   \
+		if (kept_)                                                                         \
+			kept_->queue[(q)->id & (RR_QUEUES_MAX - 1)].counter += (n);                \
+		else                                                                               \
+			(q)->count.counter += (n);                                                 \
+	} while (0)
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -24,6 +39,21 @@ struct {
 	__uint(max_entries, 4096); /* pages; the loader sets its own */
 	__ulong(map_extra, RR_ARENA_ADDRESS);
 } rr_arena SEC(".maps");
+
+/*
+ * All that this program shares with the daemon and with its successors: one
+ * with other structures is refused. Arrays, or clang's BTF only declares them.
+ */
+const volatile struct rr_shared {
+	rr_u32 abi_version;
+	struct rr_array array[0];
+	struct rr_queue queue[0];
+	struct rr_request request[0];
+	struct rr_slot slot[0];
+	struct rr_lock lock[0];
+	struct rr_action action[0];
+	struct rr_ring ring[0];
+} rr_shared = { .abi_version = RR_ABI_VERSION };
 
 /* One struct: separate variables would be laid out in any order. */
 const volatile struct rr_program_config ring_at = {
@@ -44,9 +74,11 @@ RR_STEP long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct ublksrv
 
 #include "ring/step.h"
 
-struct rr_punt_counts rr_punts;
-
-/* io_uring's request, as far as it is looked at. */
+/*
+ * Counts what io_uring hands to worker threads. Flushes always go there;
+ * anything else means that a limit of a member was not honoured.
+ *
+ * io_uring's request, as far as it is looked at. */
 struct io_kiocb {
 	__u8 opcode;
 } __attribute__((preserve_access_index));
@@ -66,9 +98,9 @@ int BPF_PROG(raid5_punt, struct io_kiocb *request, int rw)
 	    name.words[0] != RR_QUEUE_THREAD_WORD)
 		return 0;
 	if (request->opcode == RR_OPCODE_FSYNC)
-		__sync_fetch_and_add(&rr_punts.flushes, 1);
+		KV_ADD(flush_punts, 1);
 	else
-		__sync_fetch_and_add(&rr_punts.others, 1);
+		KV_ADD(punts, 1);
 	return 0;
 }
 
@@ -99,8 +131,8 @@ int BPF_PROG(raid5_loop_step, struct iou_ctx *ring_ctx, struct iou_loop_params *
 	if (pending) {
 		int done = bpf_io_uring_submit_sqes(ring_ctx, pending);
 
-		q->count.submits++;
-		q->count.sqes += pending;
+		rr_count(q, submits, 1);
+		rr_count(q, sqes, pending);
 		/* What the kernel had no memory for stays in the ring for the next turn. */
 		if (done != (int)pending) {
 			q->last_error = done;

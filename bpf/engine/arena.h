@@ -23,6 +23,20 @@ typedef struct rr_member __arena rr_member_t;
 
 #define RR_NO_ROLE 0xff
 
+/*
+ * What a host may keep elsewhere than in the arena, for a successor of another
+ * version: the counters, and the limits that can be set while it runs.
+ */
+#ifndef rr_count
+#define rr_count(q, counter, n) ((void)((q)->count.counter += (n)))
+#endif
+#ifndef rr_retries_max
+#define rr_retries_max() RR_RETRIES_MAX
+#endif
+#ifndef rr_tick_ms
+#define rr_tick_ms() RR_TICK_MS
+#endif
+
 /* A load that the compiler may neither repeat nor leave out. */
 #define rr_load(x)     (*(volatile typeof(x) *)&(x))
 #define rr_store(x, v) (*(volatile typeof(x) *)&(x) = (v))

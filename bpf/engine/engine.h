@@ -22,6 +22,7 @@ RR_FN int rr_request_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
 
+	q->open++;
 	r->error = 0;
 	r->pending = 0;
 	r->retries = 0;
@@ -98,7 +99,7 @@ RR_STEP void rr_tick(rr_array_t *a, rr_queue_t *q)
 	rr_u32 n = q->retry_count;
 	rr_s32 i;
 
-	q->count.ticks++;
+	rr_count(q, ticks, 1);
 	q->lock_retry = 1;
 	q->retry_count = 0;
 	rr_for (i, RR_RETRY_RING) {

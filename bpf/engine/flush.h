@@ -75,7 +75,7 @@ RR_FN int rr_flush_round(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 		if ((state >> i & 1) || !rr_flush_needed(a, q, i))
 			continue;
 		q->flushing++;
-		q->count.member_flushes++;
+		rr_count(q, member_flushes, 1);
 		rr_flush_emit(a, q, i);
 	}
 	return 0;
@@ -102,7 +102,7 @@ RR_FN int rr_flush_part_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 
 RR_FN int rr_flush_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
-	q->count.flushes++;
+	rr_count(q, flushes, 1);
 	rr_request_push(a, q, &q->flush_next, tag);
 	if (!q->flushing) {
 		rr_flush_round(a, q);
@@ -116,7 +116,7 @@ RR_FN int rr_flush_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 {
 	rr_u32 role = rr_token_role(token);
 
-	if (res < 0 && rr_transient(res) && q->flush_retries < RR_RETRIES_MAX) {
+	if (res < 0 && rr_transient(res) && q->flush_retries < rr_retries_max()) {
 		q->flush_retries++;
 		if (!rr_retry_later(q, token))
 			rr_flush_emit(a, q, role);

@@ -40,7 +40,7 @@ RR_STEP int rr_transient(rr_s32 res)
  */
 RR_STEP rr_u32 rr_patience(rr_s32 res)
 {
-	return res ? 1 : RR_RETRIES_MAX / 8;
+	return res ? 1 : rr_retries_max() / 8 + 1;
 }
 
 /* Takes @role out of use. 1: now, 0: it was out, -1: it is the second. */

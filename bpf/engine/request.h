@@ -82,6 +82,7 @@ RR_STEP void rr_request_answer(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 	if (!result && r->op != RR_OP_FLUSH)
 		result = (rr_s32)(r->sectors << RR_SECTOR_SHIFT);
 	r->flags = 0;
+	q->open--;
 	rr_emit(a, q, RR_ACT_COMMIT, 0, tag, rr_token(RR_TOKEN_CLIENT, 0, tag), 0, 0,
 		(rr_u32)result);
 }
@@ -91,10 +92,12 @@ RR_STEP void rr_client_again(rr_array_t *a, rr_queue_t *q, rr_u64 token)
 {
 	rr_u32 tag = rr_token_index(token);
 
-	if (rr_token_role(token))
+	if (rr_token_role(token)) {
 		rr_emit(a, q, RR_ACT_FETCH, 0, tag, token, 0, 0, 0);
-	else
-		rr_request_answer(a, q, tag);
+		return;
+	}
+	q->open++;
+	rr_request_answer(a, q, tag);
 }
 
 RR_FN int rr_request_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
@@ -108,7 +111,7 @@ RR_FN int rr_request_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 		rr_request_push(a, q, &q->held, tag);
 		q->tick_wanted = 1;
 		q->notify = 1;
-		q->count.held_acks++;
+		rr_count(q, held_acks, 1);
 		return 0;
 	}
 	rr_request_answer(a, q, tag);

@@ -155,29 +155,29 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	if (missing == s->parity) {
 		s->plan = RR_PLAN_PAYLOAD;
 		reads = 0;
-		q->count.payload_cells++;
+		rr_count(q, payload_cells, 1);
 	} else if (rmw < rcw) {
 		s->plan = RR_PLAN_RMW;
 		reads = s->data_mask | parity_bit;
-		q->count.rmw_cells++;
+		rr_count(q, rmw_cells, 1);
 	} else if (rcw < 64) {
 		s->plan = RR_PLAN_RCW;
 		reads = partial;
 		if (partial)
-			q->count.rcw_cells++;
+			rr_count(q, rcw_cells, 1);
 		else
-			q->count.full_cells++;
+			rr_count(q, full_cells, 1);
 	} else {
 		s->plan = RR_PLAN_RECON;
 		reads = rr_all_roles(a) & ~lost_bit;
-		q->count.recon_cells++;
+		rr_count(q, recon_cells, 1);
 	}
 	/* A bad block of an active member is rewritten whole while we have it. */
 	if (s->bad != RR_NO_ROLE && missing == RR_NO_ROLE && s->plan == RR_PLAN_RECON)
 		s->write_mask |= lost_bit;
 	s->read_mask = reads;
 	if (reads) {
-		q->count.slot_reads += rr_count_bits(reads);
+		rr_count(q, slot_reads, rr_count_bits(reads));
 		rr_slot_enter(a, q, slot, RR_PHASE_READ, reads);
 	} else {
 		rr_slot_enter(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
@@ -197,8 +197,8 @@ RR_FN int rr_slot_plan_rebuild(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_
 		return rr_slot_finish(a, q, slot, -RR_EIO);
 	s->plan = RR_PLAN_REBUILD;
 	s->read_mask = rr_all_roles(a) & ~(1U << s->role);
-	q->count.slot_reads += a->geometry.members - 1;
-	q->count.rebuilt_reads++;
+	rr_count(q, slot_reads, a->geometry.members - 1);
+	rr_count(q, rebuilt_reads, 1);
 	rr_slot_enter(a, q, slot, RR_PHASE_READ, s->read_mask);
 	return 0;
 }
@@ -220,7 +220,7 @@ RR_FN int rr_slot_lock(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 		if (s->lock_tries < RR_LOCK_PATIENCE)
 			s->lock_tries++;
 		if (s->phase != RR_PHASE_LOCK)
-			q->count.lock_waits++;
+			rr_count(q, lock_waits, 1);
 		rr_store(s->phase, RR_PHASE_LOCK);
 		rr_slot_push(a, q, &q->lock_wait, slot);
 		q->tick_wanted = 1;
@@ -253,7 +253,7 @@ RR_FN int rr_slot_xor(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr
 	rr_u64 x, y;
 	rr_s32 i;
 
-	q->count.xor_bytes += (rr_u64)rr_count_bits(roles) * sectors << RR_SECTOR_SHIFT;
+	rr_count(q, xor_bytes, (rr_u64)rr_count_bits(roles) * sectors << RR_SECTOR_SHIFT);
 	x = rr_slot_take(roles);
 	y = rr_slot_take(roles);
 	/* What is left after this is even, for passes of two. */
@@ -288,7 +288,7 @@ RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 			continue;
 		skip = (rr_u64)s->from[i] << RR_SECTOR_SHIFT;
 		rr_xor(a, parity + skip, rr_buffer(a, q, slot, i) + skip, s->to[i] - s->from[i]);
-		q->count.xor_bytes += (rr_u64)(s->to[i] - s->from[i]) << RR_SECTOR_SHIFT;
+		rr_count(q, xor_bytes, (rr_u64)(s->to[i] - s->from[i]) << RR_SECTOR_SHIFT);
 	}
 	return 0;
 }
@@ -333,7 +333,7 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	if (s->error)
 		return rr_slot_finish(a, q, slot, s->error);
 	if (rr_state_epoch(state) != s->epoch || (state & RR_STATE_BROKEN)) {
-		q->count.replans++;
+		rr_count(q, replans, 1);
 		return rr_slot_plan_write(a, q, slot);
 	}
 	if (s->plan == RR_PLAN_RMW)
@@ -344,9 +344,9 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 		s->from[lost] = s->lo;
 		s->to[lost] = s->hi;
 	}
-	q->count.copied_bytes += (rr_u64)rr_count_bits(s->data_mask) * (s->hi - s->lo)
-				 << RR_SECTOR_SHIFT;
-	q->count.slot_writes += rr_count_bits(s->write_mask);
+	rr_count(q, copied_bytes,
+		 (rr_u64)rr_count_bits(s->data_mask) * (s->hi - s->lo) << RR_SECTOR_SHIFT);
+	rr_count(q, slot_writes, rr_count_bits(s->write_mask));
 	rr_slot_enter(a, q, slot, RR_PHASE_WRITE, s->write_mask);
 	return 0;
 }
@@ -364,8 +364,8 @@ RR_STEP int rr_slot_next(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 	case RR_PHASE_COPY_OUT:
 		/* Only a rebuild holds the lock that a rewrite needs. */
 		if (!s->error && s->plan == RR_PLAN_REBUILD && !(rr_load(a->state) >> role & 1)) {
-			q->count.repaired++;
-			q->count.slot_writes++;
+			rr_count(q, repaired, 1);
+			rr_count(q, slot_writes, 1);
 			rr_slot_enter(a, q, slot, RR_PHASE_REPAIR, 1U << role);
 			return 0;
 		}
@@ -378,7 +378,7 @@ RR_STEP int rr_slot_next(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 RR_STEP void rr_slot_write_failed(rr_array_t *a, rr_queue_t *q, rr_slot_t *s, rr_u32 role,
 				  rr_s32 res)
 {
-	q->count.write_errors++;
+	rr_count(q, write_errors, 1);
 	rr_fail_from(a, q, role, res);
 	/* Not the member that is out, but a second one: the row is lost. */
 	if (s->phase == RR_PHASE_WRITE && !(rr_load(a->state) >> role & 1))
@@ -387,7 +387,7 @@ RR_STEP void rr_slot_write_failed(rr_array_t *a, rr_queue_t *q, rr_slot_t *s, rr
 
 RR_STEP void rr_slot_read_failed(rr_queue_t *q, rr_slot_t *s, rr_u32 role)
 {
-	q->count.read_errors++;
+	rr_count(q, read_errors, 1);
 	if (s->plan == RR_PLAN_REBUILD || s->lost != RR_NO_ROLE ||
 	    (s->bad != RR_NO_ROLE && s->bad != role))
 		s->error = -RR_EIO;
@@ -400,7 +400,7 @@ RR_STEP int rr_retry_later(rr_queue_t *q, rr_u64 token)
 {
 	rr_u32 n = q->retry_count;
 
-	q->count.retries++;
+	rr_count(q, retries, 1);
 	if (n >= RR_RETRY_RING)
 		return 0;
 	q->retry[n & (RR_RETRY_RING - 1)] = token;
@@ -433,7 +433,7 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		to = s->hi;
 	}
 	length = (rr_s32)((to - from) << RR_SECTOR_SHIFT);
-	if (res != length && rr_transient(res) && s->retries < RR_RETRIES_MAX &&
+	if (res != length && rr_transient(res) && s->retries < rr_retries_max() &&
 	    !rr_slot_reads_lost(a, q, token)) {
 		s->retries += rr_patience(res);
 		if (!rr_retry_later(q, token))

@@ -19,7 +19,7 @@ RR_STEP void rr_direct_emit(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_u32 rol
 	rr_u64 token = rr_token_extent(rr_token(RR_TOKEN_DIRECT, role, tag), sector, sectors);
 	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
 
-	q->count.direct_reads++;
+	rr_count(q, direct_reads, 1);
 	rr_emit(a, q, RR_ACT_READ_DIRECT, r, tag, token,
 		(a->members[r].data_offset + member_sector) << RR_SECTOR_SHIFT,
 		(rr_u64)sector << RR_SECTOR_SHIFT, sectors << RR_SECTOR_SHIFT);
@@ -165,7 +165,7 @@ RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG
 	if (r->op == RR_OP_READ && !(rr_load(a->state) >> role & 1) &&
 	    ((r->flags & RR_REQ_COPY) || !a->zero_copy)) {
 		s->plan = RR_PLAN_READ;
-		q->count.slot_reads++;
+		rr_count(q, slot_reads, 1);
 		rr_slot_enter(a, q, slot, RR_PHASE_READ, 1U << role);
 		return 0;
 	}
@@ -184,7 +184,7 @@ RR_STEP void rr_request_line_up(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 	if (!r->wanted_roles || (r->flags & RR_REQ_QUEUED))
 		return;
 	if (q->free_slot == RR_NIL)
-		q->count.slot_waits++;
+		rr_count(q, slot_waits, 1);
 	r->flags |= RR_REQ_QUEUED;
 	rr_request_push(a, q, &q->slot_wait, tag);
 }
@@ -198,8 +198,8 @@ RR_FN int rr_read_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 	rr_u32 last = (start + r->sectors - 1) >> a->geometry.chunk_shift;
 	rr_s32 i;
 
-	q->count.reads++;
-	q->count.read_sectors += r->sectors;
+	rr_count(q, reads, 1);
+	rr_count(q, read_sectors, r->sectors);
 	r->pending = 1;
 	rr_for (i, RR_MEMBERS_MAX) {
 		if (first + i > last || first + i >= chunks)
@@ -223,8 +223,8 @@ RR_FN int rr_write_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_u32 to = ((end - 1) & (chunk - 1)) + 1;
 	rr_u32 cells;
 
-	q->count.writes++;
-	q->count.write_sectors += r->sectors;
+	rr_count(q, writes, 1);
+	rr_count(q, write_sectors, r->sectors);
 	if (rr_load(a->state) & RR_STATE_BROKEN) {
 		r->error = -RR_EIO;
 		return rr_request_done(a, q, tag);
@@ -259,7 +259,8 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	}
 	p = rr_request_place(a, r);
 	from = (p.start + sector) & ((1U << a->geometry.chunk_shift) - 1);
-	if (rr_transient(res) && r->retries < RR_RETRIES_MAX && !(rr_load(a->state) >> role & 1)) {
+	if (rr_transient(res) && r->retries < rr_retries_max() &&
+	    !(rr_load(a->state) >> role & 1)) {
 		r->retries += rr_patience(res);
 		if (!rr_retry_later(q, token))
 			rr_direct_emit(a, q, tag, role,
@@ -267,7 +268,7 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 				       sectors);
 		return 0;
 	}
-	q->count.read_errors++;
+	rr_count(q, read_errors, 1);
 	if (!r->error) {
 		/* What an earlier request of the tag left there when it failed is not wanted. */
 		if (!(r->wanted_roles >> role & 1))

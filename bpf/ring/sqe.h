@@ -125,7 +125,7 @@ RR_STEP void rr_sqe_timer(rr_u8 *sq, rr_array_t *a, rr_queue_t *q)
 	struct io_uring_sqe *s = rr_sqe_next(sq, q);
 
 	q->timer_ns[0] = 0;
-	q->timer_ns[1] = RR_TICK_MS * 1000000ULL;
+	q->timer_ns[1] = rr_tick_ms() * 1000000ULL;
 	q->timer_armed = 1;
 	s->opcode = RR_OPCODE_TIMEOUT;
 	s->fd = -1;

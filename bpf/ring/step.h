@@ -15,12 +15,14 @@
  * CQ ring, so it never overflows.
  *
  * The end: when ublk has taken back every tag (-ENODEV) and nothing is in
- * flight, the turn says RR_STEP_STOP.
+ * flight, the turn says RR_STEP_STOP; so it does when it has parked (park.h).
+ * rr_queue.stop_reason tells which.
  */
 #ifndef RINGRAID_RING_STEP_H
 #define RINGRAID_RING_STEP_H
 
 #include "../engine/engine.h"
+#include "park.h"
 #include "sqe.h"
 
 enum rr_step_verdict {
@@ -62,18 +64,17 @@ RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, 
 		return;
 	}
 	r = rr_request_at(a, q, tag);
-	if (rr_host_descriptor(ring, tag, &d)) {
-		r->error = -RR_EIO;
-		r->op = RR_OP_READ;
-		rr_request_answer(a, q, tag);
-		return;
-	}
+	if (rr_host_descriptor(ring, tag, &d))
+		d = (struct ublksrv_io_desc){}; /* no sectors: refused */
 	r->op = d.op_flags & RR_UBLK_OP_MASK;
 	r->sectors = d.nr_sectors;
 	r->sector = d.start_sector;
 	r->flags = (d.op_flags & RR_UBLK_FUA ? RR_REQ_FUA : 0) |
 		   (d.op_flags & RR_UBLK_NEED_REG_BUF ? RR_REQ_COPY : 0);
-	rr_request_start(a, q, tag);
+	if (rr_load(a->park))
+		rr_park_request(a, q, tag);
+	else
+		rr_request_start(a, q, tag);
 }
 
 RR_STEP int rr_message_lost(rr_s32 res)
@@ -128,7 +129,7 @@ RR_STEP void rr_step_completions(rr_array_t *a, rr_queue_t *q, struct rr_ring *r
 
 	if (ready > RR_RING_CQ_ENTRIES)
 		ready = RR_RING_CQ_ENTRIES;
-	q->count.cqes += ready;
+	rr_count(q, cqes, ready);
 	rr_for (i, ready) {
 		rr_u32 n = (head + i) & (RR_RING_CQ_ENTRIES - 1);
 		volatile rr_u64 *cqe = (volatile rr_u64 *)(cq + at->cqes + (rr_u64)n * 16);
@@ -158,7 +159,7 @@ RR_STEP int rr_step_submissions(rr_array_t *a, rr_queue_t *q, struct rr_ring *ri
 		rr_for (i, RR_QUEUES_MAX) {
 			if (!(q->wake_mask >> i & 1))
 				continue;
-			q->count.wakes++;
+			rr_count(q, wakes, 1);
 			room--;
 			rr_sqe_message(sq, q, ring->ring_fd[i & (RR_QUEUES_MAX - 1)],
 				       rr_token(RR_TOKEN_WAKE, 0, i));
@@ -201,13 +202,21 @@ RR_STEP int rr_step(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *s
 {
 	int verdict;
 
-	q->count.steps++;
+	rr_count(q, steps, 1);
 	if (!q->started)
 		rr_step_begin(a, q, ring, sq, cq);
+	if (q->parked.head != RR_NIL && !rr_load(a->park))
+		rr_unpark(a, q);
 	rr_step_completions(a, q, ring, cq);
 	verdict = rr_step_submissions(a, q, ring, sq, cq);
-	if (verdict == RR_STEP_WAIT && !q->fetches && !q->inflight && !q->retry_count)
+	if (verdict == RR_STEP_WAIT && !q->fetches && !q->inflight && !q->retry_count) {
+		q->stop_reason = RR_STOP_ENDED;
 		return RR_STEP_STOP;
+	}
+	if (verdict == RR_STEP_WAIT && rr_load(a->park) && rr_is_quiet(a, q)) {
+		q->stop_reason = RR_STOP_PARKED;
+		return RR_STEP_STOP;
+	}
 	return verdict;
 }
 

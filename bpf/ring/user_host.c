@@ -43,8 +43,8 @@ int rr_user_host_run(struct rr_user_host *host)
 		if (verdict == RR_STEP_STOP)
 			return 0;
 		pending = q->sq_tail - rr_ring_word(host->cq, host->at.sq_head);
-		q->count.submits++;
-		q->count.sqes += pending;
+		rr_count(q, submits, 1);
+		rr_count(q, sqes, pending);
 		done = io_uring_enter((unsigned int)host->ring_fd, pending, verdict == RR_STEP_WAIT,
 				      IORING_ENTER_GETEVENTS, NULL);
 		if (done < 0 && done != -EINTR && done != -EAGAIN && done != -EBUSY)

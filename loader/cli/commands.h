@@ -30,6 +30,7 @@ void add_status(CLI::App& app, context& ctx);
 void add_stats(CLI::App& app, context& ctx);
 void add_examine(CLI::App& app, context& ctx);
 void add_features(CLI::App& app, context& ctx);
+void add_upgrade(CLI::App& app, context& ctx);
 void add_store(CLI::App& app, context& ctx);
 
 // Prints the error, as JSON where asked, and returns 1.

@@ -13,9 +13,10 @@ int run(int argc, char** argv) {
     app.require_subcommand(1);
     app.fallthrough();
     app.add_flag("--json", ctx.json, "print data as JSON (schema 1)");
-    for (auto add : {rr::cli::add_create, rr::cli::add_assemble, rr::cli::add_stop,
-                     rr::cli::add_fail, rr::cli::add_status, rr::cli::add_stats,
-                     rr::cli::add_examine, rr::cli::add_features, rr::cli::add_store})
+    for (auto add :
+         {rr::cli::add_create, rr::cli::add_assemble, rr::cli::add_stop, rr::cli::add_fail,
+          rr::cli::add_status, rr::cli::add_stats, rr::cli::add_examine, rr::cli::add_features,
+          rr::cli::add_upgrade, rr::cli::add_store})
         add(app, ctx);
     CLI11_PARSE(app, argc, argv);
     return ctx.run ? ctx.run() : 1;

@@ -109,10 +109,15 @@ void init_arena(std::span<std::byte> memory, const arena_layout& layout, uint32_
         memory[at] = std::byte{0};
     *a = layout.header;
     a->state = missing;
+    init_queues(a);
+}
+
+void init_queues(rr_array* a) {
     for (uint32_t i = 0; i < a->queues; i++) {
         rr_queue* q = rr_host_queue(a, i);
         q->id = i;
-        for (rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait})
+        for (rr_fifo* f :
+             {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait, &q->parked})
             f->head = f->tail = RR_NIL;
         q->free_slot = 0;
         q->free_slots = static_cast<rr_u16>(a->slots);

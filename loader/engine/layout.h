@@ -46,4 +46,7 @@ Result<arena_layout> plan_layout(const array_config& config);
 // the mask of roles without a member.
 void init_arena(std::span<std::byte> memory, const arena_layout& layout, uint32_t missing);
 
+// Gives zeroed queues their numbers, empty lists and free slots.
+void init_queues(rr_array* array);
+
 }  // namespace rr

@@ -14,6 +14,8 @@
 #include <span>
 #include <string_view>
 
+#include "store/types.h"
+
 // bpf/raid5.bpf.o, placed in the loader by object.S.
 extern "C" {
 extern const unsigned char rr_bpf_object_start[];
@@ -78,34 +80,25 @@ bool kernel_knows(const char* type) {
     return found;
 }
 
-Status set_rings(bpf_object* object, const std::vector<int>& ring_fds, const rr_ring_offsets& at) {
-    auto offset = variable_offset(object, ".rodata", "ring_at");
-    if (!offset)
-        return forward_error(offset.error());
+// An ops map for each queue that there is; the others are not made.
+Status set_rings(bpf_object* object, const std::vector<int>& ring_fds) {
+    struct ops {
+        void* loop_step;
+        uint32_t ring_fd;
+    };
     size_t used = 0;
     bpf_map* map;
     bpf_object__for_each_map(map, object) {
-        size_t bytes = 0;
-        void* value = bpf_map__initial_value(map, &bytes);
-        std::string name = bpf_map__name(map);
-        if (name.ends_with(".rodata") && value != nullptr) {
-            rr_program_config config{at, RR_ARENA_ADDRESS, static_cast<rr_u32>(::getpid()), 0};
-            if (*offset + sizeof(config) > bytes)
-                return fail(EINVAL, "the BPF object's ring_at is too small");
-            std::memcpy(static_cast<char*>(value) + *offset, &config, sizeof(config));
-        }
         if (bpf_map__type(map) != BPF_MAP_TYPE_STRUCT_OPS)
             continue;
         unsigned queue = RR_QUEUES_MAX;
-        std::sscanf(name.c_str(), "raid5_queue%u", &queue);
-        if (queue >= ring_fds.size()) {
+        std::sscanf(bpf_map__name(map), "raid5_queue%u", &queue);
+        size_t bytes = 0;
+        void* value = bpf_map__initial_value(map, &bytes);
+        if (queue >= ring_fds.size() || value == nullptr || bytes < sizeof(ops)) {
             bpf_map__set_autocreate(map, false);
             continue;
         }
-        struct ops {
-            void* loop_step;
-            uint32_t ring_fd;
-        };
         static_cast<ops*>(value)->ring_fd = static_cast<uint32_t>(ring_fds[queue]);
         used++;
     }
@@ -113,6 +106,46 @@ Status set_rings(bpf_object* object, const std::vector<int>& ring_fds, const rr_
         return fail(EINVAL, "the BPF object has programs for {} of {} queues", used,
                     ring_fds.size());
     return {};
+}
+
+Status set_config(bpf_object* object, const rr_ring_offsets& at) {
+    auto offset = variable_offset(object, ".rodata", "ring_at");
+    if (!offset)
+        return forward_error(offset.error());
+    bpf_map* map;
+    bpf_object__for_each_map(map, object) {
+        size_t bytes = 0;
+        void* value = bpf_map__initial_value(map, &bytes);
+        if (!std::string_view(bpf_map__name(map)).ends_with(".rodata") || value == nullptr)
+            continue;
+        rr_program_config config{at, RR_ARENA_ADDRESS, static_cast<rr_u32>(::getpid()), 0};
+        if (*offset + sizeof(config) > bytes)
+            return fail(EINVAL, "the BPF object's ring_at is too small");
+        std::memcpy(static_cast<char*>(value) + *offset, &config, sizeof(config));
+    }
+    return {};
+}
+
+Status lend_map(bpf_object* object, const char* name, int fd) {
+    bpf_map* map = bpf_object__find_map_by_name(object, name);
+    if (map == nullptr)
+        return fail(EINVAL, "the BPF object has no map {}", name);
+    if (int r = bpf_map__reuse_fd(map, fd); r != 0)
+        return fail(-r, "the BPF object does not take the map {}", name);
+    return {};
+}
+
+// The structures that an object shares with the daemon.
+store::type_ref shared_types(const btf* types) {
+    int id = btf__find_by_name_kind(types, "rr_shared", BTF_KIND_STRUCT);
+    return {types, id < 0 ? 0 : static_cast<uint32_t>(id)};
+}
+
+using open_object = std::unique_ptr<bpf_object, void (*)(bpf_object*)>;
+
+open_object open_quietly(std::span<const uint8_t> object) {
+    libbpf_set_print(keep_warnings);
+    return {bpf_object__open_mem(object.data(), object.size(), nullptr), bpf_object__close};
 }
 
 }  // namespace
@@ -125,6 +158,42 @@ void bpf_program_set::destroy_link::operator()(bpf_link* link) const {
     bpf_link__destroy(link);
 }
 
+std::span<const uint8_t> builtin_object() {
+    return {rr_bpf_object_start, rr_bpf_object_end};
+}
+
+Status check_shared_types(std::span<const uint8_t> object) {
+    open_object ours = open_quietly(builtin_object());
+    open_object theirs = open_quietly(object);
+    if (!ours || !theirs)
+        return with_hint(fail(EINVAL, "this is not a BPF object: {}", last_words),
+                         "give a .bpf.o file");
+    store::type_ref here = shared_types(bpf_object__btf(ours.get()));
+    store::type_ref there = shared_types(bpf_object__btf(theirs.get()));
+    if (there.id == 0)
+        return with_hint(fail(EINVAL, "this is no datapath of ringraid: it has no rr_shared"),
+                         "build it as bpf/raid5.bpf.c is built");
+    if (store::type_hash(here) == store::type_hash(there))
+        return {};
+    std::string notes;
+    for (const std::string& note : store::compare(here, there).notes)
+        notes += (notes.empty() ? "" : "; ") + note;
+    return with_hint(fail(EINVAL, "its arena is another one: {}", notes),
+                     "stop the array, and assemble it with the ringraid of that program");
+}
+
+Status prepare_program(bpf_object* object, const program_setting& setting) {
+    if (Status ok = lend_map(object, "rr_arena", setting.arena_fd); !ok)
+        return ok;
+    if (Status ok = lend_map(object, ".bss.kv", setting.store_fd); !ok)
+        return ok;
+    if (Status ok = set_config(object, setting.at); !ok)
+        return ok;
+    if (bpf_program* punts = bpf_object__find_program_by_name(object, "raid5_punt"))
+        bpf_program__set_autoload(punts, kernel_knows("btf_trace_io_uring_queue_async_work"));
+    return set_rings(object, setting.ring_fds);
+}
+
 Status bpf_program_set::attach_punts() {
     bpf_program* punts = bpf_object__find_program_by_name(object_.get(), "raid5_punt");
     if (punts == nullptr || !bpf_program__autoload(punts))
@@ -133,44 +202,20 @@ Status bpf_program_set::attach_punts() {
     if (link == nullptr)
         return fail(errno, "cannot count punts");
     links_.emplace_back(link);
-    bpf_map* map;
-    bpf_object__for_each_map(map, object_.get()) {
-        size_t bytes = 0;
-        void* value = bpf_map__initial_value(map, &bytes);
-        if (std::string_view(bpf_map__name(map)).ends_with(".bss") &&
-            bytes >= sizeof(rr_punt_counts))
-            punts_ = static_cast<const rr_punt_counts*>(value);
-    }
+    counts_punts_ = true;
     return {};
 }
 
-std::optional<rr_punt_counts> bpf_program_set::punts() const {
-    if (punts_ == nullptr)
-        return std::nullopt;
-    return rr_punt_counts{__atomic_load_n(&punts_->flushes, __ATOMIC_RELAXED),
-                          __atomic_load_n(&punts_->others, __ATOMIC_RELAXED)};
-}
-
-Status bpf_program_set::load_object(int arena_fd, const std::vector<int>& ring_fds,
-                                    const rr_ring_offsets& at, std::string& log,
-                                    uint32_t log_level) {
+Status bpf_program_set::load_object(std::span<const uint8_t> object, const program_setting& setting,
+                                    std::string& log, uint32_t log_level) {
     log.assign(log_bytes, '\0');
     LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "raid5", .kernel_log_buf = log.data(),
                 .kernel_log_size = log_bytes, .kernel_log_level = log_level);
-    size_t bytes = static_cast<size_t>(rr_bpf_object_end - rr_bpf_object_start);
-    object_.reset(bpf_object__open_mem(rr_bpf_object_start, bytes, &options));
+    object_.reset(bpf_object__open_mem(object.data(), object.size(), &options));
     if (!object_)
         return fail(errno, "cannot open the BPF object: {}", last_words);
-
-    bpf_map* arena = bpf_object__find_map_by_name(object_.get(), "rr_arena");
-    if (arena == nullptr)
-        return fail(EINVAL, "the BPF object has no map rr_arena");
-    if (int r = bpf_map__reuse_fd(arena, arena_fd); r != 0)
-        return fail(-r, "the BPF object does not take the arena");
-    if (Status ok = set_rings(object_.get(), ring_fds, at); !ok)
+    if (Status ok = prepare_program(object_.get(), setting); !ok)
         return ok;
-    if (bpf_program* punts = bpf_object__find_program_by_name(object_.get(), "raid5_punt"))
-        bpf_program__set_autoload(punts, kernel_knows("btf_trace_io_uring_queue_async_work"));
     int r = bpf_object__load(object_.get());
     log.resize(std::strlen(log.c_str()));
     if (r != 0)
@@ -178,38 +223,62 @@ Status bpf_program_set::load_object(int arena_fd, const std::vector<int>& ring_f
     return {};
 }
 
-Result<bpf_program_set> bpf_program_set::load(int arena_fd, const std::vector<int>& ring_fds,
-                                              const rr_ring_offsets& at) {
+Result<bpf_program_set> bpf_program_set::load(std::span<const uint8_t> object,
+                                              const program_setting& setting) {
     libbpf_set_print(keep_warnings);
     bpf_program_set set;
     std::string log;
-    Status loaded = set.load_object(arena_fd, ring_fds, at, log, log_statistics);
+    Status loaded = set.load_object(object, setting, log, log_statistics);
     if (!loaded) {
         // Once more, for the verifier's reasons.
         Error error = loaded.error();
-        (void)set.load_object(arena_fd, ring_fds, at, log, log_reasons);
+        (void)set.load_object(object, setting, log, log_reasons);
         error.what += '\n' + tail(log, 2000);
         error.hint = error.err == EPERM ? "run as root (CAP_BPF and CAP_PERFMON)"
                                         : "use --engine user on this kernel, and report this";
         return forward_error(error);
     }
+    set.queues_ = setting.ring_fds.size();
+    set.know_program();
     set.verifier_ = line_with(log, "processed ");
+    return set;
+}
 
-    if (Status ok = set.attach_punts(); !ok)
-        return forward_error(ok.error());
-    for (size_t i = 0; i < ring_fds.size(); i++) {
-        std::string name = fmt::format("raid5_queue{}", i);
-        bpf_map* ops = bpf_object__find_map_by_name(set.object_.get(), name.c_str());
-        bpf_link* link = bpf_map__attach_struct_ops(ops);
-        if (link == nullptr)
-            return fail(errno, "cannot attach the BPF program to the ring of queue {}", i);
-        set.links_.emplace_back(link);
-    }
+bpf_program_set bpf_program_set::adopt(bpf_object* object, size_t queues) {
+    bpf_program_set set;
+    set.object_.reset(object);
+    set.queues_ = queues;
+    set.know_program();
+    return set;
+}
+
+void bpf_program_set::know_program() {
     bpf_prog_info info{};
     uint32_t length = sizeof(info);
-    if (bpf_prog_get_info_by_fd(set.program_fd(), &info, &length) == 0)
-        set.program_id_ = info.id;
-    return set;
+    if (bpf_prog_get_info_by_fd(program_fd(), &info, &length) != 0)
+        return;
+    program_id_ = info.id;
+    verifier_ = fmt::format("processed {} insns", info.verified_insns);
+}
+
+Status bpf_program_set::attach() {
+    Status attached = attach_punts();
+    for (size_t i = 0; i < queues_ && attached; i++) {
+        std::string name = fmt::format("raid5_queue{}", i);
+        bpf_map* ops = bpf_object__find_map_by_name(object_.get(), name.c_str());
+        bpf_link* link = bpf_map__attach_struct_ops(ops);
+        if (link == nullptr)
+            attached = fail(errno, "cannot attach the BPF program to the ring of queue {}", i);
+        else
+            links_.emplace_back(link);
+    }
+    if (!attached)
+        detach();
+    return attached;
+}
+
+void bpf_program_set::detach() {
+    links_.clear();
 }
 
 std::string bpf_program_set::error_stream() const {

@@ -17,6 +17,7 @@
 #include "base/log.h"
 
 extern "C" {
+#include "engine/host.h"
 #include "ring/user_host.h"
 }
 
@@ -215,6 +216,16 @@ Status queue_thread::make_worker() {
 }
 
 int queue_thread::serve() {
+    for (;;) {
+        if (int r = run_loop(); r != 0)
+            return r;
+        if (rr_host_queue(config_.array, config_.queue)->stop_reason != RR_STOP_PARKED)
+            return 0;
+        stay_parked();
+    }
+}
+
+int queue_thread::run_loop() {
     if (config_.host == engine_host::user) {
         rr_user_host host{};
         host.array = config_.array;
@@ -231,6 +242,25 @@ int queue_thread::serve() {
         r = io_uring_enter(static_cast<unsigned>(ring_.ring_fd), 0, 0, 0, nullptr);
     while (r == -EINTR);
     return r;
+}
+
+void queue_thread::stay_parked() {
+    std::unique_lock hold(lock_);
+    parked_ = true;
+    changed_.notify_all();
+    changed_.wait(hold,
+                  [this] { return __atomic_load_n(&config_.array->park, __ATOMIC_SEQ_CST) == 0; });
+    parked_ = false;
+}
+
+bool queue_thread::wait_parked(std::chrono::steady_clock::time_point until) {
+    std::unique_lock hold(lock_);
+    return changed_.wait_until(hold, until, [this] { return parked_; });
+}
+
+void queue_thread::unpark() {
+    std::lock_guard hold(lock_);
+    changed_.notify_all();
 }
 
 void queue_thread::tear_down() {

@@ -7,7 +7,8 @@
 //   thread: ring, descriptor table, memory region, files, buffers -> ready
 //   caller: loads and attaches the BPF program to all rings       -> go
 //   thread: enters the ring (bpf) or its own loop (user) until ublk has taken
-//           back every tag
+//           back every tag; or until it has parked (bpf/ring/park.h), when it
+//           waits, outside of the kernel, to be sent in again
 //
 // All signals are blocked in the thread: under the BPF host a pending signal
 // would end the wait inside the kernel.
@@ -15,6 +16,7 @@
 
 #include <liburing.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -52,6 +54,10 @@ public:
     [[nodiscard]] rr_ring_offsets offsets() const { return at_; }
     // The ring fds of all queues, for wake-ups; then the thread runs.
     void go(const std::vector<int>& ring_fds);
+    // With rr_array.park set: true when the thread has left its program.
+    bool wait_parked(std::chrono::steady_clock::time_point until);
+    // With rr_array.park cleared: it goes on, whether it had parked or not.
+    void unpark();
     // Ends a thread that was never told to go.
     void cancel();
     // Waits for the end: 0, or -errno with which the loop stopped.
@@ -68,6 +74,8 @@ private:
     Status register_buffers();
     Status make_worker();
     int serve();
+    int run_loop();
+    void stay_parked();
     void tear_down();
 
     queue_config config_;
@@ -81,6 +89,7 @@ private:
     std::condition_variable changed_;
     std::optional<Status> ready_;
     order order_ = order::wait;
+    bool parked_ = false;
     int result_ = 0;
     pid_t tid_ = 0;
     std::thread thread_;

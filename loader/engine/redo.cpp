@@ -6,6 +6,8 @@
 #include <atomic>
 #include <cstring>
 
+#include "engine/layout.h"
+
 extern "C" {
 #include "engine/host.h"
 }
@@ -110,17 +112,8 @@ void restart_arena(std::span<std::byte> memory) {
     for (rr_member& m : a->members)
         std::memset(m.flushed, 0, sizeof(m.flushed));
     std::memset(memory.data() + a->queues_offset, 0, a->buffers_offset - a->queues_offset);
-    for (uint32_t i = 0; i < a->queues; i++) {
-        rr_queue* q = rr_host_queue(a, i);
-        q->id = i;
-        for (rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait})
-            f->head = f->tail = RR_NIL;
-        q->free_slot = 0;
-        q->free_slots = static_cast<rr_u16>(a->slots);
-        for (uint32_t s = 0; s < a->slots; s++)
-            rr_host_slot(a, i, s)->next =
-                s + 1 < a->slots ? static_cast<rr_u16>(s + 1) : rr_u16{RR_NIL};
-    }
+    a->park = 0;
+    init_queues(a);
 }
 
 }  // namespace rr

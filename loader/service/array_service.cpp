@@ -162,8 +162,8 @@ Status array_service::start_all() {
     for (step s :
          {&array_service::check_engine, &array_service::plan, &array_service::take_lock,
           &array_service::add_device, &array_service::write_state, &array_service::make_arena,
-          &array_service::open_metadata, &array_service::redo_rows, &array_service::start_queues,
-          &array_service::start_device}) {
+          &array_service::open_metadata, &array_service::redo_rows, &array_service::open_store,
+          &array_service::start_queues, &array_service::start_device}) {
         if (Status ok = (this->*s)(); !ok)
             return ok;
     }
@@ -379,35 +379,109 @@ Status array_service::start_queues() {
         rings.push_back(queue->ring_fd());
     }
     if (host_ == engine_host::bpf) {
-        auto loaded = bpf_program_set::load(arena_->fd(), rings, queues_[0]->offsets());
-        if (!loaded)
-            return forward_error(loaded.error());
-        program_.emplace(std::move(*loaded));
-        log_info("verifier: {}", program_->verifier());
+        if (Status ok = load_program(rings); !ok)
+            return ok;
     }
     auto listener = listen_at(paths_->socket);
     if (!listener)
         return forward_error(listener.error());
-    stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
-    durability_->start(rings, std::move(*listener), [this](const std::string& line, Fd& client) {
-        return handle(line, client);
-    });
+    order_event_.reset(::eventfd(0, EFD_CLOEXEC));
+    durability_->start(
+        rings, std::move(*listener),
+        [this](const std::string& line, Fd& client) { return handle(line, client); },
+        [this] { publish_members(); });
     live_ = true;
     for (auto& queue : queues_)
         queue->go(rings);
     return {};
 }
 
+Status array_service::open_store() {
+    if (host_ != engine_host::bpf)
+        return {};
+    auto opened =
+        recovering_ ? kept_state::adopt(*paths_, arena_->fd()) : kept_state::make(*paths_);
+    if (!opened)
+        return forward_error(opened.error());
+    kept_.emplace(std::move(*opened));
+    publish_array();
+    publish_members();
+    return {};
+}
+
+Status array_service::load_program(const std::vector<int>& rings) {
+    auto object = kept_->active_program();
+    if (!object)
+        return forward_error(object.error());
+    auto loaded = bpf_program_set::load(
+        *object, {arena_->fd(), kept_->at().at().fd(), rings, queues_[0]->offsets()});
+    if (!loaded)
+        return forward_error(loaded.error());
+    program_.emplace(std::move(*loaded));
+    log_info("verifier: {}", program_->verifier());
+    return program_->attach();
+}
+
+// Copies for onlookers: what goes wrong with them is not the array's trouble.
+void array_service::publish_array() {
+    const rr_array* a = array();
+    Status told =
+        kept_->publish("array", {{"name", members_.plan.name.substr(0, 31)},
+                                 {"uuid", md::to_string(members_.plan.set_uuid)},
+                                 {"members", a->geometry.members},
+                                 {"layout", a->geometry.layout},
+                                 {"chunk_bytes", 1U << (a->geometry.chunk_shift + RR_SECTOR_SHIFT)},
+                                 {"queues", a->queues},
+                                 {"depth", a->depth},
+                                 {"size_bytes", a->array_sectors << RR_SECTOR_SHIFT},
+                                 {"member_bytes", a->member_sectors << RR_SECTOR_SHIFT}});
+    if (!told)
+        log_error("the KV store: {}", describe(told.error()));
+}
+
+void array_service::publish_members() {
+    if (!kept_)
+        return;
+    nlohmann::json list = nlohmann::json::array();
+    const uint64_t state = __atomic_load_n(&array()->state, __ATOMIC_SEQ_CST);
+    for (size_t role = 0; role < members_.devices.size(); role++) {
+        const rr_member& m = array()->members[role];
+        const bool out = (state >> role & 1) != 0;
+        list.push_back({{"state", !out                     ? "rr_active"
+                                  : members_.devices[role] ? "rr_failed"
+                                                           : "rr_missing"},
+                        {"error", m.error},
+                        {"data_offset_bytes", m.data_offset << RR_SECTOR_SHIFT}});
+    }
+    Status told =
+        kept_->publish("members", {{"events", metadata_->events()}, {"member", std::move(list)}});
+    if (!told)
+        log_error("the KV store: {}", describe(told.error()));
+}
+
 Status array_service::start_device() {
     Status started = recovering_ ? ublk_->end_recovery(*device_) : ublk_->start(*device_);
     if (!started)
         return started;
+    make_link();
+    return {};
+}
+
+// Another array that runs under the same name keeps its link: a client of
+// /dev/ringraid/NAME must not find somebody else's data there.
+void array_service::make_link() {
     std::error_code ignored;
     std::filesystem::create_directories("/dev/ringraid", ignored);
     std::string link = link_path(members_.plan.name);
+    std::string target = std::filesystem::read_symlink(link, ignored);
+    for (const nlohmann::json& other : running_arrays()) {
+        if (target != block_path_ && other.value("block_device", "") == target) {
+            log_error("{} belongs to {}: use {} for this array", link, target, block_path_);
+            return;
+        }
+    }
     std::filesystem::remove(link, ignored);
     std::filesystem::create_symlink(block_path_, link, ignored);
-    return {};
 }
 
 // As soon as there is a device: whatever happens then, a successor finds it.
@@ -443,41 +517,70 @@ Status array_service::run() {
     sigaddset(&stop_signals, SIGINT);
     Fd signals(::signalfd(-1, &stop_signals, SFD_CLOEXEC));
     for (;;) {
-        pollfd watch[] = {{signals.get(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}};
+        pollfd watch[] = {{signals.get(), POLLIN, 0}, {order_event_.get(), POLLIN, 0}};
         if (::poll(watch, 2, -1) < 0 && errno != EINTR)
             return fail(errno, "poll failed");
-        if (watch[0].revents != 0) {
+        const bool signalled = watch[0].revents != 0;
+        if (signalled) {
             signalfd_siginfo ignored{};
             [[maybe_unused]] ssize_t n = ::read(signals.get(), &ignored, sizeof(ignored));
         } else if (watch[1].revents != 0) {
             uint64_t count;
-            [[maybe_unused]] ssize_t n = ::read(stop_event_.get(), &count, sizeof(count));
+            [[maybe_unused]] ssize_t n = ::read(order_event_.get(), &count, sizeof(count));
         } else {
             continue;
         }
-        std::vector<Fd> clients;
-        bool force = false;
-        {
-            std::lock_guard hold(stop_lock_);
-            clients.swap(stop_clients_);
-            force = std::exchange(stop_force_, false);
-        }
-        Status stopped = stop_device(force);
-        if (stopped)
-            stopped = finish();
-        nlohmann::json answer = {{"schema", json_schema}, {"ok", true}};
-        if (!stopped) {
-            answer = error_json(stopped.error());
-            log_error("{}", describe(stopped.error()));
-        }
-        // Who asked while it stopped gets the same answer.
-        if (std::lock_guard hold(stop_lock_); !live_)
-            std::move(stop_clients_.begin(), stop_clients_.end(), std::back_inserter(clients));
-        for (const Fd& client : clients)
-            (void)write_line(client.get(), to_line(answer));
-        if (!live_)
-            return stopped;
+        if (auto ended = carry_out(taken_orders(), signalled))
+            return *ended;
     }
+}
+
+void array_service::take_order(const nlohmann::json& request, Fd& client) {
+    std::lock_guard hold(order_lock_);
+    orders_.push_back({request, std::move(client)});
+    uint64_t one = 1;
+    [[maybe_unused]] ssize_t n = ::write(order_event_.get(), &one, sizeof(one));
+}
+
+std::vector<array_service::order> array_service::taken_orders() {
+    std::lock_guard hold(order_lock_);
+    return std::exchange(orders_, {});
+}
+
+// What run() returns, once the array was stopped.
+std::optional<Status> array_service::carry_out(std::vector<order> orders, bool signalled) {
+    bool stop = signalled;
+    bool force = false;
+    for (order& o : orders) {
+        if (o.request.value("command", "") == "stop") {
+            stop = true;
+            force = force || o.request.value("force", false);
+            continue;
+        }
+        auto done = upgrade(o.request);
+        if (!done)
+            log_error("{}", describe(done.error()));
+        (void)write_line(o.client.get(), to_line(done ? *done : error_json(done.error())));
+        o.client.reset();
+    }
+    if (!stop)
+        return std::nullopt;
+    Status stopped = stop_device(force);
+    if (stopped)
+        stopped = finish();
+    nlohmann::json answer = {{"schema", json_schema}, {"ok", true}};
+    if (!stopped) {
+        answer = error_json(stopped.error());
+        log_error("{}", describe(stopped.error()));
+    }
+    // Who asked while it stopped gets the same answer.
+    if (!live_)
+        std::ranges::move(taken_orders(), std::back_inserter(orders));
+    for (const order& o : orders) {
+        if (o.client)
+            (void)write_line(o.client.get(), to_line(answer));
+    }
+    return live_ ? std::nullopt : std::optional(stopped);
 }
 
 Status array_service::stop_unless_used() {
@@ -517,6 +620,8 @@ Status array_service::finish() {
             log_error("the BPF program reported: {}", report);
     }
     program_.reset();
+    other_program_.reset();
+    kept_.reset();
     durability_->settle();
     char_device_.reset();
 
@@ -550,7 +655,7 @@ Status array_service::finish() {
 void array_service::remove_traces() {
     std::error_code ignored;
     std::string link = link_path(members_.plan.name);
-    // Another array of the same name may have taken the link over.
+    // It may be another array's, of the same name.
     if (std::filesystem::read_symlink(link, ignored) == block_path_)
         std::filesystem::remove(link, ignored);
     remove_run_files(*paths_);
@@ -561,10 +666,8 @@ void array_service::remove_traces() {
 void array_service::take_back_dirty() {
     if (!metadata_ || !members_.plan.clean || health_of(array()) == array_health::failed)
         return;
-    for (uint32_t i = 0; i < array()->queues; i++) {
-        if (rr_host_queue(array(), i)->count.writes != 0)
-            return;
-    }
+    if ((kept_ ? kept_->counters() : counters_of(array())).value("writes", uint64_t{0}) != 0)
+        return;
     if (auto report = metadata_->mark_clean(); !report)
         log_error("{}", describe(report.error()));
 }
@@ -580,6 +683,7 @@ array_service::~array_service() {
         durability_->stop();
     queues_.clear();
     program_.reset();
+    other_program_.reset();
     char_device_.reset();
     if (device_ && !recovering_) {
         take_back_dirty();
@@ -603,11 +707,11 @@ std::optional<std::string> array_service::handle(const std::string& line, Fd& cl
         return to_line(fail_member(member.is_string() ? member.get<std::string>() : ""));
     }
     if (command == "stop") {
-        std::lock_guard hold(stop_lock_);
-        stop_force_ = stop_force_ || field("force") == true;
-        stop_clients_.push_back(std::move(client));
-        uint64_t one = 1;
-        [[maybe_unused]] ssize_t n = ::write(stop_event_.get(), &one, sizeof(one));
+        take_order({{"command", "stop"}, {"force", field("force") == true}}, client);
+        return std::nullopt;
+    }
+    if (command == "upgrade") {
+        take_order(request, client);
         return std::nullopt;
     }
     return to_line(error_json({EINVAL, "no such command", ""}));
@@ -658,10 +762,11 @@ nlohmann::json array_service::status() const {
                            {"free_slots", rr_u16{q->free_slots}},
                            {"last_error", rr_s32{q->last_error}}});
     }
-    nlohmann::json counters = counters_of(a);
-    if (auto punts = program_ ? program_->punts() : std::nullopt) {
-        counters["punts"] = punts->others;
-        counters["flush_punts"] = punts->flushes;
+    std::lock_guard hold(program_lock_);
+    nlohmann::json counters = kept_ ? kept_->counters() : counters_of(a);
+    if (!program_ || !program_->counts_punts()) {
+        counters.erase("punts");
+        counters.erase("flush_punts");
     }
     return {{"schema", json_schema},
             {"ok", true},
@@ -673,6 +778,9 @@ nlohmann::json array_service::status() const {
             {"pid", ::getpid()},
             {"queue_threads", threads},
             {"program_id", program_ ? program_->program_id() : 0},
+            {"program_version", kept_ ? kept_->version() : 0},
+            {"probation", other_program_.has_value()},
+            {"store", kept_ ? paths_->store_pin : ""},
             {"verifier", program_ ? program_->verifier() : ""},
             {"program_errors", program_ ? program_->error_stream() : ""},
             {"layout", layout_name(a->geometry.layout)},

@@ -8,6 +8,7 @@
 //   ublk         a device with the limits of the members; state.json
 //   arena        made, every page touched
 //   metadata     dirty, durable, before anything can be written
+//   store        the BPF program's KV store, made or recovered
 //   queues       rings and threads; the BPF program attached
 //   durability   the thread that records failures
 //   START        the block device appears
@@ -39,6 +40,7 @@
 #include "engine/program.h"
 #include "engine/queue.h"
 #include "service/durability.h"
+#include "service/kept_state.h"
 #include "service/membership.h"
 #include "service/paths.h"
 #include "ublk/control.h"
@@ -95,13 +97,32 @@ private:
     Status adopt_arena();
     Status reconcile_members();
     Status redo_rows();
+    Status open_store();
     Status start_queues();
+    Status load_program(const std::vector<int>& rings);
     Status start_device();
     Status open_metadata();
     Status write_state();
     Status stop_unless_used();
     Status stop_device(bool force);
     Status finish();
+    // What the socket asks of the thread that started the queues.
+    struct order {
+        nlohmann::json request;
+        Fd client;
+    };
+    void take_order(const nlohmann::json& request, Fd& client);
+    std::vector<order> taken_orders();
+    std::optional<Status> carry_out(std::vector<order> orders, bool signalled);
+    Result<nlohmann::json> upgrade(const nlohmann::json& request);
+    Result<nlohmann::json> apply_upgrade(const nlohmann::json& request);
+    Result<nlohmann::json> roll_back();
+    Result<nlohmann::json> commit_upgrade();
+    Status survive_probation(uint32_t ms);
+    [[nodiscard]] struct running_queues parked_parts();
+    void publish_members();
+    void publish_array();
+    void make_link();
     void remove_traces();
     void take_back_dirty();
     std::optional<std::string> handle(const std::string& line, Fd& client);
@@ -122,14 +143,16 @@ private:
     arena_layout layout_;
     std::optional<arena_memory> arena_;
     std::optional<md::array_metadata> metadata_;
+    std::optional<kept_state> kept_;  // under the bpf engine
+    mutable std::mutex program_lock_;
     std::optional<bpf_program_set> program_;
+    std::optional<bpf_program_set> other_program_;  // while a new one is on probation
     std::vector<std::unique_ptr<queue_thread>> queues_;
     std::unique_ptr<durability> durability_;
     std::string block_path_;
-    Fd stop_event_;
-    std::mutex stop_lock_;
-    std::vector<Fd> stop_clients_;  // who asked for the stop, and waits
-    bool stop_force_ = false;
+    Fd order_event_;
+    std::mutex order_lock_;
+    std::vector<order> orders_;  // not taken yet; their clients wait
 };
 
 // The uuids in the superblocks of these devices.

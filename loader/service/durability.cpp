@@ -40,10 +40,12 @@ Status durability::open() {
     return {};
 }
 
-void durability::start(std::vector<int> queue_rings, Fd listener, request_handler handler) {
+void durability::start(std::vector<int> queue_rings, Fd listener, request_handler handler,
+                       std::function<void()> recorded) {
     queue_rings_ = std::move(queue_rings);
     listener_ = std::move(listener);
     handler_ = std::move(handler);
+    recorded_then_ = std::move(recorded);
     thread_ = std::thread([this] { main(); });
 }
 
@@ -115,6 +117,8 @@ void durability::record_failures() {
         }
         __atomic_store_n(&array_->durable_epoch, epoch, __ATOMIC_SEQ_CST);
         wake_queues();
+        if (recorded_then_)
+            recorded_then_();
     }
 }
 

@@ -47,8 +47,10 @@ public:
     // Makes the message ring. Its fd is what queues notify.
     Status open();
     [[nodiscard]] int ring_fd() const { return ring_.ring_fd; }
-    // Starts the thread. @listener may be empty.
-    void start(std::vector<int> queue_rings, Fd listener, request_handler handler);
+    // Starts the thread. @listener may be empty. @recorded is told, in the
+    // thread, when failures have become durable.
+    void start(std::vector<int> queue_rings, Fd listener, request_handler handler,
+               std::function<void()> recorded);
     void stop();
 
     // Makes every failure known so far durable, in the caller's thread.
@@ -70,6 +72,7 @@ private:
     Fd stop_event_;
     Fd listener_;
     request_handler handler_;
+    std::function<void()> recorded_then_;
     std::vector<int> queue_rings_;
     uint32_t recorded_ = 0;  // roles whose failure is durable
     std::thread thread_;

@@ -15,7 +15,13 @@ array_paths::array_paths(const md::uuid& id) {
     lock = directory + "/lock";
     log = directory + "/log";
     arena_file = directory + "/arena";
-    arena_pin = fmt::format("{}/{}/arena", pin_directory, name);
+    pins = fmt::format("{}/{}", pin_directory, name);
+    arena_pin = pins + "/arena";
+    store_pin = pins + "/store";
+}
+
+std::string array_paths::program(uint32_t n) const {
+    return fmt::format("{}/program-{}.bpf.o", directory, n);
 }
 
 std::string short_name(const std::string& set_name) {

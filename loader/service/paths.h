@@ -6,7 +6,9 @@
 //   /run/ringraid/UUID/lock          held (flock) by the living daemon
 //   /run/ringraid/UUID/log           what a daemon in the background said
 //   /run/ringraid/UUID/arena         the arena of the user engine
+//   /run/ringraid/UUID/program-N.bpf.o  what `ringraid upgrade` brought
 //   /sys/fs/bpf/ringraid/UUID/arena  that of the bpf engine, pinned
+//   /sys/fs/bpf/ringraid/UUID/store  the KV store of its program, pinned
 //   /dev/ringraid/NAME               link to the block device
 //
 // All of it is gone after a reboot, as it must be: then the superblocks are
@@ -29,6 +31,11 @@ struct array_paths {
     std::string log;
     std::string arena_file;
     std::string arena_pin;
+    std::string pins;  // the directory of what is pinned
+    std::string store_pin;
+
+    // The object file of the store's generation @n.
+    [[nodiscard]] std::string program(uint32_t n) const;
 };
 
 inline constexpr const char* run_directory = "/run/ringraid";

@@ -59,6 +59,19 @@ void remove_dead(ublk_control& ublk, const Result<ublksrv_ctrl_dev_info>& info,
         (void)ublk.remove(info->dev_id);
 }
 
+// Pins, and the files of programs: how many there are, upgrades decided.
+void remove_program_files(const std::filesystem::path& run, const std::filesystem::path& pins) {
+    std::error_code ignored;
+    std::filesystem::remove_all(pins, ignored);
+    std::vector<std::filesystem::path> programs;
+    for (const auto& entry : std::filesystem::directory_iterator(run, ignored)) {
+        if (entry.path().extension() == ".o")
+            programs.push_back(entry.path());
+    }
+    for (const auto& path : programs)
+        std::filesystem::remove(path, ignored);
+}
+
 }  // namespace
 
 uint64_t device_mark(const md::uuid& set_uuid) {
@@ -67,11 +80,11 @@ uint64_t device_mark(const md::uuid& set_uuid) {
 
 void remove_run_files(const array_paths& paths) {
     std::error_code ignored;
-    std::filesystem::path pins = std::filesystem::path(paths.arena_pin).parent_path();
     for (const std::filesystem::path& trace :
-         {std::filesystem::path(paths.arena_pin), pins, std::filesystem::path(paths.arena_file),
-          std::filesystem::path(paths.state), std::filesystem::path(paths.socket)})
+         {std::filesystem::path(paths.arena_file), std::filesystem::path(paths.state),
+          std::filesystem::path(paths.socket)})
         std::filesystem::remove(trace, ignored);
+    remove_program_files(paths.directory, paths.pins);
 }
 
 void forget_dead(const std::vector<std::string>& devices) {
@@ -181,6 +194,8 @@ Status array_service::redo_rows() {
 
 Status drop_dead_array(const nlohmann::json& state) {
     std::filesystem::path run = std::filesystem::path(state.value("socket", "")).parent_path();
+    if (run.filename().empty())
+        return fail(EINVAL, "its state file names no socket");
     Fd lock(::open((run / "lock").c_str(), O_RDWR | O_CLOEXEC));
     if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
         return fail(EBUSY, "its daemon lives");
@@ -196,9 +211,10 @@ Status drop_dead_array(const nlohmann::json& state) {
     std::error_code ignored;
     std::filesystem::path pins = std::filesystem::path(pin_directory) / run.filename();
     for (const std::filesystem::path& trace :
-         {std::filesystem::path(link_path(state.value("name", ""))), pins / "arena", pins,
-          run / "arena", run / "control.sock", run / "state.json"})
+         {std::filesystem::path(link_path(state.value("name", ""))), run / "arena",
+          run / "control.sock", run / "state.json"})
         std::filesystem::remove(trace, ignored);
+    remove_program_files(run, pins);
     return {};
 }
 

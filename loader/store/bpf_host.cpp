@@ -197,8 +197,8 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
     libbpf_set_print(keep_warnings);
     last_words.clear();
     std::string log(1 << 16, '\0');
-    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "kv", .kernel_log_buf = log.data(),
-                .kernel_log_size = static_cast<uint32_t>(log.size()));
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = placed.program.c_str(),
+                .kernel_log_buf = log.data(), .kernel_log_size = static_cast<uint32_t>(log.size()));
     object_.reset(bpf_object__open_mem(baked.data(), baked.size(), &options));
     if (!object_)
         return fail(errno, "cannot open the BPF object: {}", last_words);
@@ -224,6 +224,8 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
                                                     "its own loader has to park it for the "
                                                     "roll-out");
     if (Status ok = check_converters(from, placed); !ok)
+        return ok;
+    if (Status ok = prepare(object_.get()); !ok)
         return ok;
     const auto started = std::chrono::steady_clock::now();
     if (int r = bpf_object__load(object_.get()); r != 0) {

@@ -43,9 +43,19 @@ public:
     Status convert(const std::string& function, uint16_t key_id, uint64_t to_hash, direction way,
                    const_bytes old, std::span<uint8_t> fresh) override;
 
+    // Leaves the loaded object to the caller.
+    [[nodiscard]] bpf_object* take_object() { return object_.release(); }
+
     // How long the kernel took to load the new programs.
     [[nodiscard]] uint64_t load_ns() const { return load_ns_; }
     [[nodiscard]] bpf_object* object() const { return object_.get(); }
+
+protected:
+    // Between open and load, for what else the program needs.
+    virtual Status prepare(bpf_object* object) {
+        (void)object;
+        return {};
+    }
 
 private:
     struct close_object {

@@ -302,7 +302,7 @@ void check_rest(world& w) {
              {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait})
             if (f->head != RR_NIL)
                 return w.wrong("at rest, a list of queue {} is not empty", n);
-        if (q->action_head != q->action_tail || q->retry_count || q->flushing)
+        if (q->action_head != q->action_tail || q->retry_count || q->flushing || q->open)
             return w.wrong("at rest, queue {} has something to do", n);
         uint32_t count = 0;
         for (uint32_t s = q->free_slot; s != RR_NIL && count <= a->slots;

@@ -22,7 +22,7 @@
  *
  * Ownership: q->* and what hangs on it belongs to the queue's thread. Shared
  * and atomic: rr_array.state, rr_lock. Written by the control plane only:
- * rr_array.durable_epoch, and the header before service.
+ * rr_array.durable_epoch and park, and the header before service.
  *
  * The arena doubles as the redo log of a daemon that dies: a slot whose phase
  * is RR_PHASE_WRITE holds in its buffers all that its member writes carry
@@ -49,6 +49,12 @@ enum {
 	RR_RETRY_RING = 256,
 	RR_RETRIES_MAX = 1000,
 	RR_TICK_MS = 10,
+};
+
+/* Why a queue's program returned to its thread: rr_queue.stop_reason. */
+enum rr_stop {
+	RR_STOP_ENDED = 0,  /* ublk has taken back every tag */
+	RR_STOP_PARKED = 1, /* nothing is in flight but the wait for clients */
 };
 
 /* rr_array.state is one word, so that a plan sees one consistent state. */
@@ -89,7 +95,8 @@ struct rr_array {
 	rr_u64 state; /* RR_STATE_*, changed by compare-and-swap */
 	rr_u64 pad1[7];
 	rr_u32 durable_epoch; /* the last epoch that is in the superblocks */
-	rr_u32 pad2[15];
+	rr_u32 park;	      /* queues finish what they have, and leave their programs */
+	rr_u32 pad2[14];
 	struct rr_member members[RR_MEMBERS_MAX];
 };
 
@@ -198,7 +205,8 @@ struct rr_action {
 
 /* A completion's token: what it was for, in one word. */
 enum rr_token_kind {
-	RR_TOKEN_CLIENT = 1, /* index = tag, role = 1 for the first: a request has come, or the end */
+	RR_TOKEN_CLIENT =
+		1, /* index = tag, role = 1 for the first: a request has come, or the end */
 	RR_TOKEN_DIRECT = 2, /* index = tag, extent = sectors in the request */
 	RR_TOKEN_SLOT = 3,   /* index = slot */
 	RR_TOKEN_FLUSH = 4,
@@ -276,6 +284,7 @@ struct rr_queue {
 	struct rr_fifo flush_next; /* tags of the next round */
 	struct rr_fifo lock_wait;  /* slots */
 	rr_u32 retry_count;
+	rr_u32 open; /* client requests that are started and not answered */
 	/* the host's */
 	rr_u32 started;
 	rr_u32 sq_tail;
@@ -284,7 +293,8 @@ struct rr_queue {
 	rr_u32 timer_armed;
 	rr_u32 stop_reason;
 	rr_s32 last_error;
-	rr_u32 pad;
+	struct rr_fifo parked; /* tags: came while the queue parks */
+	rr_u32 parked_tags;
 	rr_u64 timer_ns[2];				   /* struct __kernel_timespec */
 	rr_u64 written[RR_MEMBERS_MAX];			   /* member writes completed */
 	rr_u64 flush_start[RR_MEMBERS_MAX][RR_QUEUES_MAX]; /* written at the round's start */

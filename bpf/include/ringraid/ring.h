@@ -51,23 +51,13 @@ struct rr_ring_offsets {
 struct rr_program_config {
 	struct rr_ring_offsets at;
 	rr_u64 arena; /* user address of the arena */
-	rr_u32 tgid;  /* whose punts are counted */
+	rr_u32 tgid;  /* whose requests are counted when a worker gets them */
 	rr_u32 pad;
 };
 
-/*
- * The BPF object's one variable that changes, `rr_punts`: SQEs of the daemon
- * that io_uring handed to a worker thread. Flushes always go there; anything
- * else means that a limit of a member was not honoured.
- */
 /* The threads' name, then "-" and the number; and its first word, for BPF. */
 #define RR_QUEUE_THREAD	     "rr-queue"
 #define RR_QUEUE_THREAD_WORD 0x65756575712d7272ULL
-
-struct rr_punt_counts {
-	rr_u64 flushes;
-	rr_u64 others;
-};
 
 /* Where every daemon maps the arena, so that its successor may map it there too. */
 #define RR_ARENA_ADDRESS (0x1ULL << 44)
