@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A turn of a queue on a ring in plain memory: what it does when io_uring
-// refuses a command for want of memory, and when a turn is the last one.
+// refuses a command for want of memory, when a queue is parked, and when a turn
+// is the last one.
 #include <gtest/gtest.h>
 #include <liburing.h>
 #include <linux/ublk_cmd.h>
@@ -49,17 +50,26 @@ protected:
     rr_queue* queue() { return array_.queue(); }
     uint32_t& word(uint32_t offset) { return *reinterpret_cast<uint32_t*>(cq_.data() + offset); }
 
-    // Takes the oldest SQE, and answers it.
-    io_uring_sqe take(int32_t result) {
+    // The oldest SQE that nobody took.
+    io_uring_sqe sent() {
         uint32_t& head = word(offsets_in_memory.sq_head);
-        uint32_t& tail = word(offsets_in_memory.cq_tail);
         EXPECT_NE(head, word(offsets_in_memory.sq_tail));
-        const auto* sqe = reinterpret_cast<io_uring_sqe*>(sq_.data()) + head++ % RR_RING_SQ_ENTRIES;
+        return reinterpret_cast<io_uring_sqe*>(sq_.data())[head++ % RR_RING_SQ_ENTRIES];
+    }
+    bool nothing_sent() {
+        return word(offsets_in_memory.sq_head) == word(offsets_in_memory.sq_tail);
+    }
+    void answer(const io_uring_sqe& sqe, int32_t result) {
+        uint32_t& tail = word(offsets_in_memory.cq_tail);
         auto* cqe = reinterpret_cast<io_uring_cqe*>(cq_.data() + offsets_in_memory.cqes) +
                     tail++ % RR_RING_CQ_ENTRIES;
-        cqe->user_data = sqe->user_data;
+        cqe->user_data = sqe.user_data;
         cqe->res = result;
-        return *sqe;
+    }
+    io_uring_sqe take(int32_t result) {
+        io_uring_sqe sqe = sent();
+        answer(sqe, result);
+        return sqe;
     }
 
     static command as_command(const io_uring_sqe& sqe) {
@@ -108,6 +118,86 @@ TEST_F(RingStep, AnAnswerWithoutMemoryIsRepeatedWithItsResult) {
     run();
     EXPECT_EQ(as_command(take(-ENODEV)), (command{RR_UBLK_COMMIT, 1, -EIO}));
     EXPECT_EQ(run(), RR_STEP_STOP);
+}
+
+// --- Parking.
+
+class RingPark : public RingStep {
+protected:
+    RingPark() {
+        for (uint32_t tag = 0; tag < array_->depth; tag++)
+            fetches_.push_back(sent());
+    }
+    void request(uint32_t tag, uint64_t sector) {
+        next_request = {};
+        next_request.op_flags = UBLK_IO_OP_READ;
+        next_request.start_sector = sector;
+        next_request.nr_sectors = 8;
+        answer(fetches_[tag], 0);
+    }
+    std::vector<io_uring_sqe> fetches_;
+};
+
+TEST_F(RingPark, WhatIsInFlightEndsAndWhatComesIsKept) {
+    request(0, 0);
+    EXPECT_EQ(run(), RR_STEP_WAIT);
+    io_uring_sqe read = sent();
+    EXPECT_EQ(read.opcode, IORING_OP_READ_FIXED);
+
+    array_->park = 1;
+    EXPECT_EQ(run(), RR_STEP_WAIT);
+    request(1, 8);
+    EXPECT_EQ(run(), RR_STEP_WAIT);
+    EXPECT_TRUE(nothing_sent());
+    answer(read, 4096);
+    EXPECT_EQ(run(), RR_STEP_STOP);
+    EXPECT_EQ(queue()->stop_reason, uint32_t{RR_STOP_PARKED});
+    EXPECT_EQ(as_command(sent()), (command{RR_UBLK_COMMIT, 0, 4096}));
+    request(2, 16);  // while the queue is out of its program
+    EXPECT_TRUE(nothing_sent());
+
+    array_->park = 0;
+    EXPECT_EQ(run(), RR_STEP_WAIT);
+    EXPECT_EQ(sent().buf_index, 1);
+    EXPECT_EQ(sent().buf_index, 2);
+    EXPECT_TRUE(nothing_sent());
+}
+
+TEST_F(RingPark, ATimerBelongsToTheRing) {
+    queue()->tick_wanted = 1;
+    run();
+    io_uring_sqe timer = sent();
+    EXPECT_EQ(timer.opcode, IORING_OP_TIMEOUT);
+    array_->park = 1;
+    EXPECT_EQ(run(), RR_STEP_STOP);
+    array_->park = 0;
+    answer(timer, -ETIME);
+    EXPECT_EQ(run(), RR_STEP_WAIT);
+    EXPECT_EQ(queue()->inflight, array_->depth);
+}
+
+TEST_F(RingPark, ARetryIsNotLeftToTheNextProgram) {
+    request(0, 0);
+    run();
+    answer(sent(), -EAGAIN);
+    run();
+    io_uring_sqe timer = sent();
+    array_->park = 1;
+    EXPECT_EQ(run(), RR_STEP_WAIT);
+    answer(timer, -ETIME);
+    EXPECT_EQ(run(), RR_STEP_WAIT);
+    answer(sent(), 4096);
+    EXPECT_EQ(run(), RR_STEP_STOP);
+}
+
+TEST_F(RingPark, ADeviceThatIsGoneEndsAParkedQueue) {
+    array_->park = 1;
+    EXPECT_EQ(run(), RR_STEP_STOP);
+    for (const io_uring_sqe& fetch : fetches_)
+        answer(fetch, -ENODEV);
+    array_->park = 0;
+    EXPECT_EQ(run(), RR_STEP_STOP);
+    EXPECT_EQ(queue()->stop_reason, uint32_t{RR_STOP_ENDED});
 }
 
 TEST_F(RingStep, AnyOtherErrorOfAFetchIsKept) {
