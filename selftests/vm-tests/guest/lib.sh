@@ -116,6 +116,29 @@ load() {
 # The mix of request sizes, 512 bytes to 4 MiB.
 mix=512/14:1536/6:4k/30:20k/10:64k/15:192k/10:1m/10:4m/5
 
+# background NAME: fio verify between 32 and 80 MiB of $block that goes on until
+# end_background, however long the machine takes for what happens meanwhile.
+background() {
+	fio --name="$1" --filename="$block" --direct=1 --ioengine=libaio --randrepeat=1 --randseed="$seed" \
+		--verify=crc32c --verify_fatal=1 --do_verify=1 --verify_backlog=64 --rw=randrw --bssplit=$mix \
+		--iodepth=16 --numjobs=2 --size=24m --offset=32m --offset_increment=24m \
+		--time_based --runtime=30000 >"$tmp/fio" 2>&1 &
+	background=$!
+}
+
+# end_background: no client saw an error or a wrong byte.
+end_background() {
+	local rc=0
+	kill -INT "$background" 2>/dev/null || true
+	wait "$background" || rc=$?
+	# 128: it was interrupted, as it was to be.
+	if [ $rc != 128 ] || [ "$(grep -c 'err= 0' "$tmp/fio")" != 2 ] ||
+		grep -qiE 'verify:|bad (magic|header)|io_u error' "$tmp/fio"; then
+		cat "$tmp/fio"
+		fail "a client saw an error (fio: exit code $rc)"
+	fi
+}
+
 # take DISK...: md takes the disks, all of them, as $md.
 take() {
 	quietly mdadm --assemble "$md" "$@"

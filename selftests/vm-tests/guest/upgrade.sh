@@ -27,34 +27,12 @@ grown() {
 	done
 }
 
-# background SECONDS: fio verify that goes on; joined by quiet_end.
-background() {
-	fio --name=upgrade --filename="$block" --direct=1 --ioengine=libaio --randrepeat=1 --randseed="$seed" \
-		--verify=crc32c --verify_fatal=1 --do_verify=1 --verify_backlog=64 --rw=randrw --bssplit=$mix \
-		--iodepth=16 --numjobs=2 --size=24m --offset=32m --offset_increment=24m \
-		--time_based --runtime="$1" >"$tmp/fio" 2>&1 &
-	load=$!
-}
-
-quiet_end() {
-	kill -0 $load 2>/dev/null || { cat "$tmp/fio"; fail "the load ended before the upgrades"; }
-	kill -INT $load
-	local rc=0
-	wait $load || rc=$?
-	# 128: it was interrupted, as it was to be.
-	if [ $rc != 128 ] || [ "$(grep -c 'err= 0' "$tmp/fio")" != 2 ]; then
-		cat "$tmp/fio"
-		fail "a client saw an error (exit code $rc)"
-	fi
-	! grep -qiE 'verify:|bad (magic|header)|io_u error' "$tmp/fio" || { cat "$tmp/fio"; fail "wrong data"; }
-}
-
 start t "${members[@]}" --chunk 64K --assume-clean --queues 2
 queues 2
 fill
 store=$(st store)
 quietly ringraid store set "$store" retries_max 900
-background 3000
+background upgrade
 for ((i = 0; i < rounds; i++)); do
 	sleep 0.$((RANDOM % 10))
 	ringraid --json stats >"$tmp/before"
@@ -126,7 +104,7 @@ for ((i = 0; i < rounds; i++)); do
 	grown
 	[ "$(st program_version)" = 1 ] || to 1 $o/raid5.bpf.o --accept '*'
 done
-quiet_end
+end_background
 say "killed $rounds times in an upgrade, under load: one version or the other, whole"
 no_stream
 dd if="$block" of="$tmp/ref" bs=1M iflag=direct status=none
