@@ -33,6 +33,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+volatile rr_u32 rr_zero;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARENA);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -2,12 +2,11 @@
 /*
  * XOR of ranges of the arena, the engine's own loops.
  *
- * Lengths are whole sectors. Under BPF each step of an open-coded iterator
- * costs about 9 ns, so a step is a constant 4 KiB, unrolled by eight words,
- * and single sectors make up the rest. What counts is instructions per word of
- * source: folding one source into dst takes 4.5 of them, two at once 3, and
- * starting with dst = two or three sources saves the first load of dst. So a
- * stripe's parity is computed in as few passes as its sources allow.
+ * Lengths are whole sectors. A step is a constant 4 KiB, unrolled by eight words,
+ * so that BPF's loop counting does not count; single sectors make up the rest. What counts is
+ * instructions per word of source: folding one source into dst takes 4.5 of them, two at once 3,
+ * and starting with dst = two or three sources saves the first load of dst. So a stripe's parity is
+ * computed in as few passes as its sources allow.
  *
  *   D = 3:  set3 (2 a word of source)            D = 4:  set2, xor2
  */

@@ -47,9 +47,4 @@ enum {
 extern int bpf_io_uring_submit_sqes(struct iou_ctx *ctx, __u32 nr) __ksym;
 extern __u8 *bpf_io_uring_get_region(struct iou_ctx *ctx, __u32 id, const __u64 size__sz) __ksym;
 
-/* Open-coded number iterator (Linux 6.4), for bpf_for(). */
-extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __weak __ksym;
-extern int *bpf_iter_num_next(struct bpf_iter_num *it) __weak __ksym;
-extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __weak __ksym;
-
 #endif /* RINGRAID_KERNEL_BPF_H */

@@ -23,11 +23,40 @@ typedef unsigned long long rr_u64;
 typedef int rr_s32;
 typedef long long rr_s64;
 
-#define __arena	       __attribute__((address_space(1)))
-#define RR_ARG_ARENA   __attribute__((btf_decl_tag("arg:arena")))
-#define RR_FN	       __attribute__((noinline))
-#define RR_STEP	       static inline __attribute__((always_inline))
-#define rr_for(i, end) bpf_for (i, 0, (rr_s32)(end))
+#define __arena	     __attribute__((address_space(1)))
+#define RR_ARG_ARENA __attribute__((btf_decl_tag("arg:arena")))
+#define RR_FN	     __attribute__((noinline))
+#define RR_STEP	     static inline __attribute__((always_inline))
+#define rr_for(i, end)                                                                             \
+	for ((i) = (rr_s32)rr_zero; (rr_u32)(i) < (rr_u32)(end) && rr_may_loop(i); (i)++)
+
+/*
+ * Zero, which the verifier must not know: else it follows a loop through every
+ * round that a constant allows.
+ */
+extern volatile rr_u32 rr_zero;
+
+/*
+ * may_goto (Linux 6.9): tells the verifier that a loop ends, for a decrement. It
+ * would leave the loop after 65535 rounds and a quarter of a second; none takes
+ * a thousandth of either. An open-coded iterator costs three calls and one more
+ * for each round, which is what a whole round of these loops costs.
+ *
+ * The compiler must not know @i either: it would walk with a pointer instead,
+ * and drop the masks that tell the verifier where an index ends.
+ */
+#define rr_may_loop(i)                                                                             \
+	({                                                                                         \
+		__label__ enough, more;                                                            \
+		int may = 1;                                                                       \
+		asm volatile("" : "+r"(i));                                                        \
+		asm volatile goto("may_goto %l[enough]" ::: : enough);                             \
+		goto more;                                                                         \
+	enough:                                                                                    \
+		may = 0;                                                                           \
+	more:;                                                                                     \
+		may;                                                                               \
+	})
 
 #else
 
