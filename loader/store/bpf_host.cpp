@@ -32,6 +32,19 @@ int keep_warnings(libbpf_print_level level, const char* format, va_list args) {
     return 0;
 }
 
+// While it lives, libbpf speaks to last_words; the application's own printing
+// comes back with its end.
+class listener {
+public:
+    listener() : before_(libbpf_set_print(keep_warnings)) { last_words.clear(); }
+    ~listener() { libbpf_set_print(before_); }
+    listener(const listener&) = delete;
+    listener& operator=(const listener&) = delete;
+
+private:
+    libbpf_print_fn_t before_;
+};
+
 Result<bpf_link_info> link_info(int fd) {
     bpf_link_info info{};
     uint32_t length = sizeof(info);
@@ -95,6 +108,20 @@ bpf_program* find_program(bpf_object* object, const std::string& name) {
             return p;
     }
     return nullptr;
+}
+
+// The gate waits for programs that do not sleep. Converters sleep, and run only
+// when they are called.
+Status refuse_sleepers(bpf_object* object) {
+    bpf_program* p;
+    bpf_object__for_each_program(p, object) {
+        if ((bpf_program__flags(p) & BPF_F_SLEEPABLE) != 0 &&
+            bpf_program__type(p) != BPF_PROG_TYPE_SYSCALL)
+            return with_hint(fail(ENOTSUP, "the program {} may sleep; the gate does not wait for it",
+                                  bpf_program__name(p)),
+                             "its own loader has to park it for the roll-out");
+    }
+    return {};
 }
 
 // The types of a converter's c->from and c->to.
@@ -194,8 +221,7 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
     generation_ = how.generation;
     if (Status ok = bake_object(baked, placed, how); !ok)
         return ok;
-    libbpf_set_print(keep_warnings);
-    last_words.clear();
+    const listener hears;
     std::string log(1 << 16, '\0');
     LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = placed.program.c_str(),
                 .kernel_log_buf = log.data(), .kernel_log_size = static_cast<uint32_t>(log.size()));
@@ -213,16 +239,9 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
     if (map != nullptr && exists(base_ + "_tasks"))
         if (int r = bpf_map__set_pin_path(map, (base_ + "_tasks").c_str()); r != 0)
             return fail(-r, "the program does not take the tasks' values");
-    bpf_program* p;
-    bpf_object__for_each_program(p, object_.get()) if (
-        !parks() && (bpf_program__flags(p) & BPF_F_SLEEPABLE) != 0 &&
-        bpf_program__type(p) !=
-            BPF_PROG_TYPE_SYSCALL) return with_hint(fail(ENOTSUP,
-                                                         "the program {} may sleep; the gate does "
-                                                         "not wait for it",
-                                                         bpf_program__name(p)),
-                                                    "its own loader has to park it for the "
-                                                    "roll-out");
+    if (!parks())
+        if (Status ok = refuse_sleepers(object_.get()); !ok)
+            return ok;
     if (Status ok = check_converters(from, placed); !ok)
         return ok;
     if (Status ok = prepare(object_.get()); !ok)
@@ -253,6 +272,7 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
 }
 
 Status bpf_host::attach(const area& at) {
+    const listener hears;
     kv_header& h = at.header();
     h.links = 0;
     if (links_.size() > KV_LINKS_MAX)

@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -144,7 +145,8 @@ int kv_store_delete(::kv_store* kvs, int key) {
 }
 
 int kv_store_update_value_size(::kv_store* kvs, int key, size_t size, int flags) {
-    return result(kvs->inner.resize(static_cast<uint32_t>(key), static_cast<uint32_t>(size),
+    return result(kvs->inner.resize(static_cast<uint32_t>(key),
+                                    static_cast<uint32_t>(std::min<size_t>(size, UINT32_MAX)),
                                     access_of(flags)));
 }
 

@@ -31,16 +31,19 @@ public:
                              "make it with clang -target bpf -g");
         Elf64_Shdr names{};
         if (!section(head, head.e_shstrndx, names))
-            return fail(EINVAL, "the object file is cut short");
+            return with_hint(fail(EINVAL, "the object file is cut short"),
+                                     "compile it again");
         index_ = 0;
         for (uint16_t i = 1; i < head.e_shnum; i++) {
             Elf64_Shdr s{};
             if (!section(head, i, s))
-                return fail(EINVAL, "the object file is cut short");
+                return with_hint(fail(EINVAL, "the object file is cut short"),
+                                     "compile it again");
             if (s.sh_type == SHT_SYMTAB && s.sh_link < head.e_shnum) {
                 symbols_ = s;
                 if (!section(head, static_cast<uint16_t>(s.sh_link), strings_))
-                    return fail(EINVAL, "the object file is cut short");
+                    return with_hint(fail(EINVAL, "the object file is cut short"),
+                                     "compile it again");
             }
             if (text(names, s.sh_name) == wanted && s.sh_type == SHT_PROGBITS) {
                 index_ = i;
@@ -84,6 +87,9 @@ private:
     }
     [[nodiscard]] std::string text(const Elf64_Shdr& table, uint64_t at) const {
         std::string out;
+        // A table without contents may say that it lies anywhere.
+        if (table.sh_type == SHT_NOBITS)
+            return out;
         for (; at < table.sh_size && file_[table.sh_offset + at] != 0; at++)
             out += static_cast<char>(file_[table.sh_offset + at]);
         return out;
@@ -134,7 +140,8 @@ std::map<uint32_t, tags> tags_of_variables(const btf* types) {
 
 Status read_attributes(key_entry& key, const tags& t) {
     auto wrong = [&](const std::string& name) {
-        return fail(EINVAL, "key {}: {} is not a {}", key.name, t.get(name), name);
+        return with_hint(fail(EINVAL, "key {}: {} is not a {}", key.name, t.get(name), name),
+                         "write it as a plain number");
     };
     if (!parse_number(t.get("id"), key.id) || key.id >= KV_KEYS_MAX)
         return wrong("id");
@@ -244,7 +251,8 @@ Result<manifest> manifest_of_object(const_bytes object) {
         const btf_member* value = value_member(types, var->type);
         const auto tag = tagged.find(var_id);
         if (value == nullptr || tag == tagged.end())
-            return fail(EINVAL, "{} was not made by KV_KEY()", symbol);
+            return with_hint(fail(EINVAL, "{} was not made by KV_KEY()", symbol),
+                             "declare keys with KV_KEY() or KV_TASK_KEY()");
         if (Status ok = read_attributes(key, tag->second); !ok)
             return forward_error(ok.error());
         // Past the typedef that KV_KEY() makes.
@@ -266,7 +274,8 @@ Result<manifest> manifest_of_object(const_bytes object) {
         key.hash = type_hash(m.types.at(*type_id));
         const uint64_t at = elf.symbol(symbol, value->offset / 8 + key.size);
         if (at == 0)
-            return fail(EINVAL, "the object file is cut short");
+            return with_hint(fail(EINVAL, "the object file is cut short"),
+                                     "compile it again");
         const uint8_t* from = object.data() + at + value->offset / 8;
         key.initial.assign(from, from + key.size);
         m.keys.push_back(std::move(key));
@@ -284,7 +293,8 @@ Status check_range(const manifest& m, const key_entry& key, const_bytes value) {
     if (!key.ranged)
         return {};
     if (!kind.is)
-        return fail(EINVAL, "key {} has a range but is not a number", key.name);
+        return with_hint(fail(EINVAL, "key {} has a range but is not a number", key.name),
+                         "leave KV_RANGE() out");
     const int64_t v = load_integer(kind, value);
     // An unsigned value above all signed ones is above any range that can be said.
     if ((!kind.is_signed && v < 0) || v < key.min || v > key.max)
@@ -298,46 +308,67 @@ Status check_range(const manifest& m, const key_entry& key, const_bytes value) {
 
 Status check_manifest(const manifest& m) {
     if (m.program.empty() || m.program.size() >= KV_NAME_MAX)
-        return fail(EINVAL, "the manifest names no program");
+        return with_hint(fail(EINVAL, "the manifest names no program"),
+                         "name it in KV_STORE(), with 31 characters at most");
     if (m.pages == 0 || m.pages > KV_PAGES_MAX)
-        return fail(EINVAL, "a store of {} pages; 1 to {} are possible", m.pages,
-                    static_cast<int>(KV_PAGES_MAX));
+        return with_hint(fail(EINVAL, "a store of {} pages; 1 to {} are possible", m.pages,
+                              static_cast<int>(KV_PAGES_MAX)),
+                         "say another number in KV_STORE()");
     if (m.keys.size() > KV_KEYS_MAX)
-        return fail(E2BIG, "{} keys; {} are possible", m.keys.size(),
-                    static_cast<int>(KV_KEYS_MAX));
+        return with_hint(fail(E2BIG, "{} keys; {} are possible", m.keys.size(),
+                              static_cast<int>(KV_KEYS_MAX)),
+                         "keep several values in one struct");
     std::set<uint32_t> ids;
     std::set<std::string> names;
     for (const key_entry& k : m.keys) {
         if (k.id >= KV_KEYS_MAX)
-            return fail(EINVAL, "key {} has the number {}; they end at {}", k.name, k.id,
-                        KV_KEYS_MAX - 1);
+            return with_hint(fail(EINVAL, "key {} has the number {}; they end at {}", k.name, k.id,
+                                  KV_KEYS_MAX - 1),
+                             "take a number that is free");
         if (!ids.insert(k.id).second)
             return with_hint(fail(EEXIST, "two keys have the number {}", k.id),
                              "give each key a number of its own, for ever");
         if (k.name.size() >= KV_NAME_MAX || (k.name.empty() && !k.dynamic))
-            return fail(EINVAL, "key {} has no good name", k.id);
+            return with_hint(fail(EINVAL, "key {} has no good name", k.id),
+                             "names have 1 to 31 characters");
         if (!k.name.empty() && !names.insert(k.name).second)
-            return fail(EEXIST, "two keys are called {}", k.name);
+            return with_hint(fail(EEXIST, "two keys are called {}", k.name), "rename one of them");
         if (k.size == 0 || k.size > KV_VALUE_MAX)
-            return fail(EMSGSIZE, "key {} has {} bytes; 1 to {} are possible", k.name, k.size,
-                        static_cast<int>(KV_VALUE_MAX));
+            return with_hint(fail(EMSGSIZE, "key {} has {} bytes; 1 to {} are possible", k.name,
+                                  k.size, static_cast<int>(KV_VALUE_MAX)),
+                             "split it into several keys");
         if (k.sync > KV_SYNC_SEQ || k.persist > KV_PERSIST_RESET || k.home > KV_HOME_TASK)
-            return fail(EINVAL, "key {} has an attribute of an unknown kind", k.name);
+            return with_hint(fail(EINVAL, "key {} has an attribute of an unknown kind", k.name),
+                             "use the ringraid that made it");
         if (k.sync == KV_SYNC_ATOMIC && k.size != 1 && k.size != 2 && k.size != 4 && k.size != 8)
-            return fail(EINVAL, "key {} is atomic but has {} bytes", k.name, k.size);
+            return with_hint(fail(EINVAL, "key {} is atomic but has {} bytes", k.name, k.size),
+                             "declare it SEQ");
         if (k.home == KV_HOME_TASK && (k.sync == KV_SYNC_SEQ || k.dynamic))
-            return fail(EINVAL, "key {}: a task's values are its own, and declared", k.name);
+            return with_hint(
+                fail(EINVAL, "key {}: a task's values are its own, and declared", k.name),
+                "declare it OWNER or ATOMIC, or keep it in the array");
+        if (k.home == KV_HOME_TASK && (!k.up.empty() || !k.down.empty()))
+            return with_hint(
+                fail(EINVAL, "key {} is kept by each task, where no converter runs", k.name),
+                "give the new meaning to a new key, or keep it in the array");
         if (k.initial.size() != k.size)
-            return fail(EMSGSIZE, "key {} has a default of {} bytes, not {}", k.name,
-                        k.initial.size(), k.size);
+            return with_hint(fail(EMSGSIZE, "key {} has a default of {} bytes, not {}", k.name,
+                                  k.initial.size(), k.size),
+                             "give a default of the value's type");
         if (!k.dynamic) {
             if (Status ok = check_storable(m.type(k)); !ok)
-                return ok;
+                return with_hint(
+                    fail(ok.error().err, "key {}: {}", k.name, ok.error().what),
+                    ok.error().hint.empty() ? "keep numbers, and structs and arrays of them"
+                                            : ok.error().hint);
             if (type_size(m.type(k)) != k.size || type_hash(m.type(k)) != k.hash)
-                return fail(EBADMSG, "the type of key {} is not the one that was declared", k.name);
+                return with_hint(
+                    fail(EBADMSG, "the type of key {} is not the one that was declared", k.name),
+                    "the manifest is damaged: make it again from the object file");
         }
         if (k.ranged && k.min > k.max)
-            return fail(EINVAL, "key {} has an empty range", k.name);
+            return with_hint(fail(EINVAL, "key {} has an empty range", k.name),
+                             "KV_RANGE(lo, hi) includes both");
         if (Status ok = check_range(m, k, k.initial); !ok) {
             Error error = ok.error();
             error.what = "the default: " + error.what;
@@ -352,16 +383,15 @@ Status place(manifest& m, uint32_t bank, uint32_t area_pages) {
     const uint64_t end = start + uint64_t{area_pages} * KV_PAGE;
     uint64_t at = start;
     uint64_t task_at = 0;
-    auto room = [&](uint64_t size) -> uint64_t {
+    auto room = [&](uint32_t size, uint32_t& where) -> Status {
         if (size > end - at)
-            return 0;
-        const uint64_t here = at;
+            return with_hint(
+                fail(ENOSPC, "the values need more than the {} pages of the store", area_pages),
+                "export it, make one with more pages (KV_STORE's last argument), and import");
+        where = static_cast<uint32_t>(at);
         at += size;
-        return here;
+        return {};
     };
-    const Status full =
-        with_hint(fail(ENOSPC, "the values need more than the {} pages of the store", area_pages),
-                  "export it, make one with more pages (KV_STORE's last argument), and import");
     for (key_entry& k : m.keys) {
         const uint32_t size = kv_slot_bytes(k.size, k.sync);
         if (k.home == KV_HOME_TASK) {
@@ -373,14 +403,16 @@ Status place(manifest& m, uint32_t bank, uint32_t area_pages) {
                                  "keep large values in the array");
             k.offset = static_cast<uint32_t>(task_at);
             task_at += size;
-        } else if ((k.offset = static_cast<uint32_t>(room(size))) == 0) {
-            return full;
+        } else if (Status ok = room(size, k.offset); !ok) {
+            return ok;
         }
         const bool zeros =
             std::all_of(k.initial.begin(), k.initial.end(), [](uint8_t b) { return b == 0; });
         k.default_at = 0;
-        if (!zeros && (k.default_at = static_cast<uint32_t>(room(kv_copy_bytes(k.size)))) == 0)
-            return full;
+        if (zeros)
+            continue;
+        if (Status ok = room(kv_copy_bytes(k.size), k.default_at); !ok)
+            return ok;
     }
     return {};
 }
@@ -402,7 +434,8 @@ Status bake_object(bytes& object, const manifest& placed, const baking& how) {
     kv_program_info info{};
     const uint64_t at = elf.symbol(KV_SYMBOL_INFO, sizeof(info));
     if (at == 0)
-        return fail(ENODATA, "the object file has no KV_STORE()");
+        return with_hint(fail(ENODATA, "the object file has no KV_STORE()"),
+                         "say KV_STORE(name, version) once");
     std::memcpy(&info, object.data() + at, sizeof(info));
     info.baked = 1;
     info.bank = how.bank;

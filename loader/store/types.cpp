@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 namespace rr::store {
 namespace {
@@ -44,6 +45,7 @@ std::vector<member> members_of(type_ref t, bool tags = false) {
     std::vector<member> out;
     const btf_type* type = type_of(t);
     const btf_member* m = btf_members(type);
+    out.reserve(btf_vlen(type));
     for (uint32_t i = 0; i < btf_vlen(type); i++)
         out.push_back({name_at(t, m[i].name_off),
                        tags ? tag_value(t, static_cast<int>(i), "was") : "",
@@ -535,6 +537,11 @@ nlohmann::json json_of(type_ref t, const_bytes value, unsigned depth) {
     }
 }
 
+// Input may hold any bytes.
+std::string shown(const nlohmann::json& json) {
+    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 Status integer_from(type_ref t, const nlohmann::json& json, uint32_t width, uint64_t& out) {
     integer kind = as_integer(t);
     if (json.is_string() && btf_is_any_enum(type_of(t))) {
@@ -550,7 +557,7 @@ Status integer_from(type_ref t, const nlohmann::json& json, uint32_t width, uint
         return {};
     }
     if (!json.is_number_integer())
-        return fail(EINVAL, "{} is not a whole number", json.dump());
+        return fail(EINVAL, "{} is not a whole number", shown(json));
     const bool is_unsigned = json.is_number_unsigned();
     const int64_t value =
         is_unsigned ? static_cast<int64_t>(json.get<uint64_t>()) : json.get<int64_t>();
@@ -575,7 +582,7 @@ Status value_from(type_ref t, const nlohmann::json& json, std::span<uint8_t> val
     switch (btf_kind(type_of(t))) {
         case BTF_KIND_FLOAT:
             if (!json.is_number())
-                return fail(EINVAL, "{} is not a number", json.dump());
+                return fail(EINVAL, "{} is not a number", shown(json));
             if (type_size(t) == 4) {
                 auto f = json.get<float>();
                 std::memcpy(value.data(), &f, 4);
@@ -616,7 +623,7 @@ Status value_from(type_ref t, const nlohmann::json& json, std::span<uint8_t> val
 Status struct_from(type_ref t, const nlohmann::json& json, std::span<uint8_t> value,
                    unsigned depth) {
     if (!json.is_object())
-        return with_hint(fail(EINVAL, "{} is not a struct", json.dump()),
+        return with_hint(fail(EINVAL, "{} is not a struct", shown(json)),
                          "write it as {\"member\": value, ...}");
     size_t known = 0;
     for (const member& m : members_of(t)) {
@@ -653,7 +660,7 @@ Status struct_from(type_ref t, const nlohmann::json& json, std::span<uint8_t> va
         }
     }
     if (known != json.size())
-        return fail(EINVAL, "the struct has no such member: {}", json.dump());
+        return fail(EINVAL, "the struct has no such member: {}", shown(json));
     return {};
 }
 
@@ -847,7 +854,10 @@ nlohmann::json to_json(type_ref type, const_bytes value) {
 }
 
 Status from_json(type_ref type, const nlohmann::json& json, std::span<uint8_t> value) {
-    return value_from(type, json, value, 0);
+    Status ok = value_from(type, json, value, 0);
+    if (!ok && ok.error().hint.empty())
+        ok.error().hint = "ringraid store dump shows the key's type and its value";
+    return ok;
 }
 
 comparison compare(type_ref from, type_ref to) {
