@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -103,7 +104,10 @@ area::area(area&& other) noexcept
       pages_(other.pages_),
       map_id_(other.map_id_),
       read_only_(other.read_only_),
-      program_(std::move(other.program_)) {}
+      program_(std::move(other.program_)),
+      pauses_(other.pauses_.load()),
+      lock_(std::move(other.lock_)),
+      locked_by_(other.locked_by_) {}
 
 area& area::operator=(area&& other) noexcept {
     if (this != &other) {
@@ -433,16 +437,50 @@ void area::wipe_bank(uint32_t bank_no) const {
     std::memset(&header().bank[bank_no & 1], 0, sizeof(kv_bank_info));
 }
 
+// Nothing is left in /run: whoever lets go removes the file, and whoever took
+// one that was removed meanwhile tries again.
+struct lock_file {
+    Fd fd;
+    std::string path;
+
+    lock_file() = default;
+    lock_file(const lock_file&) = delete;
+    lock_file& operator=(const lock_file&) = delete;
+    ~lock_file() {
+        if (fd)
+            ::unlink(path.c_str());
+    }
+};
+
 Result<store_lock> store_lock::take(const area& of) {
-    const std::string path = fmt::format("/run/ringraid-store-{}.lock", of.map_id());
+    if (of.read_only())
+        return with_hint(fail(EROFS, "the store was opened for reading"), "open it for writing");
     store_lock out;
-    out.file_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!out.file_)
-        return with_hint(fail(errno, "cannot open {}", path), "run as root");
-    if (::flock(out.file_.get(), LOCK_EX | LOCK_NB) != 0)
-        return with_hint(fail(errno == EWOULDBLOCK ? EBUSY : errno, "the store is being changed"),
-                         "another ringraid store command runs; wait for it");
-    return out;
+    out.file_ = of.lock_.lock();
+    if (out.file_ && of.locked_by_ == std::this_thread::get_id())
+        return out;
+    const std::string path = fmt::format("/run/ringraid-store-{}.lock", of.map_id());
+    for (unsigned i = 0; i < KV_TRIES; i++) {
+        Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+        if (!fd)
+            return with_hint(fail(errno, "cannot open {}", path), "run as root");
+        if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+            return with_hint(
+                fail(errno == EWOULDBLOCK ? EBUSY : errno, "the store is being changed"),
+                "another ringraid store command runs; wait for it");
+        struct stat mine {};
+        struct stat there {};
+        if (::fstat(fd.get(), &mine) != 0 || ::stat(path.c_str(), &there) != 0 ||
+            mine.st_ino != there.st_ino)
+            continue;
+        out.file_ = std::make_shared<lock_file>();
+        out.file_->fd = std::move(fd);
+        out.file_->path = path;
+        of.lock_ = out.file_;
+        of.locked_by_ = std::this_thread::get_id();
+        return out;
+    }
+    return with_hint(fail(EBUSY, "the store is being changed"), "try again");
 }
 
 Status wait_for_programs() {

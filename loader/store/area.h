@@ -6,9 +6,11 @@
 // does not hold together is refused and left as it is.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -16,6 +18,8 @@
 #include "store/manifest.h"
 
 namespace rr::store {
+
+struct lock_file;
 
 class area {
 public:
@@ -54,6 +58,16 @@ public:
     [[nodiscard]] uint64_t word(uint32_t bank_no, uint32_t key) const {
         return __atomic_load_n(&bank(bank_no).dir[key], __ATOMIC_SEQ_CST);
     }
+    // Lets programs of @generation run; 0: none. Only with the store's lock.
+    void set_gate(uint32_t generation) const {
+        __atomic_store_n(&at_->h.gate, generation, __ATOMIC_SEQ_CST);
+    }
+    // Whether this handle keeps the programs off the store, store::shut_gate().
+    // The gate alone does not say so: another process shut it, or programs that
+    // passed it before are still at work.
+    [[nodiscard]] bool paused() const { return pauses_ != 0; }
+    void count_pause(bool begins) const { pauses_ += begins ? 1 : -1; }
+
     // Whether @need bytes at @offset are values of the bank.
     [[nodiscard]] bool in_bank(uint32_t bank_no, uint64_t offset, uint64_t need) const;
 
@@ -73,6 +87,7 @@ public:
     Status enter_name(uint32_t bank_no, uint16_t id, const std::string& name) const;
 
 private:
+    friend class store_lock;
     area() = default;
     Status map_it();
 
@@ -83,16 +98,20 @@ private:
     uint32_t map_id_ = 0;
     bool read_only_ = false;
     std::string program_;
+    mutable std::atomic<int> pauses_{0};
+    mutable std::weak_ptr<lock_file> lock_;
+    mutable std::thread::id locked_by_;
 };
 
 // One writer of a store's structure at a time, over all processes; released
-// by the kernel when the process ends in whatever way.
+// by the kernel when the process ends in whatever way. A thread that holds it
+// may take it again through the same handle: what pauses programs also writes.
 class store_lock {
 public:
     static Result<store_lock> take(const area& of);
 
 private:
-    Fd file_;
+    std::shared_ptr<lock_file> file_;
 };
 
 // Every BPF program that ran when this was called, and does not sleep, is over.

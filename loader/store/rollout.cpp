@@ -23,10 +23,6 @@ uint64_t now_ns() {
                                      .count());
 }
 
-void set_gate(const area& at, uint32_t generation) {
-    __atomic_store_n(&at.header().gate, generation, __ATOMIC_SEQ_CST);
-}
-
 Status need_phase(const store& in, uint32_t wanted, const char* what) {
     const uint32_t phase = kv_state_phase(in.at().state());
     if (phase == wanted)
@@ -152,11 +148,21 @@ rollout_report report_of(const manifest_diff& diff) {
     return out;
 }
 
-Status compare_program(const store& in, const manifest& to) {
+// What no word can make an upgrade.
+Status compare_program(const store& in, const manifest& from, const manifest& to, bool anew) {
     if (to.program != in.at().program())
         return with_hint(fail(EINVAL, "the store belongs to the program {}, not to {}",
                               in.at().program(), to.program),
                          "give the store of this program, or make one: ringraid store init");
+    if (to.version == from.version && to.hash() != from.hash())
+        return with_hint(fail(EINVAL,
+                              "the program says version {} but its keys differ from version "
+                              "{}'s in the store",
+                              to.version, to.version),
+                         "count the version up in KV_STORE()");
+    if (to.version == from.version && !anew)
+        return with_hint(fail(EALREADY, "the store has version {} already", to.version),
+                         "use compact to load the same version anew");
     return {};
 }
 
@@ -186,7 +192,7 @@ public:
     void run(uint32_t generation) { generation_ = generation; }
     uint64_t resume() {
         if (!done_) {
-            set_gate(at_, generation_);
+            at_.set_gate(generation_);
             host_.resume();
             done_ = true;
             ended_ = now_ns();
@@ -204,7 +210,7 @@ private:
 
 Status pause_programs(const store& in, program_host& host) {
     const area& at = in.at();
-    set_gate(at, 0);
+    at.set_gate(0);
     if (host.parks())
         return host.park();
     if ((at.header().bank[at.active()].flags & KV_GATED) == 0)
@@ -218,20 +224,11 @@ Result<rollout_report> apply_locked(store& in, const manifest& to, program_host&
     const area& at = in.at();
     if (Status ok = need_phase(in, KV_IDLE, "apply"); !ok)
         return forward_error(ok.error());
-    if (Status ok = compare_program(in, to); !ok)
-        return forward_error(ok.error());
     auto from = in.describe();
     if (!from)
         return forward_error(from.error());
-    if (to.version == from->version && to.hash() != from->hash())
-        return with_hint(fail(EINVAL,
-                              "the program says version {} but its keys differ from version "
-                              "{}'s in the store",
-                              to.version, to.version),
-                         "count the version up in KV_STORE()");
-    if (to.version == from->version && !same_version)
-        return with_hint(fail(EALREADY, "the store has version {} already", to.version),
-                         "use compact to load the same version anew");
+    if (Status ok = compare_program(in, *from, to, same_version); !ok)
+        return forward_error(ok.error());
     const direction way = way_to(*from, to);
     const manifest_diff diff = diff_manifests(*from, to, how.words, way);
     if (Status ok = diff.verdict(); !ok)
@@ -400,7 +397,7 @@ Status carry_back(store& in, program_host& host, const rollout_options& how, uin
         if (d.from == nullptr || d.from->home != KV_HOME_ARRAY)
             continue;  // the new version had no such key: it stays
         // Whether a number fits is seen by the number; what it means is not.
-        if (!d.blocked.empty() && d.kind == "redefined") {
+        if (!d.blocked.empty() && (d.kind == "redefined" || d.keep_default)) {
             report.kept_old.push_back(fmt::format("{}: {}", d.name, d.blocked));
             continue;
         }
@@ -459,11 +456,11 @@ const char* phase_name(uint32_t phase) {
 Result<rollout_report> plan(const store& in, const manifest& to, program_host* host,
                             const rollout_options& how) {
     const area& at = in.at();
-    if (Status ok = compare_program(in, to); !ok)
-        return forward_error(ok.error());
     auto from = in.describe();
     if (!from)
         return forward_error(from.error());
+    if (Status ok = compare_program(in, *from, to, false); !ok)
+        return forward_error(ok.error());
     const direction way = way_to(*from, to);
     const manifest_diff diff = diff_manifests(*from, to, how.words, way);
     rollout_report report = report_of(diff);
@@ -609,7 +606,7 @@ Result<recovery> recover(store& in, program_host& host) {
         case KV_APPLY_SWAP:
             if (Status ok = host.swap(at, false); !ok)
                 return forward_error(ok.error());
-            set_gate(at, generation);
+            at.set_gate(generation);
             if (Status ok = host.finish(at, false); !ok)
                 return forward_error(ok.error());
             at.wipe_bank(1 - bank);
@@ -623,7 +620,7 @@ Result<recovery> recover(store& in, program_host& host) {
         case KV_ROLLBACK_SWAP:
             if (Status ok = host.swap(at, true); !ok)
                 return forward_error(ok.error());
-            set_gate(at, generation);
+            at.set_gate(generation);
             at.set_state(KV_PROBATION, bank, generation);
             out = {whole::new_state,
                    fmt::format("a rollback was cut off before it took effect: version "
@@ -631,26 +628,26 @@ Result<recovery> recover(store& in, program_host& host) {
                                here->version)};
             break;
         case KV_ROLLBACK_CLEAN:
-            set_gate(at, generation);
+            at.set_gate(generation);
             if (Status ok = end_rollback(in, host); !ok)
                 return forward_error(ok.error());
             out = {whole::old_state,
                    fmt::format("a rollback was complete: version {} is active", here->version)};
             break;
         case KV_COMMIT:
-            set_gate(at, generation);
+            at.set_gate(generation);
             if (Status ok = end_commit(in, host); !ok)
                 return forward_error(ok.error());
             out = {whole::new_state,
                    fmt::format("a commit was finished: version {} is active", here->version)};
             break;
         case KV_PROBATION:
-            set_gate(at, generation);
+            at.set_gate(generation);
             out = {whole::new_state,
                    fmt::format("version {} is active, on probation", here->version)};
             break;
         default:
-            set_gate(at, generation);
+            at.set_gate(generation);
             out = {whole::settled,
                    fmt::format("nothing was cut off: version {} is active", here->version)};
             break;

@@ -53,6 +53,12 @@ std::vector<extent> taken(const area& at, uint32_t bank) {
     return out;
 }
 
+tl::unexpected<Error> bad_size(size_t size) {
+    return with_hint(fail(EMSGSIZE, "a value of {} bytes; 1 to {} are possible", size,
+                          static_cast<int>(KV_VALUE_MAX)),
+                     "split it into several keys");
+}
+
 }  // namespace
 
 Result<store> store::create(const manifest& m, const std::string& pin) {
@@ -72,7 +78,15 @@ Result<store> store::open(const std::string& pin, bool read_only) {
     return store(std::move(*opened));
 }
 
-Status store::may_touch(uint32_t id, uint64_t meta, access who) const {
+Status store::settled() const {
+    const uint32_t phase = kv_state_phase(area_.state());
+    if (phase == KV_IDLE || phase == KV_PROBATION)
+        return {};
+    return with_hint(fail(EBUSY, "a roll-out is under way, or was cut off"),
+                     "wait for it; if it was cut off: ringraid store recover");
+}
+
+Status store::may_touch(uint32_t bank, uint32_t id, uint64_t meta, access who) const {
     if ((meta & KV_META_LIVE) == 0)
         return with_hint(fail(ENOENT, "there is no key {}", id), "ringraid store dump lists them");
     if (kv_meta_home(meta) != KV_HOME_ARRAY)
@@ -80,12 +94,11 @@ Status store::may_touch(uint32_t id, uint64_t meta, access who) const {
                          "its process reads it with kv_store_task_get()");
     if (kv_meta_size(meta) == 0 || kv_meta_size(meta) > KV_VALUE_MAX ||
         kv_meta_sync(meta) > KV_SYNC_SEQ ||
-        !area_.in_bank(area_.active(), kv_meta_offset(meta),
+        !area_.in_bank(bank, kv_meta_offset(meta),
                        kv_slot_bytes(kv_meta_size(meta), kv_meta_sync(meta))))
         return with_hint(fail(EBADMSG, "the value of key {} lies outside of the store", id),
                          "the store is damaged: ringraid store verify says more");
-    if (who == access::outside && !is_whole(meta) &&
-        __atomic_load_n(&area_.header().gate, __ATOMIC_SEQ_CST) != 0)
+    if (who == access::outside && !is_whole(meta) && !area_.paused())
         return with_hint(fail(EBUSY, "key {} may change while it is read: its owner writes it", id),
                          "pause the program (--pause), or declare the key SEQ");
     return {};
@@ -94,50 +107,53 @@ Status store::may_touch(uint32_t id, uint64_t meta, access who) const {
 Result<bytes> store::get(uint32_t id, access who) const {
     if (id >= KV_KEYS_MAX)
         return with_hint(fail(ENOENT, "there is no key {}", id), "numbers end at 1023");
-    for (unsigned i = 0; i < KV_TRIES; i++) {
-        const uint32_t changes = __atomic_load_n(&area_.header().changes, __ATOMIC_SEQ_CST);
-        const uint64_t state = area_.state();
-        const uint64_t meta = area_.word(kv_state_active(state), id);
-        if (Status ok = may_touch(id, meta, who); !ok)
-            return forward_error(ok.error());
-        bytes out(kv_meta_size(meta));
-        if (Status ok = read_value(area_.bytes_at(kv_meta_offset(meta)), kv_meta_sync(meta), out);
-            !ok)
-            return forward_error(ok.error());
-        // Neither deleted nor moved, and no roll-out, while it was read.
-        if (area_.word(kv_state_active(state), id) == meta && area_.state() == state &&
-            __atomic_load_n(&area_.header().changes, __ATOMIC_SEQ_CST) == changes)
-            return out;
-    }
-    return with_hint(fail(EAGAIN, "the store changes faster than it can be read"), "try again");
+    // Neither deleted nor moved, and no roll-out, while it was read: what was
+    // seen meanwhile, a refusal too, counts for nothing.
+    return undisturbed(true, [&](uint32_t bank) { return get_from(bank, id, who); });
+}
+
+Result<bytes> store::get_from(uint32_t bank, uint32_t id, access who) const {
+    const uint64_t meta = area_.word(bank, id);
+    if (Status ok = may_touch(bank, id, meta, who); !ok)
+        return forward_error(ok.error());
+    bytes out(kv_meta_size(meta));
+    if (Status ok = read_value(area_.bytes_at(kv_meta_offset(meta)), kv_meta_sync(meta), out); !ok)
+        return forward_error(ok.error());
+    if (area_.word(bank, id) != meta)
+        return with_hint(fail(EAGAIN, "key {} was moved", id), "try again");
+    return out;
+}
+
+Result<manifest> store::describe() const {
+    return undisturbed(false, [&](uint32_t bank) { return area_.read_manifest(bank); });
 }
 
 Status store::put(uint32_t id, const_bytes value, access who) const {
     if (id >= KV_KEYS_MAX)
         return with_hint(fail(ENOENT, "there is no key {}", id), "numbers end at 1023");
     if (area_.read_only())
-        return fail(EROFS, "the store was opened for reading");
+        return with_hint(fail(EROFS, "the store was opened for reading"), "open it for writing");
     for (unsigned i = 0; i < KV_TRIES; i++) {
         const uint64_t state = area_.state();
-        const uint32_t phase = kv_state_phase(state);
-        if (phase != KV_IDLE && phase != KV_PROBATION)
+        const uint32_t bank = kv_state_active(state);
+        if (!settled())
             break;
-        if (Status ok = put_into(kv_state_active(state), id, value, who); !ok)
+        const uint64_t meta = area_.word(bank, id);
+        const Status ok = put_into(bank, id, meta, value, who);
+        // A roll-out or a resize that began meanwhile may have read it before.
+        if (area_.state() == state && area_.word(bank, id) == meta)
             return ok;
-        // A roll-out that began meanwhile may have read the value before.
-        if (area_.state() == state)
-            return {};
     }
-    return with_hint(fail(EBUSY, "a roll-out is under way"),
-                     "wait for it; if it was cut off: ringraid store recover");
+    if (Status ok = settled(); !ok)
+        return ok;
+    return with_hint(fail(EAGAIN, "the store changes faster than it can be written"), "try again");
 }
 
-Status store::put_into(uint32_t bank, uint32_t id, const_bytes value, access who) const {
-    const uint64_t meta = area_.word(bank, id);
-    if (Status ok = may_touch(id, meta, who); !ok)
+Status store::put_into(uint32_t bank, uint32_t id, uint64_t meta, const_bytes value,
+                       access who) const {
+    if (Status ok = may_touch(bank, id, meta, who); !ok)
         return ok;
-    if (who != access::owner && kv_meta_sync(meta) == KV_SYNC_OWNER &&
-        __atomic_load_n(&area_.header().gate, __ATOMIC_SEQ_CST) != 0)
+    if (who != access::owner && kv_meta_sync(meta) == KV_SYNC_OWNER && !area_.paused())
         return with_hint(fail(EBUSY, "key {} is written by its owner only", id),
                          "pause the program (--pause), or declare the key ATOMIC or SEQ");
     if (value.size() != kv_meta_size(meta))
@@ -166,16 +182,19 @@ Status store::put_into(uint32_t bank, uint32_t id, const_bytes value, access who
 Result<uint16_t> store::find(const std::string& name) const {
     if (name.empty() || name.size() >= KV_NAME_MAX)
         return with_hint(fail(ENOENT, "there is no key {}", name), "names have 1 to 31 characters");
+    return undisturbed(true, [&](uint32_t bank) { return find_in(bank, name); });
+}
+
+Result<uint16_t> store::find_in(uint32_t bank_no, const std::string& name) const {
     uint64_t words[KV_NAME_MAX / 8] = {};
     std::memcpy(words, name.data(), name.size());
-    const uint32_t active = area_.active();
-    const kv_bank& bank = area_.bank(active);
+    const kv_bank& bank = area_.bank(bank_no);
     for (uint32_t i = 0; i < KV_PROBES; i++) {
         const uint16_t key =
             __atomic_load_n(&bank.hash[(kv_name_hash(words) + i) % KV_BUCKETS], __ATOMIC_SEQ_CST);
         if (key == 0)
             break;
-        if (key > KV_KEYS_MAX || (area_.word(active, key - 1U) & KV_META_LIVE) == 0)
+        if (key > KV_KEYS_MAX || (area_.word(bank_no, key - 1U) & KV_META_LIVE) == 0)
             continue;
         if (std::memcmp(bank.entry[key - 1].name, words, KV_NAME_MAX) == 0)
             return static_cast<uint16_t>(key - 1);
@@ -239,24 +258,24 @@ Status store::make(uint32_t id, const std::string& name, uint32_t sync, const_by
     if (id >= KV_KEYS_MAX)
         return with_hint(fail(EINVAL, "there is no number {}", id), "numbers end at 1023");
     if (value.empty() || value.size() > KV_VALUE_MAX)
-        return fail(EMSGSIZE, "a value of {} bytes; 1 to {} are possible", value.size(),
-                    static_cast<int>(KV_VALUE_MAX));
+        return bad_size(value.size());
     if (name.size() >= KV_NAME_MAX)
-        return fail(ENAMETOOLONG, "the name {} has more than {} characters", name, KV_NAME_MAX - 1);
+        return with_hint(fail(ENAMETOOLONG, "the name {} has more than {} characters", name,
+                              KV_NAME_MAX - 1),
+                         "take a shorter one");
     if (sync > KV_SYNC_SEQ || (sync == KV_SYNC_ATOMIC && value.size() != 1 && value.size() != 2 &&
                                value.size() != 4 && value.size() != 8))
-        return fail(EINVAL, "an atomic value has 1, 2, 4 or 8 bytes");
+        return with_hint(fail(EINVAL, "an atomic value has 1, 2, 4 or 8 bytes"), "make it SEQ");
     auto lock = store_lock::take(area_);
     if (!lock)
         return forward_error(lock.error());
-    const uint32_t phase = kv_state_phase(area_.state());
-    if (phase != KV_IDLE && phase != KV_PROBATION)
-        return with_hint(fail(EBUSY, "a roll-out was cut off"), "ringraid store recover ends it");
+    if (Status ok = settled(); !ok)
+        return ok;
     const uint32_t bank = area_.active();
     if ((area_.word(bank, id) & KV_META_LIVE) != 0)
         return with_hint(fail(EEXIST, "key {} exists", id), "put a value into it");
     if (!name.empty() && find(name))
-        return fail(EEXIST, "a key is called {}", name);
+        return with_hint(fail(EEXIST, "a key is called {}", name), "put a value into it");
     const auto size = static_cast<uint32_t>(value.size());
     const uint32_t slot = kv_slot_bytes(size, sync);
     if ((area_.word(bank, id) & KV_META_DEAD) != 0)
@@ -298,6 +317,8 @@ Status store::remove(uint32_t id) const {
     auto lock = store_lock::take(area_);
     if (!lock)
         return forward_error(lock.error());
+    if (Status ok = settled(); !ok)
+        return ok;
     const uint32_t bank = area_.active();
     const uint64_t meta = id < KV_KEYS_MAX ? area_.word(bank, id) : 0;
     if ((meta & KV_META_LIVE) == 0)
@@ -313,14 +334,15 @@ Status store::remove(uint32_t id) const {
 
 Status store::resize(uint32_t id, uint32_t size, access who) const {
     if (size == 0 || size > KV_VALUE_MAX)
-        return fail(EMSGSIZE, "a value of {} bytes; 1 to {} are possible", size,
-                    static_cast<int>(KV_VALUE_MAX));
+        return bad_size(size);
     auto lock = store_lock::take(area_);
     if (!lock)
         return forward_error(lock.error());
+    if (Status ok = settled(); !ok)
+        return ok;
     const uint32_t bank = area_.active();
     const uint64_t meta = id < KV_KEYS_MAX ? area_.word(bank, id) : 0;
-    if (Status ok = may_touch(id, meta, access::racy); !ok)
+    if (Status ok = may_touch(bank, id, meta, access::racy); !ok)
         return ok;
     if ((area_.bank(bank).entry[id].flags & KV_ENTRY_DYNAMIC) == 0)
         return with_hint(fail(EPERM, "key {} is declared by the program", id),
@@ -330,8 +352,7 @@ Status store::resize(uint32_t id, uint32_t size, access who) const {
         return with_hint(fail(EINVAL, "an atomic value keeps its size"),
                          "delete it and make it anew");
     uint8_t* from = area_.bytes_at(kv_meta_offset(meta));
-    if (sync == KV_SYNC_OWNER && who != access::owner &&
-        __atomic_load_n(&area_.header().gate, __ATOMIC_SEQ_CST) != 0)
+    if (sync == KV_SYNC_OWNER && who != access::owner && !area_.paused())
         return with_hint(fail(EBUSY, "key {} is written by its owner only", id),
                          "pause the program (--pause), or declare the key SEQ");
     if (Status ok = reclaim(); !ok)
@@ -363,22 +384,33 @@ Status store::resize(uint32_t id, uint32_t size, access who) const {
     return {};
 }
 
-store::pause::pause(const area& of)
-    : of_(&of), open_(__atomic_exchange_n(&of.header().gate, 0, __ATOMIC_SEQ_CST)) {}
+store::pause::pause(const area& of, store_lock lock) : of_(&of), lock_(std::move(lock)) {
+    of_->count_pause(true);
+}
 
 store::pause::~pause() {
-    if (of_ != nullptr)
-        __atomic_store_n(&of_->header().gate, open_, __ATOMIC_SEQ_CST);
+    if (of_ == nullptr)
+        return;
+    of_->count_pause(false);
+    if (!of_->paused())
+        of_->set_gate(kv_state_generation(of_->state()));
 }
 
 Result<store::pause> store::shut_gate() const {
     if ((area_.header().bank[area_.active()].flags & KV_GATED) == 0)
         return with_hint(fail(ENOTSUP, "the programs of the store do not look at its gate"),
                          "declare KV_GATED and begin each with KV_GATE(), or detach them first");
-    pause held(area_);
-    if (Status ok = wait_for_programs(); !ok)
+    auto lock = store_lock::take(area_);
+    if (!lock)
+        return forward_error(lock.error());
+    if (Status ok = settled(); !ok)
         return forward_error(ok.error());
-    return held;
+    area_.set_gate(0);
+    if (Status ok = wait_for_programs(); !ok) {
+        area_.set_gate(kv_state_generation(area_.state()));
+        return forward_error(ok.error());
+    }
+    return pause(area_, std::move(*lock));
 }
 
 }  // namespace rr::store

@@ -50,29 +50,50 @@ public:
     Status resize(uint32_t id, uint32_t size, access who = access::outside) const;
 
     // Of the active bank.
-    Result<manifest> describe() const { return area_.read_manifest(area_.active()); }
+    Result<manifest> describe() const;
     [[nodiscard]] uint32_t pages_used() const;
 
-    // Shuts the gate and waits for programs; opens it when destroyed.
+    // Programs are kept off the store until it is destroyed; the store outlives
+    // it and stays where it is. Nobody else shuts or opens the gate meanwhile.
     class pause {
     public:
-        explicit pause(const area& of);
+        pause(const area& of, store_lock lock);
         pause(pause&& other) noexcept
-            : of_(std::exchange(other.of_, nullptr)), open_(other.open_) {}
+            : of_(std::exchange(other.of_, nullptr)), lock_(std::move(other.lock_)) {}
         pause(const pause&) = delete;
         pause& operator=(pause&&) = delete;
         ~pause();
 
     private:
         const area* of_;
-        uint32_t open_;
+        store_lock lock_;
     };
     // ENOTSUP when the program does not look at the gate.
     Result<pause> shut_gate() const;
 
 private:
-    Status put_into(uint32_t bank, uint32_t id, const_bytes value, access who) const;
-    Status may_touch(uint32_t id, uint64_t meta, access who) const;
+    Status put_into(uint32_t bank, uint32_t id, uint64_t meta, const_bytes value, access who) const;
+    // EBUSY while a roll-out is between two versions.
+    Status settled() const;
+    Status may_touch(uint32_t bank, uint32_t id, uint64_t meta, access who) const;
+    Result<bytes> get_from(uint32_t bank, uint32_t id, access who) const;
+    Result<uint16_t> find_in(uint32_t bank, const std::string& name) const;
+
+    // What @read, given the active bank, says when no roll-out came between,
+    // and with @structure no key was made, moved or deleted.
+    template <typename F>
+    auto undisturbed(bool structure, F read) const -> decltype(read(0U)) {
+        for (unsigned i = 0; i < KV_TRIES; i++) {
+            const uint32_t changes = __atomic_load_n(&area_.header().changes, __ATOMIC_SEQ_CST);
+            const uint64_t state = area_.state();
+            auto seen = read(kv_state_active(state));
+            if (area_.state() == state &&
+                (!structure ||
+                 __atomic_load_n(&area_.header().changes, __ATOMIC_SEQ_CST) == changes))
+                return seen;
+        }
+        return with_hint(fail(EAGAIN, "the store changes faster than it can be read"), "try again");
+    }
     Result<uint32_t> allocate(uint32_t size) const;
     Status reclaim() const;
     void count_pages() const;

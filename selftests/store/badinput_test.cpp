@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include "helpers.h"
 
 namespace rr::store {
@@ -141,6 +143,7 @@ TEST_F(BadInput, Manifests) {
         ASSERT_FALSE(made) << text;
         EXPECT_EQ(made.error().err, error) << describe(made.error());
         EXPECT_NE(made.error().what.find(text), std::string::npos) << describe(made.error());
+        EXPECT_FALSE(made.error().hint.empty()) << describe(made.error());
         EXPECT_TRUE(pins().empty());
     };
     refuse(EEXIST, "number", [](manifest& m) { m.keys[1].id = m.keys[0].id; });
@@ -183,6 +186,14 @@ TEST_F(BadInput, OtherProgramsAndVersions) {
     manifest liar = object_manifest("flow_v2");
     liar.version = 1;
     EXPECT_REFUSED(apply(s, liar, host, {}), EINVAL, "version 1");
+    // A plan says the same.
+    EXPECT_REFUSED(plan(s, liar, nullptr, {}), EINVAL, "version 1");
+    EXPECT_REFUSED(plan(s, object_manifest("flow_v1"), nullptr, {}), EALREADY, "already");
+    // Nobody would run a converter in the tasks.
+    manifest tasks = object_manifest("flow_v1");
+    tasks.keys[2].home = KV_HOME_TASK;
+    tasks.keys[2].up = "f";
+    EXPECT_REFUSED(check_manifest(tasks), EINVAL, "converter");
     // v3 without v2 in between: nobody explains what happened to the names.
     EXPECT_REFUSED(apply(s, object_manifest("flow_v3"), host, {}), EINVAL, "lose or guess");
     EXPECT_REFUSED(rollback(s, host, {}), EINVAL, "nothing to roll back");
@@ -202,6 +213,18 @@ TEST_F(BadInput, OtherFilesAndMaps) {
                   whole.begin() + static_cast<std::ptrdiff_t>(random() % whole.size()));
         EXPECT_FALSE(manifest_of_object(cut));
     }
+    // A table of names that says it has no contents, and lies anywhere.
+    bytes odd = whole;
+    uint64_t sections = 0;
+    uint16_t names = 0;
+    std::memcpy(&sections, odd.data() + 0x28, sizeof(sections));
+    std::memcpy(&names, odd.data() + 0x3e, sizeof(names));
+    const uint64_t at = sections + names * uint64_t{64};
+    const uint32_t nobits = 8;
+    const uint64_t far = 1ULL << 40;
+    std::memcpy(odd.data() + at + 4, &nobits, sizeof(nobits));
+    std::memcpy(odd.data() + at + 0x18, &far, sizeof(far));
+    EXPECT_FALSE(manifest_of_object(odd));
     Fd hash(bpf_map_create(BPF_MAP_TYPE_HASH, "other", 4, 4, 1, nullptr));
     EXPECT_REFUSED(area::from_fd(std::move(hash)), EINVAL, "not a KV store");
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
@@ -212,6 +235,19 @@ TEST_F(BadInput, OtherFilesAndMaps) {
         bpf_map_create(BPF_MAP_TYPE_ARRAY, "other", 4, sizeof(kv_area) + 2 * KV_PAGE, 1, &options));
     ASSERT_EQ(bpf_map_freeze(frozen.get()), 0);
     EXPECT_REFUSED(area::from_fd(std::move(frozen)), EPERM, "cannot map");
+    // One that may only be read: exported, and nothing else.
+    store s = make("flow_v1");
+    auto reader = store::open(pin("store"), true);
+    ASSERT_OK(reader);
+    EXPECT_OK(export_store(*reader, access::owner));
+    EXPECT_REFUSED(reader->put(1, view(uint64_t{1})), EROFS, "reading");
+    EXPECT_REFUSED(reader->make(100, "", KV_SYNC_OWNER, bytes(4)), EROFS, "reading");
+    EXPECT_REFUSED(reader->remove(100), EROFS, "reading");
+    EXPECT_REFUSED(reader->resize(100, 8), EROFS, "reading");
+    EXPECT_REFUSED(reader->shut_gate(), EROFS, "reading");
+    no_programs host;
+    EXPECT_REFUSED(apply(*reader, object_manifest("flow_v2"), host, {}), EROFS, "reading");
+    EXPECT_REFUSED(recover(*reader, host), EROFS, "reading");
     EXPECT_REFUSED(store::open(pin("nothing")), ENOENT, "nothing");
 }
 
@@ -306,6 +342,60 @@ TEST_F(BadInput, OneChangeAtATime) {
     EXPECT_REFUSED(other->make(100, "", KV_SYNC_OWNER, bytes(4)), EBUSY, "being changed");
     EXPECT_REFUSED(apply(*other, object_manifest("flow_v2"), host, {}), EBUSY, "being changed");
     EXPECT_OK(other->put(1, view(uint64_t{5})));  // values need no lock
+}
+
+// Whoever pauses programs is alone with them: nobody else opens the gate, is
+// let in by it, or finds it shut for ever.
+TEST_F(BadInput, OnePauseAtATime) {
+    store s = make("flow_v1");
+    auto other = store::open(pin("store"));
+    ASSERT_OK(other);
+    no_programs host;
+    {
+        auto pause = s.shut_gate();
+        ASSERT_OK(pause);
+        EXPECT_EQ(s.at().header().gate, 0u);
+        EXPECT_OK(s.put(3, view(uint32_t{5})));
+        EXPECT_OK(s.make(100, "", KV_SYNC_OWNER, bytes(12)));
+        EXPECT_OK(s.get(100));
+        EXPECT_REFUSED(other->shut_gate(), EBUSY, "being changed");
+        EXPECT_REFUSED(apply(*other, object_manifest("flow_v2"), host, {}), EBUSY, "being changed");
+        EXPECT_REFUSED(recover(*other, host), EBUSY, "being changed");
+        // The gate is shut, but not by this one: the value could be torn.
+        EXPECT_REFUSED(other->get(100), EBUSY, "owner");
+        EXPECT_REFUSED(other->put(3, view(uint32_t{6})), EBUSY, "owner");
+    }
+    EXPECT_EQ(s.at().header().gate, 1u);
+    EXPECT_REFUSED(s.get(100), EBUSY, "owner");
+    bpf_host newer(pin("store"), load_object("flow_v2"), {}, other->at());
+    ASSERT_OK(apply(*other, object_manifest("flow_v2"), newer, {}));
+    {
+        auto pause = s.shut_gate();
+        ASSERT_OK(pause);
+    }
+    EXPECT_EQ(s.at().header().gate, kv_state_generation(s.at().state()));
+    // A pause that is killed leaves the gate shut; the next one, and recover, open it.
+    for (const bool by_recover : {false, true}) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            auto pause = s.shut_gate();
+            ::kill(::getpid(), SIGKILL);
+        }
+        ::waitpid(child, nullptr, 0);
+        EXPECT_EQ(s.at().header().gate, 0u);
+        if (by_recover) {
+            ASSERT_OK(recover(*other, host));
+        } else {
+            ASSERT_OK(other->shut_gate());
+        }
+        EXPECT_EQ(s.at().header().gate, kv_state_generation(s.at().state()));
+    }
+    // Cut off in the middle: the gate is recover's.
+    s.at().set_state(KV_APPLY_CONVERT, 0, 1);
+    EXPECT_REFUSED(s.shut_gate(), EBUSY, "cut off");
+    EXPECT_REFUSED(s.make(101, "", KV_SYNC_OWNER, bytes(4)), EBUSY, "cut off");
+    EXPECT_REFUSED(s.remove(100), EBUSY, "cut off");
+    EXPECT_REFUSED(s.put(1, view(uint64_t{1})), EBUSY, "cut off");
 }
 
 }  // namespace
