@@ -88,6 +88,19 @@ int dynamic_find(struct __sk_buff* skb) {
     return 0;
 }
 
+/* As a program would that aligns its copy to 4 bytes only. */
+SEC("tc")
+int dynamic_halves(struct __sk_buff* skb) {
+    struct {
+        __u32 low, high;
+    } v = {};
+
+    result = kv_store_get(key, &v, sizeof(v), 4);
+    if (result == -EINVAL)
+        result = kv_store_put(key, &v, sizeof(v), 4);
+    return 0;
+}
+
 /* 8-byte values by number: the size that a test of many keys uses. */
 SEC("tc")
 int dynamic_word(struct __sk_buff* skb) {

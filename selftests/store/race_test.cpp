@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -73,6 +74,7 @@ TEST_F(Race, SeqValuesAreNeverTorn) {
     EXPECT_EQ(torn, 0u);
     EXPECT_EQ(failed, 0u);
     EXPECT_EQ(p.global<uint64_t>("torn"), 0u);
+    EXPECT_EQ(p.global<uint64_t>("half_torn"), 0u);
     // It was a race: everybody had his turn, often.
     EXPECT_GT(read, 100u);
     EXPECT_GT(written, 100u);
@@ -83,6 +85,78 @@ TEST_F(Race, SeqValuesAreNeverTorn) {
               p.global<uint64_t>("writes") + p.global<uint64_t>("refused"));
     // Without protection the same values did tear: the test can see it.
     RecordProperty("bare_torn", std::to_string(p.global<uint64_t>("bare_torn")));
+}
+
+// Roll-outs to and fro while others read: each value is of one version, whole.
+TEST_F(Race, ReadersMeetOneVersionOrTheOther) {
+    store s = make("flow_v1");
+    struct narrow {
+        uint32_t rate, burst;
+    };
+    struct wide {
+        uint64_t burst;
+        uint32_t rate, window;
+    };
+    ASSERT_OK(s.put(2, view(narrow{7, 8})));
+    std::atomic<bool> stop{false};
+    std::atomic<uint64_t> wrong{0};
+    std::array<std::atomic<uint64_t>, 2> seen{};
+    std::thread reader([&] {
+        auto mine = store::open(pin("store"));
+        while (!stop) {
+            auto value = mine->get(2);
+            if (!value) {
+                wrong += value.error().err != EAGAIN;
+            } else if (value->size() == sizeof(narrow)) {
+                wrong += as<narrow>(*value).rate != 7 || as<narrow>(*value).burst != 8;
+                seen[0]++;
+            } else {
+                const auto v = as<wide>(*value);
+                wrong += v.rate != 7 || v.burst != 8 || v.window != 60;
+                seen[1]++;
+            }
+        }
+    });
+    const manifest next = object_manifest("flow_v2");
+    for (int i = 0; i < (test_long ? 200 : 20); i++) {
+        bpf_host host(pin("store"), load_object("flow_v2"), {}, s.at());
+        ASSERT_OK(apply(s, next, host, {}));
+        ASSERT_OK(rollback(s, host, {}));
+    }
+    stop = true;
+    reader.join();
+    EXPECT_EQ(wrong, 0u);
+    EXPECT_GT(seen[0], 10u);
+    EXPECT_GT(seen[1], 10u);
+}
+
+// A value that is moved while it is written: what put() confirmed is there.
+TEST_F(Race, NoWriteIsLostToAResize) {
+    store s = make("keys");
+    ASSERT_OK(s.make(300, "", KV_SYNC_SEQ, bytes(64)));
+    std::atomic<bool> stop{false};
+    std::atomic<uint64_t> lost{0};
+    uint64_t n = 0;
+    std::thread writer([&] {
+        auto mine = store::open(pin("store"));
+        while (!stop) {
+            bytes value(64);
+            n++;
+            std::memcpy(value.data(), &n, sizeof(n));
+            if (!mine->put(300, value))
+                continue;
+            auto back = mine->get(300);
+            lost += back && std::memcmp(back->data(), &n, sizeof(n)) != 0;
+        }
+    });
+    for (int i = 0; i < (test_long ? 2000 : 150); i++) {
+        ASSERT_OK(s.resize(300, 64));
+        ::usleep(300);
+    }
+    stop = true;
+    writer.join();
+    EXPECT_EQ(lost, 0u);
+    EXPECT_GT(n, 100u);
 }
 
 // Every moment at which a writer can stop, one store at a time.

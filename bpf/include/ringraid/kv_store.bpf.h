@@ -87,6 +87,8 @@
 	_Static_assert(KV_SYNC_##how != KV_SYNC_ATOMIC || sizeof(type) == 8 ||                     \
 			       sizeof(type) == 4 || sizeof(type) == 2 || sizeof(type) == 1,        \
 		       "ATOMIC is for 1, 2, 4 or 8 bytes; take SEQ");                              \
+	_Static_assert(KV_SYNC_##how != KV_SYNC_ATOMIC || __alignof__(type) == sizeof(type),       \
+		       "ATOMIC is for one word, this would be copied in pieces; take SEQ");        \
 	const volatile struct {                                                                    \
 		rr_u32 offset;                                                                     \
 		rr_u32 reserved;                                                                   \
@@ -121,6 +123,7 @@ extern const volatile struct kv_program_info kv_store_info;
 /* A value is copied as words, whatever its members are: these may alias all. */
 typedef rr_u64 __attribute__((may_alias)) kv_word64;
 typedef rr_u32 __attribute__((may_alias)) kv_word32;
+typedef rr_u16 __attribute__((may_alias)) kv_word16;
 
 /* Copies in words as large as @unit, the alignment that both sides have. */
 RR_STEP void kv_copy(void *to, const void *from, rr_u32 size, rr_u32 unit)
@@ -137,6 +140,11 @@ RR_STEP void kv_copy(void *to, const void *from, rr_u32 size, rr_u32 unit)
 		for (i = 0; i < size / 4; i++)
 			((volatile kv_word32 *)to)[i] = ((const volatile kv_word32 *)from)[i];
 		i *= 4;
+	} else if (unit >= 2) {
+#pragma clang loop unroll(disable)
+		for (i = 0; i < size / 2; i++)
+			((volatile kv_word16 *)to)[i] = ((const volatile kv_word16 *)from)[i];
+		i *= 2;
 	} else {
 		i = 0;
 	}
@@ -294,7 +302,9 @@ RR_STEP int kv_seq_write(struct kv_seq *s, const void *from, rr_u32 size, rr_u32
 
 /*
  * Keys made at run time. @size is a constant: the key must have just that
- * size. 0 or -errno: -ENOENT no such key, -EMSGSIZE another size.
+ * size. @unit is the alignment of the caller's copy; an ATOMIC value is copied
+ * as a whole, so there it must be @size. 0 or -errno: -ENOENT no such key,
+ * -EMSGSIZE another size, -EINVAL it would be torn.
  */
 RR_STEP rr_u32 kv_bank_now(void)
 {
@@ -353,6 +363,8 @@ RR_STEP int kv_store_get(rr_u32 key, void *to, rr_u32 size, rr_u32 unit)
 		p = kv_place(meta, kv_slot_bytes(size, KV_SYNC_SEQ));
 		return p ? kv_seq_read((struct kv_seq *)p, to, size, unit) : -EFAULT;
 	}
+	if (kv_meta_sync(meta) == KV_SYNC_ATOMIC && unit < size)
+		return -EINVAL;
 	p = kv_place(meta, kv_slot_bytes(size, KV_SYNC_OWNER));
 	if (!p)
 		return -EFAULT;
@@ -372,6 +384,8 @@ RR_STEP int kv_store_put(rr_u32 key, const void *from, rr_u32 size, rr_u32 unit)
 		p = kv_place(meta, kv_slot_bytes(size, KV_SYNC_SEQ));
 		return p ? kv_seq_write((struct kv_seq *)p, from, size, unit) : -EFAULT;
 	}
+	if (kv_meta_sync(meta) == KV_SYNC_ATOMIC && unit < size)
+		return -EINVAL;
 	p = kv_place(meta, kv_slot_bytes(size, KV_SYNC_OWNER));
 	if (!p)
 		return -EFAULT;
