@@ -5,6 +5,8 @@
 #include <atomic>
 #include <thread>
 
+#include <nlohmann/json.hpp>
+
 #include "helpers.h"
 
 namespace rr::store {
@@ -79,6 +81,11 @@ TEST_F(Basic, DynamicKeysFromBpf) {
         EXPECT_EQ(p.global<int64_t>("result"), 0);
         EXPECT_EQ(value_of<point>(s, id).z, 1000u);
     }
+    // An ATOMIC value in two pieces would be torn.
+    ASSERT_OK(s.make(150, "", KV_SYNC_ATOMIC, view(uint64_t{5})));
+    p.global<uint32_t>("key") = 150;
+    p.run("dynamic_halves");
+    EXPECT_EQ(p.global<int64_t>("result"), -EINVAL);
     // Another size than the program says, no such key, beyond the last number.
     ASSERT_OK(s.make(200, "", KV_SYNC_OWNER, bytes(15, 1)));
     for (auto [id, error] :
@@ -314,12 +321,53 @@ TEST_F(Basic, ExportAndImport) {
     EXPECT_REFUSED(import_store(newer, text, {}, access::owner), ENOTSUP, "to_ms");
     EXPECT_EQ(snapshot(newer), before);
 
+    // What is refused changes nothing: not one value is written before.
+    auto refused = [&](store& to, const nlohmann::json& what, access who, int error,
+                       const char* said) {
+        const bytes whole = snapshot(to);
+        EXPECT_REFUSED(import_store(to, what, {}, who), error, said);
+        EXPECT_EQ(snapshot(to), whole);
+    };
+    refused(same, text, access::outside, EBUSY, "owner");
+    store other = make("flow_v1", "other");
+    ASSERT_OK(other.make(50, "dyn", KV_SYNC_OWNER, bytes(4)));
+    refused(other, text, access::owner, EEXIST, "50");
+    store named = make("flow_v1", "named");
+    ASSERT_OK(named.make(51, "dyn", KV_SYNC_OWNER, bytes(4)));
+    refused(named, text, access::owner, EEXIST, "called dyn");
+    {
+        auto pause = same.shut_gate();
+        ASSERT_OK(pause);
+        EXPECT_OK(import_store(same, text, {}, access::outside));
+    }
+
     auto damaged = text;
+    damaged["keys"][1]["id"] = 65537;
+    refused(same, damaged, access::owner, EBADMSG, "id");
+    damaged = text;
     damaged["keys"][1]["raw"] = "00";
     EXPECT_EQ(import_store(same, damaged, {}, access::owner).error().err, EMSGSIZE);
     damaged = text;
     damaged.erase("types");
     EXPECT_REFUSED(import_store(same, damaged, {}, access::owner), EBADMSG, "damaged");
+}
+
+TEST_F(Basic, ImportThatDoesNotFitTakesItsKeysBack) {
+    store s = make("flow_v1");
+    for (uint32_t id = 100; id < 106; id++)
+        ASSERT_OK(s.make(id, "", KV_SYNC_OWNER, bytes(4096, static_cast<uint8_t>(id))));
+    ASSERT_OK(s.put(1, view(uint64_t{77})));
+    auto out = export_store(s, access::owner);
+    ASSERT_OK(out);
+    store full = make("flow_v1", "full");
+    for (uint32_t id = 200; id < 204; id++)
+        ASSERT_OK(full.make(id, "", KV_SYNC_OWNER, bytes(4096, static_cast<uint8_t>(id))));
+    EXPECT_REFUSED(import_store(full, *out, {}, access::owner), ENOSPC, "4096 bytes");
+    EXPECT_EQ(value_of<uint64_t>(full, 1), 0u);
+    EXPECT_EQ(full.describe()->find(100), nullptr);
+    for (uint32_t id = 200; id < 204; id++)
+        EXPECT_EQ(*full.get(id, access::owner), bytes(4096, static_cast<uint8_t>(id)));
+    ASSERT_OK(verify(full));
 }
 
 TEST_F(Basic, CompactClosesGaps) {
