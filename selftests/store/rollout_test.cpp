@@ -7,10 +7,13 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <set>
 
 #include "helpers.h"
 
@@ -53,7 +56,8 @@ protected:
 
     // The program of a version, attached: tcx (updated in place) or a raw
     // tracepoint (attached beside).
-    void start(const store& s, const std::string& object, bool tcx) {
+    void start(const store& s, const std::string& object, bool tcx,
+               const std::string& name = "link") {
         program p(s, object);
         bpf_link* link = nullptr;
         if (tcx) {
@@ -64,7 +68,7 @@ protected:
             link = bpf_program__attach(bpf_object__find_program_by_name(p.object(), "trace"));
         }
         ASSERT_NE(link, nullptr) << std::strerror(errno);
-        ASSERT_EQ(bpf_link__pin(link, pin("link").c_str()), 0);
+        ASSERT_EQ(bpf_link__pin(link, pin(name).c_str()), 0);
         bpf_link__destroy(link);
     }
 
@@ -97,8 +101,12 @@ protected:
     }
 
     Result<rollout_report> to_version(store& s, int version, bool tcx, rollout_options how = {}) {
+        return to_version(s, version, link(tcx), how);
+    }
+    Result<rollout_report> to_version(store& s, int version, std::vector<link_spec> links,
+                                      const rollout_options& how = {}) {
         const std::string object = fmt::format("flow_v{}", version);
-        bpf_host host(pin("store"), load_object(object), link(tcx), s.at());
+        bpf_host host(pin("store"), load_object(object), std::move(links), s.at());
         return apply(s, object_manifest(object), host, how);
     }
 };
@@ -228,15 +236,10 @@ TEST_F(Rollout, FailedApplyLeavesNoTrace) {
     expect_running(s, 2);
 }
 
-// kill -9 before every step of an operation; recover() says which version it
-// is, and that version is whole and runs.
-class Killed : public Rollout, public ::testing::WithParamInterface<bool> {
+// What a process leaves that was killed in the middle: recover() says which
+// version it is, and that version is whole and runs.
+class Cut : public Rollout {
 protected:
-    struct expectation {
-        limits2 l2{66, 55, 60};
-        limits1 l1{55, 66};
-    };
-
     std::vector<std::string> steps_of(
         const std::function<void(const rollout_options&)>& operation) {
         std::vector<std::string> steps;
@@ -264,13 +267,13 @@ protected:
         ASSERT_TRUE(WIFSIGNALED(status)) << "step " << step << " was not reached";
     }
 
-    void prepare(store& s, bool probation) {
+    void prepare(store& s, bool probation, const std::vector<link_spec>& links) {
         ASSERT_OK(s.put(2, view(limits1{55, 66})));
         ASSERT_OK(s.put(3, view(uint32_t{33}), access::owner));
         ASSERT_OK(s.put(4, view(uint32_t{12})));
         if (!probation)
             return;
-        ASSERT_OK(to_version(s, 2, GetParam()));
+        ASSERT_OK(to_version(s, 2, links));
         ASSERT_OK(s.put(4, view(uint64_t{15000})));
     }
 
@@ -294,15 +297,22 @@ protected:
         expect_running(s, version);
     }
 
+    void remove_pins() const {
+        for (const std::string& p : pins())
+            ::unlink(pin(p).c_str());
+    }
+};
+
+// Before every step of an operation.
+class Killed : public Cut, public ::testing::WithParamInterface<bool> {
+protected:
     void fresh_store(const std::function<void(store&)>& test, bool probation) {
         store s = make("flow_v1");
         start(s, "flow_v1", GetParam());
-        prepare(s, probation);
+        prepare(s, probation, link(GetParam()));
         if (!HasFatalFailure())
             test(s);
-        ::unlink(pin("link").c_str());
-        for (const std::string& p : pins())
-            ::unlink(pin(p).c_str());
+        remove_pins();
     }
 };
 
@@ -423,6 +433,127 @@ TEST_P(Killed, InCommit) {
 
 INSTANTIATE_TEST_SUITE_P(Links, Killed, ::testing::Bool(),
                          [](const auto& p) { return p.param ? "Updated" : "Beside"; });
+
+// At every system call that changes links, pins or programs, or waits for
+// them: between two of them nothing outlives the process but the store itself.
+class KilledInCall : public Cut, public ::testing::WithParamInterface<const char*> {
+protected:
+    [[nodiscard]] std::vector<link_spec> both() const {
+        return {{pin("link"), "count"}, {pin("trace"), "trace"}};
+    }
+
+    void operate(store& s) {
+        const std::string what = GetParam();
+        bpf_host host(pin("store"));
+        if (what == "Apply")
+            (void)to_version(s, 2, both());
+        else if (what == "Rollback")
+            (void)rollback(s, host, {});
+        else
+            (void)commit(s, host);
+    }
+
+    static bool changes_something(uint64_t call, uint64_t command) {
+        switch (call) {
+            case SYS_unlink:
+            case SYS_unlinkat:
+            case SYS_rename:
+            case SYS_renameat:
+            case SYS_renameat2:
+            case SYS_membarrier:
+                return true;
+            case SYS_bpf:
+                return command == BPF_OBJ_PIN || command == BPF_LINK_CREATE ||
+                       command == BPF_LINK_UPDATE || command == BPF_RAW_TRACEPOINT_OPEN ||
+                       command == BPF_PROG_TEST_RUN;
+            default:
+                return false;
+        }
+    }
+
+    // The operation in a process that ends as it enters such a call number @n;
+    // false when it has fewer.
+    bool die_in_call(store& s, size_t n) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::ptrace(PTRACE_TRACEME, 0, 0, 0);
+            ::raise(SIGSTOP);
+            operate(s);
+            ::_exit(0);
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        ::ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+        while (WIFSTOPPED(status)) {
+            __ptrace_syscall_info info{};
+            ::ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info);
+            if (info.op == PTRACE_SYSCALL_INFO_ENTRY &&
+                changes_something(info.entry.nr, info.entry.args[0]) && n-- == 0)
+                ::kill(child, SIGKILL);
+            ::ptrace(PTRACE_SYSCALL, child, 0, 0);
+            ::waitpid(child, &status, 0);
+        }
+        return WIFSIGNALED(status);
+    }
+
+    // Recovered, then ended as it was meant.
+    void settle(store& s) {
+        ASSERT_OK(s.describe());
+        bpf_host host(pin("store"));
+        const std::string what = GetParam();
+        const uint32_t seconds = what == "Apply" ? 12 : 15;
+        auto found = recover(s, host);
+        ASSERT_OK(found);
+        const uint32_t version = s.describe()->version;
+        versions_.insert(version);
+        ASSERT_NO_FATAL_FAILURE(expect_whole(s, version, seconds));
+        const bool probation = kv_state_phase(s.at().state()) == KV_PROBATION;
+        if (what == "Apply" && version == 1) {
+            EXPECT_EQ(pins(), (std::vector<std::string>{"link", "store", "trace"}));
+            ASSERT_OK(to_version(s, 2, both()));
+            ASSERT_NO_FATAL_FAILURE(expect_whole(s, 2, seconds));
+        } else if (what == "Rollback" && version == 2) {
+            ASSERT_OK(rollback(s, host, {}));
+            ASSERT_NO_FATAL_FAILURE(expect_whole(s, 1, seconds));
+        } else if (what == "Commit" && probation) {
+            ASSERT_OK(commit(s, host));
+            ASSERT_NO_FATAL_FAILURE(expect_whole(s, 2, seconds));
+        }
+        if (what != "Apply") {
+            std::vector<std::string> left = pins();
+            std::erase_if(left, [](const std::string& p) {
+                return p.find("_down_") != std::string::npos;
+            });
+            EXPECT_EQ(left, (std::vector<std::string>{"link", "store", "trace"}));
+        }
+    }
+
+    std::set<uint32_t> versions_;
+};
+
+TEST_P(KilledInCall, LeavesOneVersionWhole) {
+    size_t calls = 0;
+    for (bool more = true; more && !HasFatalFailure(); calls++) {
+        SCOPED_TRACE(fmt::format("killed in call {}", calls));
+        store s = make("flow_v1");
+        start(s, "flow_v1", true);
+        start(s, "flow_v1", false, "trace");
+        prepare(s, std::string(GetParam()) != "Apply", both());
+        ASSERT_FALSE(HasFatalFailure());
+        more = die_in_call(s, calls);
+        if (more)
+            settle(s);
+        remove_pins();
+    }
+    RecordProperty("calls", static_cast<int>(calls));
+    EXPECT_GT(calls, 4u);
+    if (std::string(GetParam()) == "Rollback") {
+        EXPECT_EQ(versions_, (std::set<uint32_t>{1, 2}));
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, KilledInCall, ::testing::Values("Apply", "Rollback", "Commit"),
+                         [](const auto& p) { return std::string(p.param); });
 
 }  // namespace
 }  // namespace rr::store
