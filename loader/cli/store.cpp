@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <vector>
@@ -63,6 +64,11 @@ int done(const context& ctx, const std::string& sentence) {
         fmt::print("{}\n", sentence);
     }
     return 0;
+}
+
+// Names in a store may hold any bytes.
+std::string text_of(const nlohmann::json& value, int indent = -1) {
+    return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 accepted words_of(const store_args& a) {
@@ -128,6 +134,8 @@ void print_diff(const std::vector<key_diff>& keys) {
 }
 
 int print_report(const context& ctx, const char* verb, const rollout_report& r, uint64_t load_ns) {
+    const bool blocked = std::any_of(r.keys.begin(), r.keys.end(),
+                                     [](const key_diff& d) { return !d.blocked.empty(); });
     if (ctx.json) {
         nlohmann::json out = ok_json();
         out["from_version"] = r.from_version;
@@ -139,10 +147,14 @@ int print_report(const context& ctx, const char* verb, const rollout_report& r, 
         out["bytes"] = r.bytes;
         out["pause_ns"] = r.pause_ns;
         out["load_ns"] = load_ns;
+        out["blocked"] = blocked;
+        out["ok"] = !blocked;
         print_json(out);
-        return 0;
+        return blocked ? 1 : 0;
     }
     print_diff(r.keys);
+    if (blocked)
+        return 1;
     for (const std::string& k : r.kept_old)
         fmt::print("kept as it was before: {}\n", k);
     fmt::print("{} version {} to {}: {} values, {} bytes", verb, r.from_version, r.to_version,
@@ -197,10 +209,18 @@ nlohmann::json dump_key(const store::store& in, const manifest& m, const key_ent
     nlohmann::json j = {{"id", k.id},
                         {"name", k.name},
                         {"type", k.dynamic ? "bytes" : type_name(m.type(k))},
+                        {"hash", fmt::format("{:016x}", k.hash)},
                         {"size", k.size},
+                        {"align", k.dynamic ? 1 : type_align(m.type(k))},
                         {"sync", sync_name(k.sync)},
                         {"persist", persist_name(k.persist)},
-                        {"home", k.home == KV_HOME_TASK ? "task" : "array"}};
+                        {"home", k.home == KV_HOME_TASK ? "task" : "array"},
+                        {"default", value_json(m, k, k.initial)}};
+    if (k.ranged)
+        j["range"] = {k.min, k.max};
+    for (const auto& [name, text] : {std::pair{"was", &k.was}, {"up", &k.up}, {"down", &k.down}})
+        if (!text->empty())
+            j[name] = *text;
     if (k.home == KV_HOME_TASK)
         return j;
     auto value = in.get(k.id);
@@ -256,7 +276,7 @@ int run_dump(const context& ctx, const store_args& a) {
         fmt::print("{:>5}  {:<20} {:<16} {:<6} {:<8} {}{}\n", k["id"].get<int>(),
                    k["name"].get<std::string>(), k["type"].get<std::string>(),
                    k["sync"].get<std::string>(), k["persist"].get<std::string>(),
-                   k.contains("value")   ? k["value"].dump()
+                   k.contains("value")   ? text_of(k["value"])
                    : k.contains("error") ? k["error"].get<std::string>()
                                          : "(in each task)",
                    k.contains("racy") ? "  (may be torn)" : "");
@@ -293,7 +313,7 @@ int run_get(const context& ctx, const store_args& a) {
         out["value"] = j;
         print_json(out);
     } else {
-        fmt::print("{}\n", j.is_string() ? j.get<std::string>() : j.dump());
+        fmt::print("{}\n", j.is_string() ? j.get<std::string>() : text_of(j));
     }
     return 0;
 }
@@ -342,7 +362,7 @@ int run_set(const context& ctx, const store_args& a) {
     if (Status ok = in->put(*id, value, who); !ok)
         return fail_with(ctx, ok.error());
     return done(ctx, fmt::format("{} = {}", k->name.empty() ? a.key : k->name,
-                                 value_json(*m, *k, value).dump()));
+                                 text_of(value_json(*m, *k, value))));
 }
 
 int run_make(const context& ctx, const store_args& a) {
@@ -417,11 +437,6 @@ int run_plan(const context& ctx, const store_args& a, bool really) {
         really ? apply(*in, *to, host, options_of(a)) : plan(*in, *to, &host, options_of(a));
     if (!report)
         return fail_with(ctx, report.error());
-    for (const key_diff& d : report->keys)
-        if (!d.blocked.empty() && !ctx.json) {
-            print_diff(report->keys);
-            return 1;
-        }
     return print_report(ctx, really ? "applied" : "would apply", *report, host.load_ns());
 }
 
@@ -525,7 +540,7 @@ int run_export(const context& ctx, const store_args& a) {
         return 0;
     }
     std::ofstream to(a.file, std::ios::trunc);
-    to << out->dump(2) << "\n";
+    to << text_of(*out, 2) << "\n";
     to.close();
     if (!to)
         return fail_with(ctx, {EIO, fmt::format("cannot write {}", a.file), "choose another path"});
