@@ -101,7 +101,7 @@ std::vector<link_spec> links_of(const store_args& a) {
 }
 
 // A key by its name or its number.
-Result<uint16_t> key_of(const store::store& in, const std::string& text) {
+Result<uint16_t> key_of(const rr::store::store& in, const std::string& text) {
     if (auto found = in.find(text))
         return found;
     char* end = nullptr;
@@ -178,7 +178,7 @@ int run_init(const context& ctx, const store_args& a) {
     auto m = object_manifest(a.object, file);
     if (!m)
         return fail_with(ctx, m.error());
-    auto made = store::store::create(*m, a.pin);
+    auto made = rr::store::store::create(*m, a.pin);
     if (!made)
         return fail_with(ctx, made.error());
     return done(ctx, fmt::format("{}: version {} of {}, {} keys", a.pin, m->version, m->program,
@@ -186,7 +186,7 @@ int run_init(const context& ctx, const store_args& a) {
 }
 
 int run_bake(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin, true);
+    auto in = rr::store::store::open(a.pin, true);
     if (!in)
         return fail_with(ctx, in.error());
     auto file = read_file(a.object);
@@ -205,7 +205,7 @@ int run_bake(const context& ctx, const store_args& a) {
                                  KV_SECTION_AREA, a.pin));
 }
 
-nlohmann::json dump_key(const store::store& in, const manifest& m, const key_entry& k) {
+nlohmann::json dump_key(const rr::store::store& in, const manifest& m, const key_entry& k) {
     nlohmann::json j = {{"id", k.id},
                         {"name", k.name},
                         {"type", k.dynamic ? "bytes" : type_name(m.type(k))},
@@ -236,13 +236,13 @@ nlohmann::json dump_key(const store::store& in, const manifest& m, const key_ent
 }
 
 int run_dump(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin, !a.pause);
+    auto in = rr::store::store::open(a.pin, !a.pause);
     if (!in)
         return fail_with(ctx, in.error());
     auto m = in->describe();
     if (!m)
         return fail_with(ctx, m.error());
-    std::optional<store::store::pause> paused;
+    std::optional<rr::store::store::pause> paused;
     if (a.pause) {
         auto shut = in->shut_gate();
         if (!shut)
@@ -284,7 +284,7 @@ int run_dump(const context& ctx, const store_args& a) {
 }
 
 int run_get(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin, !a.pause);
+    auto in = rr::store::store::open(a.pin, !a.pause);
     if (!in)
         return fail_with(ctx, in.error());
     auto id = key_of(*in, a.key);
@@ -294,7 +294,7 @@ int run_get(const context& ctx, const store_args& a) {
     if (!m)
         return fail_with(ctx, m.error());
     const key_entry* k = m->find(*id);
-    std::optional<store::store::pause> paused;
+    std::optional<rr::store::store::pause> paused;
     if (a.pause) {
         auto shut = in->shut_gate();
         if (!shut)
@@ -325,7 +325,7 @@ nlohmann::json parse_value(const std::string& text) {
 }
 
 int run_set(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin);
+    auto in = rr::store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
     auto id = key_of(*in, a.key);
@@ -338,7 +338,7 @@ int run_set(const context& ctx, const store_args& a) {
     if (k == nullptr)
         return fail_with(ctx, {ENOENT, fmt::format("there is no key {}", a.key),
                                "ringraid store make makes one"});
-    std::optional<store::store::pause> paused;
+    std::optional<rr::store::store::pause> paused;
     if (a.pause) {
         auto shut = in->shut_gate();
         if (!shut)
@@ -366,7 +366,7 @@ int run_set(const context& ctx, const store_args& a) {
 }
 
 int run_make(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin);
+    auto in = rr::store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
     auto value = from_hex(a.value);
@@ -382,7 +382,7 @@ int run_make(const context& ctx, const store_args& a) {
 }
 
 int run_delete(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin);
+    auto in = rr::store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
     auto id = key_of(*in, a.key);
@@ -402,7 +402,7 @@ int run_diff(const context& ctx, const store_args& a) {
     bytes other;
     auto from = object_manifest(a.pin, other);
     if (!from) {
-        auto in = store::store::open(a.pin, true);
+        auto in = rr::store::store::open(a.pin, true);
         if (!in)
             return fail_with(ctx, in.error());
         from = in->describe();
@@ -424,7 +424,7 @@ int run_diff(const context& ctx, const store_args& a) {
 }
 
 int run_plan(const context& ctx, const store_args& a, bool really) {
-    auto in = store::store::open(a.pin);
+    auto in = rr::store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
     bytes file;
@@ -441,7 +441,7 @@ int run_plan(const context& ctx, const store_args& a, bool really) {
 }
 
 int run_compact(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin);
+    auto in = rr::store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
     auto m = in->describe();
@@ -470,7 +470,7 @@ int run_compact(const context& ctx, const store_args& a) {
 }
 
 int run_rollback(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin);
+    auto in = rr::store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
     parked_host host(whole_path(a.pin));
@@ -482,7 +482,7 @@ int run_rollback(const context& ctx, const store_args& a) {
 }
 
 int run_commit(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin);
+    auto in = rr::store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
     bpf_host host(whole_path(a.pin));
@@ -492,7 +492,7 @@ int run_commit(const context& ctx, const store_args& a) {
 }
 
 int run_recover(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin);
+    auto in = rr::store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
     bpf_host host(whole_path(a.pin));
@@ -512,7 +512,7 @@ int run_recover(const context& ctx, const store_args& a) {
 }
 
 int run_verify(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin, true);
+    auto in = rr::store::store::open(a.pin, true);
     if (!in)
         return fail_with(ctx, in.error());
     if (Status ok = verify(*in); !ok)
@@ -521,10 +521,10 @@ int run_verify(const context& ctx, const store_args& a) {
 }
 
 int run_export(const context& ctx, const store_args& a) {
-    auto in = store::store::open(a.pin, !a.pause);
+    auto in = rr::store::store::open(a.pin, !a.pause);
     if (!in)
         return fail_with(ctx, in.error());
-    std::optional<store::store::pause> paused;
+    std::optional<rr::store::store::pause> paused;
     if (a.pause) {
         auto shut = in->shut_gate();
         if (!shut)
@@ -554,10 +554,10 @@ int run_import(const context& ctx, const store_args& a) {
     const nlohmann::json from = nlohmann::json::parse(file->begin(), file->end(), nullptr, false);
     if (from.is_discarded())
         return fail_with(ctx, {EBADMSG, fmt::format("{} is not JSON", a.file), "give an export"});
-    auto in = store::store::open(a.pin);
+    auto in = rr::store::store::open(a.pin);
     if (!in)
         return fail_with(ctx, in.error());
-    std::optional<store::store::pause> paused;
+    std::optional<rr::store::store::pause> paused;
     if (a.pause) {
         auto shut = in->shut_gate();
         if (!shut)

@@ -468,8 +468,8 @@ Result<store_lock> store_lock::take(const area& of) {
             return with_hint(
                 fail(errno == EWOULDBLOCK ? EBUSY : errno, "the store is being changed"),
                 "another ringraid store command runs; wait for it");
-        struct stat mine {};
-        struct stat there {};
+        struct stat mine{};
+        struct stat there{};
         if (::fstat(fd.get(), &mine) != 0 || ::stat(path.c_str(), &there) != 0 ||
             mine.st_ino != there.st_ino)
             continue;

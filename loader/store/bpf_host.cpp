@@ -117,9 +117,10 @@ Status refuse_sleepers(bpf_object* object) {
     bpf_object__for_each_program(p, object) {
         if ((bpf_program__flags(p) & BPF_F_SLEEPABLE) != 0 &&
             bpf_program__type(p) != BPF_PROG_TYPE_SYSCALL)
-            return with_hint(fail(ENOTSUP, "the program {} may sleep; the gate does not wait for it",
-                                  bpf_program__name(p)),
-                             "its own loader has to park it for the roll-out");
+            return with_hint(
+                fail(ENOTSUP, "the program {} may sleep; the gate does not wait for it",
+                     bpf_program__name(p)),
+                "its own loader has to park it for the roll-out");
     }
     return {};
 }

@@ -39,9 +39,8 @@ struct imported {
 template <typename T>
 T number_at(const nlohmann::json& from, const char* name) {
     const nlohmann::json& j = from.at(name);
-    if (!j.is_number_integer() ||
-        (j.is_number_unsigned() ? !std::in_range<T>(j.get<uint64_t>())
-                                : !std::in_range<T>(j.get<int64_t>())))
+    if (!j.is_number_integer() || (j.is_number_unsigned() ? !std::in_range<T>(j.get<uint64_t>())
+                                                          : !std::in_range<T>(j.get<int64_t>())))
         throw std::out_of_range(fmt::format("{} is not a number that fits", name));
     return j.get<T>();
 }
@@ -126,8 +125,7 @@ Result<bytes> from_hex(const std::string& text) {
         out.push_back(static_cast<uint8_t>(high << 4 | low));
     }
     if (text.size() % 2 != 0)
-        return with_hint(fail(EINVAL, "hexadecimal bytes have two digits each"),
-                         "write 0 as 00");
+        return with_hint(fail(EINVAL, "hexadecimal bytes have two digits each"), "write 0 as 00");
     return out;
 }
 
@@ -205,9 +203,9 @@ Status plan_dynamic(const imported& source, const manifest& here, import_plan& o
                              fmt::format("delete it first: ringraid store delete STORE {}", k.id));
         const key_entry* called = here.find(k.name);
         if (there == nullptr && called != nullptr)
-            return with_hint(fail(EEXIST, "a key is called {}, with the number {}", k.name,
-                                  called->id),
-                             "delete it first");
+            return with_hint(
+                fail(EEXIST, "a key is called {}, with the number {}", k.name, called->id),
+                "delete it first");
         out.dynamic.push_back(&k);
     }
     return {};
@@ -218,10 +216,9 @@ Status check_owners(const store& in, const manifest& here, const import_plan& pl
     if (who == access::owner || in.at().paused())
         return {};
     for (const key_entry& k : here.keys) {
-        const bool wanted =
-            plan.fresh.count(k.id) != 0 ||
-            std::any_of(plan.dynamic.begin(), plan.dynamic.end(),
-                        [&](const key_entry* d) { return d->id == k.id; });
+        const bool wanted = plan.fresh.count(k.id) != 0 ||
+                            std::any_of(plan.dynamic.begin(), plan.dynamic.end(),
+                                        [&](const key_entry* d) { return d->id == k.id; });
         if (wanted && k.sync == KV_SYNC_OWNER)
             return with_hint(fail(EBUSY, "key {} is written by its owner only", k.name),
                              "pause the program (--pause)");

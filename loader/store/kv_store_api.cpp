@@ -41,7 +41,7 @@ rr::store::access access_of(int flags) {
     return (flags & KV_STORE_OWNER) != 0 ? rr::store::access::owner : rr::store::access::outside;
 }
 
-int give(Result<store::store> made, ::kv_store** ret) {
+int give(Result<rr::store::store> made, ::kv_store** ret) {
     if (!made)
         return failed(made.error());
     *ret = new ::kv_store{std::move(*made)};
@@ -71,18 +71,18 @@ int kv_store_init(const char* object_path, const char* pin_path, ::kv_store** re
     auto m = manifest_of_object(*file);
     if (!m)
         return failed(m.error());
-    return give(store::store::create(*m, pin_path == nullptr ? "" : pin_path), ret);
+    return give(rr::store::store::create(*m, pin_path == nullptr ? "" : pin_path), ret);
 }
 
 int kv_store_open(const char* pin_path, ::kv_store** ret) {
-    return give(store::store::open(pin_path), ret);
+    return give(rr::store::store::open(pin_path), ret);
 }
 
 int kv_store_open_fd(int map_fd, ::kv_store** ret) {
     auto opened = area::from_fd(Fd(::fcntl(map_fd, F_DUPFD_CLOEXEC, 3)));
     if (!opened)
         return failed(opened.error());
-    *ret = new ::kv_store{store::store(std::move(*opened))};
+    *ret = new ::kv_store{rr::store::store(std::move(*opened))};
     return 0;
 }
 

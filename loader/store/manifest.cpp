@@ -31,14 +31,12 @@ public:
                              "make it with clang -target bpf -g");
         Elf64_Shdr names{};
         if (!section(head, head.e_shstrndx, names))
-            return with_hint(fail(EINVAL, "the object file is cut short"),
-                                     "compile it again");
+            return with_hint(fail(EINVAL, "the object file is cut short"), "compile it again");
         index_ = 0;
         for (uint16_t i = 1; i < head.e_shnum; i++) {
             Elf64_Shdr s{};
             if (!section(head, i, s))
-                return with_hint(fail(EINVAL, "the object file is cut short"),
-                                     "compile it again");
+                return with_hint(fail(EINVAL, "the object file is cut short"), "compile it again");
             if (s.sh_type == SHT_SYMTAB && s.sh_link < head.e_shnum) {
                 symbols_ = s;
                 if (!section(head, static_cast<uint16_t>(s.sh_link), strings_))
@@ -274,8 +272,7 @@ Result<manifest> manifest_of_object(const_bytes object) {
         key.hash = type_hash(m.types.at(*type_id));
         const uint64_t at = elf.symbol(symbol, value->offset / 8 + key.size);
         if (at == 0)
-            return with_hint(fail(EINVAL, "the object file is cut short"),
-                                     "compile it again");
+            return with_hint(fail(EINVAL, "the object file is cut short"), "compile it again");
         const uint8_t* from = object.data() + at + value->offset / 8;
         key.initial.assign(from, from + key.size);
         m.keys.push_back(std::move(key));
@@ -315,9 +312,9 @@ Status check_manifest(const manifest& m) {
                               static_cast<int>(KV_PAGES_MAX)),
                          "say another number in KV_STORE()");
     if (m.keys.size() > KV_KEYS_MAX)
-        return with_hint(fail(E2BIG, "{} keys; {} are possible", m.keys.size(),
-                              static_cast<int>(KV_KEYS_MAX)),
-                         "keep several values in one struct");
+        return with_hint(
+            fail(E2BIG, "{} keys; {} are possible", m.keys.size(), static_cast<int>(KV_KEYS_MAX)),
+            "keep several values in one struct");
     std::set<uint32_t> ids;
     std::set<std::string> names;
     for (const key_entry& k : m.keys) {
@@ -357,10 +354,10 @@ Status check_manifest(const manifest& m) {
                              "give a default of the value's type");
         if (!k.dynamic) {
             if (Status ok = check_storable(m.type(k)); !ok)
-                return with_hint(
-                    fail(ok.error().err, "key {}: {}", k.name, ok.error().what),
-                    ok.error().hint.empty() ? "keep numbers, and structs and arrays of them"
-                                            : ok.error().hint);
+                return with_hint(fail(ok.error().err, "key {}: {}", k.name, ok.error().what),
+                                 ok.error().hint.empty()
+                                     ? "keep numbers, and structs and arrays of them"
+                                     : ok.error().hint);
             if (type_size(m.type(k)) != k.size || type_hash(m.type(k)) != k.hash)
                 return with_hint(
                     fail(EBADMSG, "the type of key {} is not the one that was declared", k.name),

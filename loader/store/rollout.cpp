@@ -312,11 +312,10 @@ Result<rollout_report> apply_locked(store& in, const manifest& to, program_host&
         report.pause_ns = programs.resume() - started;
     }
     if (!failed) {
-        Error error = failed.error();
         (void)host.finish(at, false);
         at.wipe_bank(new_bank);
         at.set_state(KV_IDLE, old_bank, old_generation);
-        return forward_error(error);
+        return forward_error(failed.error());
     }
     step(how, "done");
     return report;

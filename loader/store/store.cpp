@@ -260,9 +260,9 @@ Status store::make(uint32_t id, const std::string& name, uint32_t sync, const_by
     if (value.empty() || value.size() > KV_VALUE_MAX)
         return bad_size(value.size());
     if (name.size() >= KV_NAME_MAX)
-        return with_hint(fail(ENAMETOOLONG, "the name {} has more than {} characters", name,
-                              KV_NAME_MAX - 1),
-                         "take a shorter one");
+        return with_hint(
+            fail(ENAMETOOLONG, "the name {} has more than {} characters", name, KV_NAME_MAX - 1),
+            "take a shorter one");
     if (sync > KV_SYNC_SEQ || (sync == KV_SYNC_ATOMIC && value.size() != 1 && value.size() != 2 &&
                                value.size() != 4 && value.size() != 8))
         return with_hint(fail(EINVAL, "an atomic value has 1, 2, 4 or 8 bytes"), "make it SEQ");

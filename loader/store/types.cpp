@@ -805,7 +805,7 @@ std::string type_name(type_ref t) {
     const btf_type* type = type_of(t);
     if (type == nullptr)
         return "?";
-    const std::string name = name_at(t, type->name_off);
+    std::string name = name_at(t, type->name_off);
     if (btf_is_array(type))
         return fmt::format("{}[{}]", type_name(element(t)), elements(t));
     if (btf_is_mod(type) || btf_is_type_tag(type))

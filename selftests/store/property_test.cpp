@@ -381,9 +381,8 @@ TEST_P(PropertyBack, CarriesBackWhatFits) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, PropertyBack, ::testing::Bool(), [](const auto& p) {
-    return p.param ? "ByApply" : "ByRollback";
-});
+INSTANTIATE_TEST_SUITE_P(Ways, PropertyBack, ::testing::Bool(),
+                         [](const auto& p) { return p.param ? "ByApply" : "ByRollback"; });
 
 // Lossy and ambiguous steps are refused, and nothing changes.
 TEST_F(Property, LossIsRefused) {

@@ -521,9 +521,8 @@ protected:
         }
         if (what != "Apply") {
             std::vector<std::string> left = pins();
-            std::erase_if(left, [](const std::string& p) {
-                return p.find("_down_") != std::string::npos;
-            });
+            std::erase_if(
+                left, [](const std::string& p) { return p.find("_down_") != std::string::npos; });
             EXPECT_EQ(left, (std::vector<std::string>{"link", "store", "trace"}));
         }
     }
