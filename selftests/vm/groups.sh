@@ -6,7 +6,7 @@
 #   tidy  the sources: shellcheck, licences, format
 #   unit  GoogleTest, on the host
 #   sim   the engine over simulated disks; prints KTAP itself
-#   store the KV store, with BPF programs on the running kernel
+#   store the KV store, with BPF programs on the running kernel; skips without root
 #   mutations  bugs planted in the engine, each of which sim must see
 #   vm    selftests/vm-tests/*.sh, each on the host side, each booting its VMs
 #
@@ -16,16 +16,17 @@
 # or full) in its environment. Programs of the other groups see the level too.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
-groups_all=(tidy unit sim mutations vm)
+groups_all=(tidy unit sim store mutations vm)
 groups_quick=(tidy unit sim store)
 
 test_usage() {
 	cat <<'EOF'
 usage: ./run test [GROUP] [--quick | --full] [ARGS...]
-GROUP is tidy, unit, sim, mutations or vm; all of them by default.
---quick leaves out what boots a kernel; --full takes the long versions.
-ARGS go to the group: unit takes GoogleTest's options, sim its own
-(--seed N --steps M), vm the names of the tests to run.
+GROUP is tidy, unit, sim, store, mutations or vm; all of them by default.
+--quick leaves out mutations and what boots a kernel; --full takes the long
+versions. store loads BPF programs into the running kernel, as root.
+ARGS go to the group: unit and store take GoogleTest's options (store also
+--seed N), sim its own (--seed N --steps M), vm the names of the tests to run.
 EOF
 }
 
