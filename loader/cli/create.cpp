@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/start.h"

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "engine/program.h"

@@ -2,6 +2,7 @@
 // status, stats, fail and stop: questions and orders to a daemon that runs.
 #include <cerrno>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "service/array_service.h"

@@ -3,7 +3,7 @@
 // not be shared. Carries its types, so it can be imported into another version.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "store/rollout.h"
 
