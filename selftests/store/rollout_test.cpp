@@ -507,6 +507,10 @@ protected:
         const uint32_t version = s.describe()->version;
         versions_.insert(version);
         ASSERT_NO_FATAL_FAILURE(expect_whole(s, version, seconds));
+        // Each link has the program of that version: the other one would be quiet.
+        const auto packets = value_of<uint64_t>(s, 1);
+        traffic();
+        EXPECT_GT(value_of<uint64_t>(s, 1), packets) << "the updated link's program is quiet";
         const bool probation = kv_state_phase(s.at().state()) == KV_PROBATION;
         if (what == "Apply" && version == 1) {
             EXPECT_EQ(pins(), (std::vector<std::string>{"link", "store", "trace"}));
