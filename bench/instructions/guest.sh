@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# One CPU, memory-backed members, an exact number of requests in each window.
+. "${0%/*}/lib.sh"
+echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
+members_null 4 96
+record_machine
+span=$((96 << 20))
+rounds=2
+read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"
+n=1000
+[ "$LEVEL" = quick ] || n=4000
+
+for ((round = 0; round < rounds; round++)); do
+	for c in "${competitors[@]}"; do
+		say "round $((round + 1)) of $rounds: $c"
+		up "$c"
+		instructions randread-4k randread 4096 32 $n
+		instructions randwrite-4k randwrite 4096 32 $n
+		instructions write-stripe write "$(stripe_bytes)" 8 $((n / 4))
+		if [ "$LEVEL" != quick ]; then
+			instructions randread-4k-qd1 randread 4096 1 $n
+			instructions randwrite-4k-qd1 randwrite 4096 1 $n
+			instructions randread-64k randread 65536 8 $n
+			instructions randwrite-64k randwrite 65536 8 $n
+		fi
+		if degrade; then
+			instructions degraded-randread-4k randread 4096 32 $n
+			instructions degraded-randwrite-4k randwrite 4096 32 $n
+		fi
+		down
+	done
+done
+cat /proc/kallsyms >/out/kallsyms

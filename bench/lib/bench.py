@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Turns what a figure's guest recorded into data, plot and table, and all of
+them into one page. No number is typed anywhere: the page is made from the JSON.
+
+  bench.py DOCS LEVEL figure NAME RAW   writes DOCS/benchmarks/NAME.{json,svg,txt}
+  bench.py DOCS LEVEL page NAME...      writes DOCS/benchmarks.md
+
+A figure is bench/NAME/figure.py with
+
+  reduce(raw)   what the guest left, as a dict that JSON can hold
+  table(data)   text
+  plot(data)    SVG
+  says(data)    lines for the page: what the numbers say (may be missing)
+"""
+
+import importlib.util
+import json
+import os
+import re
+import sys
+
+BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+COMPETITORS = ["raw", "md", "md-tuned", "md-ppl", "bpf", "user", "null", "linear"]
+COLOURS = ["#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2",
+           "#97bbf5", "#9c6b4e", "#9498a0"]
+
+
+def read(path, default=""):
+    try:
+        with open(path, errors="replace") as f:
+            return f.read()
+    except FileNotFoundError:
+        return default
+
+
+class Raw:
+    """The directory that a guest's /out came back as."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.runs = [json.loads(line) for line in read(self.path("runs.jsonl")).splitlines()]
+        self.machine = json.loads(read(self.path("machine.json"), "{}"))
+
+    def path(self, *parts):
+        return os.path.join(self.directory, *parts)
+
+    def of(self, run, name):
+        return read(self.path("run-%d" % run["run"], name))
+
+
+def groups(runs, *keys):
+    """Runs by the values of keys, in the order of their first appearance."""
+    found = {}
+    for run in runs:
+        found.setdefault(tuple(run[k] for k in keys), []).append(run)
+    return found
+
+
+def mean(values):
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def spread(values):
+    """How far repeated measurements lie apart, as a part of their mean."""
+    values = list(values)
+    return (max(values) - min(values)) / mean(values) if mean(values) else 0.0
+
+
+def number(x):
+    if x is None:
+        return "-"
+    if isinstance(x, str):
+        return x
+    if x == 0:
+        return "0"
+    if abs(x) >= 10000:
+        return "%.1fk" % (x / 1000)
+    if abs(x) >= 100:
+        return "%.0f" % x
+    return "%.3g" % x if abs(x) >= 0.001 else "<0.001"
+
+
+def text_table(header, rows):
+    """Columns by width; the first is text, the others are numbers."""
+    cells = [header] + [[r[0]] + [number(c) for c in r[1:]] for r in rows]
+    widths = [max(len(r[i]) for r in cells) for i in range(len(header))]
+    lines = []
+    for r in cells:
+        line = "  ".join(c.ljust(w) if i == 0 else c.rjust(w)
+                         for i, (c, w) in enumerate(zip(r, widths)))
+        lines.append(line.rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def escape(text):
+    return str(text).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def bars(title, unit, series, panels):
+    """Stacked bars: panels is [(name, [(label, [value of each series])])]."""
+    left, width, row = 150, 560, 17
+    out, y = [], 56
+    for i, name in enumerate(series):
+        x = left + 150 * (i % 4)
+        top = 30 + 16 * (i // 4)
+        out.append('<rect x="%d" y="%d" width="10" height="10" fill="%s"/>' % (x, top, COLOURS[i % 10]))
+        out.append('<text x="%d" y="%d">%s</text>' % (x + 14, top + 9, escape(name)))
+    y += 16 * ((len(series) - 1) // 4)
+    for name, rows in panels:
+        most = max([sum(v or 0 for v in values) for _, values in rows] + [1e-9])
+        out.append('<text x="8" y="%d" font-weight="bold">%s</text>' % (y + 12, escape(name)))
+        y += 18
+        for label, values in rows:
+            x = float(left)
+            out.append('<text x="%d" y="%d" text-anchor="end">%s</text>' % (left - 6, y + 12, escape(label)))
+            for i, v in enumerate(values):
+                w = width * (v or 0) / most
+                out.append('<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>'
+                           % (x, y + 2, w, row - 4, COLOURS[i % 10]))
+                x += w
+            out.append('<text x="%.1f" y="%d">%s</text>' % (x + 4, y + 12, number(sum(v or 0 for v in values))))
+            y += row
+        y += 8
+    return ('<svg xmlns="http://www.w3.org/2000/svg" width="800" height="%d" font-family="sans-serif" '
+            'font-size="11">\n<rect width="800" height="%d" fill="#fff"/>\n<text x="8" y="18" font-size="14">'
+            '%s (%s)</text>\n%s\n</svg>\n' % (y + 8, y + 8, escape(title), escape(unit), "\n".join(out)))
+
+
+def load_figure(name):
+    spec = importlib.util.spec_from_file_location(name, os.path.join(BENCH, name, "figure.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def make_figure(docs, level, name, raw):
+    module = load_figure(name)
+    raw = Raw(raw)
+    data = {"figure": name, "level": level, "machine": raw.machine,
+            "host_cpus": len(os.sched_getaffinity(0))}
+    data.update(module.reduce(raw))
+    os.makedirs(os.path.join(docs, "benchmarks"), exist_ok=True)
+    base = os.path.join(docs, "benchmarks", name)
+    for suffix, text in (("json", dump(data)), ("svg", module.plot(data)), ("txt", module.table(data))):
+        with open("%s.%s" % (base, suffix), "w") as f:
+            f.write(text)
+    print(module.table(data), file=sys.stderr)
+
+
+def dump(data):
+    """JSON with one row a line, so that a diff can be read."""
+    text = json.dumps(data, indent=1, sort_keys=True)
+    return re.sub(r"\n {3,}", " ", text) + "\n"
+
+
+def make_page(docs, names):
+    parts = [read(os.path.join(BENCH, "lib", "page.md"))]
+    for name in names:
+        data = read(os.path.join(os.path.dirname(BENCH), "docs", "benchmarks", name + ".json"))
+        if not data:
+            continue
+        data = json.loads(data)
+        module = load_figure(name)
+        readme = re.sub(r"^<!--.*?-->\n", "", read(os.path.join(BENCH, name, "README.md")))
+        parts.append(re.sub(r"^# ", "## ", readme, flags=re.M).rstrip() + "\n")
+        parts.append("![%s](benchmarks/%s.svg)\n" % (name, name))
+        parts.append("```\n%s```\n" % module.table(data))
+        for line in getattr(module, "says", lambda d: [])(data):
+            parts.append("- %s" % line)
+        parts.append("")
+        parts.append("Linux %s, %d virtual CPUs on %d, level %s. [JSON](benchmarks/%s.json)\n" % (
+            data["machine"].get("kernel"), data["machine"].get("cpus", 0), data["host_cpus"],
+            data["level"], name))
+    with open(os.path.join(docs, "benchmarks.md"), "w") as f:
+        f.write("\n".join(parts))
+
+
+def main():
+    docs, level, what = sys.argv[1:4]
+    sys.path.insert(0, os.path.join(BENCH, "lib"))
+    if what == "figure":
+        make_figure(docs, level, *sys.argv[4:])
+    else:
+        make_page(docs, sys.argv[4:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# `run bench`: makes figures. A figure is a folder bench/NAME: README.md asks
+# the question, run.sh boots guest.sh, figure.py makes of what came back the
+# raw data (JSON), a plot (SVG) and a table (text), all in docs/benchmarks/, from
+# which docs/benchmarks.md is put together.
+# shellcheck shell=bash disable=SC2154 # variables shared with run
+
+bench_figures=(instructions counts speed nvme)
+
+bench_usage() {
+	cat <<EOF
+usage: ./run bench [FIGURE...] [--quick | --full]
+FIGURE is one of: ${bench_figures[*]}; all of them by default.
+--quick takes minutes, --full (the default) an hour.
+EOF
+}
+
+cmd_bench() {
+	local figures=() f
+	export RINGRAID_LEVEL=full RINGRAID_RUN=$top/run RINGRAID_TOP=$top RINGRAID_BUILD=$build_dir
+	while [ $# -gt 0 ]; do
+		case $1 in
+		-h | --help) bench_usage; exit 0 ;;
+		--quick) RINGRAID_LEVEL=quick ;;
+		--full) RINGRAID_LEVEL=full ;;
+		*)
+			[ -e "$top/bench/$1/figure.py" ] || die "no figure '$1'" "the figures are: ${bench_figures[*]}"
+			figures+=("$1")
+			;;
+		esac
+		shift
+	done
+	[ ${#figures[@]} -gt 0 ] || figures=("${bench_figures[@]}")
+	build_ensure
+	make_work bench
+	for f in "${figures[@]}"; do bench_figure "$f"; done
+	bench_python page "${bench_figures[@]}"
+	say "docs/benchmarks.md"
+}
+
+bench_figure() {
+	local start=$SECONDS line
+	export BENCH_OUT=$work/$1
+	mkdir -p "$BENCH_OUT"
+	say "figure $1"
+	bash "$top/bench/$1/run.sh" | while IFS= read -r line; do
+		say "$1: $((SECONDS - start)) s: $line"
+	done
+	bench_python figure "$1" "$BENCH_OUT"
+	say "figure $1: done, $((SECONDS - start)) s"
+}
+
+# bench_python ARGS...: bench.py sees the tree read-only; what it writes is moved.
+bench_python() {
+	rm -rf "$work/docs"
+	mkdir -p "$work/docs" "$top/docs/benchmarks"
+	in_root env PYTHONDONTWRITEBYTECODE=1 python3 "$(root_src)/bench/lib/bench.py" "$work/docs" "$RINGRAID_LEVEL" "$@" ||
+		die "bench.py $* failed"
+	cp -r "$work/docs/." "$top/docs/"
+}

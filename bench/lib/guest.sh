@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The guest side of a figure: members, competitors, and what is recorded of a run.
+#
+# A competitor is brought up by `up NAME` on $members, which sets $block, the
+# device to load, and is taken down by `down`. All use the same members, one
+# after the other; what is on them does not matter, so parity is assumed to be
+# right. Results go to /out: runs.jsonl has a line for each run, and
+# /out/RUN-N/ what was recorded of it, as the kernel prints it.
+# shellcheck shell=bash disable=SC2034 # variables of the figure that sources this
+set -Eeuo pipefail
+trap 'echo "FAIL: line $LINENO: $BASH_COMMAND"' ERR
+export LC_ALL=C
+tools=/root/bench
+tmp=$(mktemp -d)
+tracing=/sys/kernel/tracing
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
+cpus=$(grep -c ^processor /proc/cpuinfo)
+members=() competitor='' block='' daemon=''
+chunk_kib=64
+md=/dev/md0
+runs=0
+
+say() { printf "%s\n" "$*"; }
+fail() { printf 'FAIL: %s\n' "$*"; dmesg | tail -n 5; exit 1; }
+quietly() { "$@" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "$*"; }; }
+
+# members_null COUNT MIB: memory-backed, so what is measured is software.
+members_null() {
+	local i d
+	modprobe null_blk nr_devices=0
+	mount -t configfs none /sys/kernel/config 2>/dev/null || true
+	for ((i = 0; i < $1; i++)); do
+		d=/sys/kernel/config/nullb/nullb$i
+		mkdir "$d"
+		echo 1 >"$d/memory_backed"
+		echo "$2" >"$d/size"
+		echo 4096 >"$d/blocksize"
+		echo "$cpus" >"$d/submit_queues"
+		echo 2 >"$d/queue_mode"
+		echo 1 >"$d/power"
+		members+=("/dev/nullb$i")
+	done
+	fill_members "$2"
+}
+
+# members_disks COUNT MIB: the disks that QEMU gave.
+members_disks() {
+	local i
+	for ((i = 0; i < $1; i++)); do members+=("$(readlink -f "/dev/disk$i")"); done
+	fill_members "$2"
+}
+
+# no_scheduler DEVICE: the default differs with the number of queues.
+no_scheduler() {
+	local f=/sys/block/${1#/dev/}/queue/scheduler
+	[ ! -e "$f" ] || echo none >"$f"
+}
+
+# What was never written is not read from the medium.
+fill_members() {
+	local m
+	for m in "${members[@]}"; do
+		no_scheduler "$m"
+		quietly dd if=/dev/zero of="$m" bs=1M count="$1" oflag=direct
+	done
+}
+
+ringraid_up() {
+	quietly ringraid create bench "${members[@]}" --force --assume-clean --chunk ${chunk_kib}K --engine "$1"
+	ringraid --json status bench >"$tmp/status"
+	block=$(jq -r .block_device "$tmp/status")
+	daemon=$(jq -r .pid "$tmp/status")
+}
+
+# md_up POLICY
+md_up() {
+	modprobe raid456
+	quietly mdadm --create $md --run --level=5 --raid-devices=${#members[@]} --chunk=$chunk_kib \
+		--assume-clean --consistency-policy="$1" "${members[@]}"
+	block=$md
+	daemon=$(grep -lx "${md#/dev/}_raid5" /proc/[0-9]*/comm | cut -d/ -f3)
+}
+
+md_tune() {
+	local d=/sys/block/${md#/dev/}/md
+	echo "$cpus" >"$d/group_thread_cnt"
+	echo 4096 >"$d/stripe_cache_size"
+	echo 1 >"$d/skip_copy"
+}
+
+floor_up() {
+	local i
+	"$tools/bench_floor" "$1" "$2" "$cpus" 64 >"$tmp/floor" 2>&1 &
+	daemon=$!
+	for ((i = 0; i < 200; i++)); do
+		block=$(cat "$tmp/floor")
+		[ ! -b "${block:-/}" ] || return 0
+		sleep 0.05
+	done
+	fail "floor $1: $block"
+}
+
+up() {
+	competitor=$1
+	case $1 in
+	raw) block=${members[0]} daemon='' ;;
+	md) md_up resync ;;
+	md-tuned) md_up resync; md_tune ;;
+	md-ppl) md_up ppl; md_tune ;;
+	bpf | user) ringraid_up "$1" ;;
+	null) floor_up null "$(blockdev --getsize64 "${members[0]}")" ;;
+	linear) floor_up linear "${members[0]}" ;;
+	*) fail "no competitor $1" ;;
+	esac
+	no_scheduler "$block"
+}
+
+# degrade: the first member is lost, for those that can bear it.
+degrade() {
+	case $competitor in
+	md*) quietly mdadm $md --fail "${members[0]}" ;;
+	bpf | user) quietly ringraid fail bench 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+down() {
+	case $competitor in
+	md*) quietly mdadm --stop $md ;;
+	bpf | user) quietly ringraid stop bench ;;
+	null | linear) kill "$daemon"; wait "$daemon" 2>/dev/null || true ;;
+	esac
+	daemon=''
+}
+
+stripe_bytes() { echo $(((${#members[@]} - 1) * chunk_kib * 1024)); }
+
+# record WORKLOAD KEY VALUE...: a run begins: its directory is $run.
+record() {
+	local workload=$1
+	shift
+	run=/out/run-$runs
+	mkdir -p "$run"
+	printf '{"run":%d,"competitor":"%s","workload":"%s"' $runs "$competitor" "$workload" >>/out/runs.jsonl
+	while [ $# -gt 0 ]; do
+		printf ',"%s":%s' "$1" "$2" >>/out/runs.jsonl
+		shift 2
+	done
+	echo '}' >>/out/runs.jsonl
+	runs=$((runs + 1))
+}
+
+# The environment of all runs, once.
+record_machine() {
+	mkdir -p /out
+	jq -n --arg kernel "$(uname -r)" --argjson cpus "$cpus" \
+		--argjson members "$(printf '%s\n' "${members[@]}" | jq -R . | jq -s .)" \
+		'{kernel: $kernel, cpus: $cpus, members: $members}' >/out/machine.json
+}
+
+# snapshot WHEN: the kernel's counters and the array's own, before or after.
+snapshot() {
+	local t
+	cat /proc/diskstats >"$run/diskstats.$1"
+	cat /proc/stat >"$run/stat.$1"
+	: >"$run/tasks.$1"
+	if [ -n "$daemon" ]; then
+		for t in /proc/"$daemon"/task/*; do
+			printf '%s %s\n' "${t##*/}" "$(awk '/ctxt_switches/ { n += $2 } END { print n }' "$t/status")"
+		done >"$run/tasks.$1"
+	fi
+	case $competitor in bpf | user) ringraid --json stats bench >"$run/stats.$1" ;; esac
+}
+
+# count_begin, count_end: system calls and wake-ups of the daemon's tasks.
+count_begin() {
+	local t calls='' wakes=''
+	[ -n "$daemon" ] || return 0
+	for t in /proc/"$daemon"/task/*; do
+		calls+="${calls:+ || }common_pid == ${t##*/}"
+		wakes+="${wakes:+ || }pid == ${t##*/}"
+	done
+	echo "hist:keys=common_pid if $calls" >$tracing/events/raw_syscalls/sys_enter/trigger
+	echo "hist:keys=pid if $wakes" >$tracing/events/sched/sched_wakeup/trigger
+}
+
+count_end() {
+	[ -n "$daemon" ] || { : >"$run/syscalls"; : >"$run/wakeups"; return 0; }
+	cat $tracing/events/raw_syscalls/sys_enter/hist >"$run/syscalls"
+	cat $tracing/events/sched/sched_wakeup/hist >"$run/wakeups"
+	echo '!hist:keys=common_pid' >$tracing/events/raw_syscalls/sys_enter/trigger
+	echo '!hist:keys=pid' >$tracing/events/sched/sched_wakeup/trigger
+}
+
+# counted WORKLOAD KIND BYTES DEPTH REQUESTS [FLUSH-EVERY]: with all counters on.
+counted() {
+	local made
+	record "$1" bytes "$3" depth "$4"
+	count_begin
+	snapshot before
+	made=$("$tools/bench_load" "$block" "$2" "$3" "$4" 1 "$5" "$span" ${6:+"$6"})
+	snapshot after
+	count_end
+	echo "$made" >"$run/requests"
+}
+
+# instructions WORKLOAD KIND BYTES DEPTH REQUESTS: in a window of count.c, nothing else on.
+instructions() {
+	record "$1" bytes "$3" depth "$4" requests "$5" window "$windows"
+	windows=$((windows + 1))
+	"$tools/bench_load" "$block" "$2" "$3" "$4" $(($5 / 4 + $4)) "$5" "$span" >/dev/null
+	grep -aE '\[(bpf|ublk_drv|null_blk|raid456|md_mod|async_.*|xor|nvme.*)\]' /proc/kallsyms >"$run/symbols" || true
+}
+windows=0
+
+# timed WORKLOAD SECONDS FIO-OPTION...
+timed() {
+	local name=$1 seconds=$2
+	shift 2
+	record "$name"
+	fio --name="$name" --filename="$block" --direct=1 --ioengine=io_uring --size="$span" --randseed=7 \
+		--time_based --runtime="$seconds" --ramp_time=0.5 --group_reporting --norandommap \
+		--percentile_list=50:99:99.9 --output-format=json --output="$run/fio.json" "$@" >"$tmp/log" 2>&1 ||
+		{ cat "$tmp/log"; fail "fio $name"; }
+}

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The workloads of the figures that take times, over all competitors, round by
+# round, so that whatever else the host does meets all of them.
+# shellcheck shell=bash disable=SC2154 # variables of guest.sh
+read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"
+
+# Names are pattern, size, depth and, above one, jobs.
+timed_quick() {
+	timed randread-4k-qd1 "$seconds" --rw=randread --bs=4k --iodepth=1
+	timed randread-4k-qd32 "$seconds" --rw=randread --bs=4k --iodepth=32
+	timed randwrite-4k-qd1 "$seconds" --rw=randwrite --bs=4k --iodepth=1
+	timed randwrite-4k-qd32 "$seconds" --rw=randwrite --bs=4k --iodepth=32
+	timed write-stripe-qd8 "$seconds" --rw=write --bs="$(stripe_bytes)" --iodepth=8
+}
+
+timed_full() {
+	local rw depth jobs
+	for rw in randread randwrite; do
+		for depth in 1 8 32 64; do
+			timed $rw-4k-qd$depth "$seconds" --rw=$rw --bs=4k --iodepth=$depth
+		done
+		for jobs in 2 4; do
+			timed $rw-4k-qd32-j$jobs "$seconds" --rw=$rw --bs=4k --iodepth=32 --numjobs=$jobs
+		done
+		timed $rw-64k-qd8 "$seconds" --rw=$rw --bs=64k --iodepth=8
+	done
+	timed write-stripe-qd8 "$seconds" --rw=write --bs="$(stripe_bytes)" --iodepth=8
+	timed read-stripe-qd8 "$seconds" --rw=read --bs="$(stripe_bytes)" --iodepth=8
+	timed mix-70-30-4k-qd32 "$seconds" --rw=randrw --rwmixread=70 --bs=4k --iodepth=32
+	timed randwrite-4k-qd32-flush "$seconds" --rw=randwrite --bs=4k --iodepth=32 --fdatasync=8
+}
+
+timed_degraded() {
+	timed degraded-randread-4k-qd32 "$seconds" --rw=randread --bs=4k --iodepth=32
+	timed degraded-randwrite-4k-qd32 "$seconds" --rw=randwrite --bs=4k --iodepth=32
+}
+
+record_machine
+rounds=2 seconds=2
+[ "$LEVEL" = quick ] || rounds=3
+for ((round = 0; round < rounds; round++)); do
+	for c in "${competitors[@]}"; do
+		say "round $((round + 1)) of $rounds: $c"
+		up "$c"
+		"timed_$LEVEL"
+		if degrade; then timed_degraded; fi
+		down
+	done
+done

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A client that makes an exact number of equal requests, for counting:
+ *
+ *   load DEVICE randread|randwrite|read|write BYTES DEPTH WARMUP REQUESTS SPAN [FLUSH-EVERY]
+ *
+ * It keeps DEPTH requests in flight. The marks of count.c stand where WARMUP
+ * requests have completed and where REQUESTS more have, so the window has
+ * neither start nor end of the program, and no idle queue. Prints how many
+ * requests it made in all; fio is for times.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mark.h"
+
+static struct io_uring ring;
+static int file;
+static int is_write, is_random;
+static unsigned long block, depth, warmup, wanted, blocks, flush_every;
+static unsigned long position, submitted, completed, until_flush;
+static unsigned long long seed = 88172645463325252ULL;
+static char* memory;
+
+static void check(long r, const char* what) {
+    if (r >= 0)
+        return;
+    fprintf(stderr, "load: %s: %s\n", what, strerror((int)-r));
+    exit(1);
+}
+
+static unsigned long next_block(void) {
+    if (!is_random)
+        return position++ % blocks;
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed % blocks;
+}
+
+static void submit(unsigned long slot) {
+    struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);
+    char* from = memory + slot * block;
+
+    if (flush_every && ++until_flush == flush_every) {
+        until_flush = 0;
+        io_uring_prep_fsync(sqe, file, IORING_FSYNC_DATASYNC);
+    } else if (is_write) {
+        io_uring_prep_write(sqe, file, from, (unsigned)block, next_block() * block);
+    } else {
+        io_uring_prep_read(sqe, file, from, (unsigned)block, next_block() * block);
+    }
+    io_uring_sqe_set_data64(sqe, slot);
+    submitted++;
+}
+
+static void complete(struct io_uring_cqe* cqe) {
+    if (cqe->res != (int)block && !(flush_every && cqe->res == 0))
+        check(cqe->res < 0 ? cqe->res : -EIO, "request");
+    completed++;
+    if (completed == warmup)
+        __asm__ volatile(MARK_BEGIN ::: "memory");
+    if (completed == warmup + wanted)
+        __asm__ volatile(MARK_END ::: "memory");
+    if (completed < warmup + wanted)
+        submit(io_uring_cqe_get_data64(cqe));
+}
+
+int main(int argc, char** argv) {
+    struct io_uring_cqe* cqe;
+
+    if (argc < 8) {
+        fprintf(stderr, "load DEVICE KIND BYTES DEPTH WARMUP REQUESTS SPAN [FLUSH-EVERY]\n");
+        return 2;
+    }
+    is_write = strstr(argv[2], "write") != NULL;
+    is_random = strstr(argv[2], "rand") != NULL;
+    block = strtoul(argv[3], NULL, 0);
+    depth = strtoul(argv[4], NULL, 0);
+    warmup = strtoul(argv[5], NULL, 0);
+    wanted = strtoul(argv[6], NULL, 0);
+    blocks = strtoul(argv[7], NULL, 0) / block;
+    flush_every = argc > 8 ? strtoul(argv[8], NULL, 0) : 0;
+    file = open(argv[1], (is_write ? O_RDWR : O_RDONLY) | O_DIRECT);
+    check(file < 0 ? -errno : 0, argv[1]);
+    memory = aligned_alloc(4096, depth * block);
+    for (unsigned long i = 0; i < depth * block; i++)
+        memory[i] = (char)(i * 31 + i / block);
+    check(io_uring_queue_init((unsigned)depth, &ring,
+                              IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
+          "io_uring");
+    for (unsigned long slot = 0; slot < depth; slot++)
+        submit(slot);
+    while (completed < submitted) {
+        unsigned head, n = 0;
+        check(io_uring_submit_and_wait(&ring, 1), "submit");
+        io_uring_for_each_cqe(&ring, head, cqe) {
+            complete(cqe);
+            n++;
+        }
+        io_uring_cq_advance(&ring, n);
+    }
+    printf("%lu\n", completed);
+    return 0;
+}
