@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Exact numbers of requests, all counters on: what is slow here counts the same.
 . "${0%/*}/lib.sh"
-members_null 4 96
+members_null 4 $member_mib
 record_machine
-span=$((96 << 20))
 rounds=1
 n=2000
 [ "$LEVEL" = quick ] || { rounds=3 n=6000; }

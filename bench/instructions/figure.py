@@ -8,7 +8,7 @@ TOP = 30
 
 
 def reduce(raw):
-    symbols = windows.Symbols(bench.read(raw.path("kallsyms")))
+    symbols = windows.Symbols(bench.read(raw.path("kallsyms")), bench.read(raw.path("daemon")))
     found = list(windows.read_windows(raw.path("windows")))
     rows = []
     for (workload, competitor), runs in bench.groups(raw.runs, "workload", "competitor").items():

@@ -3,13 +3,12 @@
 # One CPU, memory-backed members, an exact number of requests in each window.
 . "${0%/*}/lib.sh"
 echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
-members_null 4 96
+members_null 4 $member_mib
 record_machine
-span=$((96 << 20))
 rounds=2
 read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"
-n=1000
-[ "$LEVEL" = quick ] || n=4000
+n=1024
+[ "$LEVEL" = quick ] || n=4096
 
 for ((round = 0; round < rounds; round++)); do
 	for c in "${competitors[@]}"; do

@@ -3,3 +3,4 @@
 # How many instructions does a request cost, client and all, and where do they go?
 . "${0%/*}/../lib/host.sh"
 bench_guest "${counting[@]}"
+daemon_symbols

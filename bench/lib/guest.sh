@@ -19,6 +19,8 @@ members=() competitor='' block='' daemon=''
 chunk_kib=64
 md=/dev/md0
 runs=0
+since=0   # runs since the competitor came up: the seed, the same for all of them
+windows=0 # that bench_load has opened so far, in this boot
 
 say() { printf "%s\n" "$*"; }
 fail() { printf 'FAIL: %s\n' "$*"; dmesg | tail -n 5; exit 1; }
@@ -102,6 +104,7 @@ floor_up() {
 
 up() {
 	competitor=$1
+	since=0
 	case $1 in
 	raw) block=${members[0]} daemon='' ;;
 	md) md_up resync ;;
@@ -113,6 +116,9 @@ up() {
 	*) fail "no competitor $1" ;;
 	esac
 	no_scheduler "$block"
+	# One member is smaller than an array.
+	span=$(blockdev --getsize64 "$block")
+	[ "$span" -le "$span_most" ] || span=$span_most
 }
 
 # degrade: the first member is lost, for those that can bear it.
@@ -135,6 +141,11 @@ down() {
 
 stripe_bytes() { echo $(((${#members[@]} - 1) * chunk_kib * 1024)); }
 
+# Far more than md's stripe cache holds, and a seed of its own for each run: or
+# md would find in it what an earlier run has read.
+span_most=$((360 << 20))
+member_mib=128
+
 # record WORKLOAD KEY VALUE...: a run begins: its directory is $run.
 record() {
 	local workload=$1
@@ -148,6 +159,7 @@ record() {
 	done
 	echo '}' >>/out/runs.jsonl
 	runs=$((runs + 1))
+	since=$((since + 1))
 }
 
 # The environment of all runs, once.
@@ -166,7 +178,9 @@ snapshot() {
 	: >"$run/tasks.$1"
 	if [ -n "$daemon" ]; then
 		for t in /proc/"$daemon"/task/*; do
-			printf '%s %s\n' "${t##*/}" "$(awk '/ctxt_switches/ { n += $2 } END { print n }' "$t/status")"
+			# It may end meanwhile.
+			printf '%s ' "${t##*/}"
+			awk '/ctxt_switches/ { n += $2 } END { print n + 0 }' "$t/status" 2>/dev/null || echo 0
 		done >"$run/tasks.$1"
 	fi
 	case $competitor in bpf | user) ringraid --json stats bench >"$run/stats.$1" ;; esac
@@ -198,27 +212,29 @@ counted() {
 	record "$1" bytes "$3" depth "$4"
 	count_begin
 	snapshot before
-	made=$("$tools/bench_load" "$block" "$2" "$3" "$4" 1 "$5" "$span" ${6:+"$6"})
+	made=$("$tools/bench_load" "$block" "$2" "$3" "$4" 1 "$5" "$span" $since ${6:+"$6"})
+	windows=$((windows + 1))
 	snapshot after
 	count_end
 	echo "$made" >"$run/requests"
 }
 
 # instructions WORKLOAD KIND BYTES DEPTH REQUESTS: in a window of count.c, nothing else on.
+# Where requests come in batches, REQUESTS must be many times DEPTH: a window begins and
+# ends somewhere in a batch.
 instructions() {
 	record "$1" bytes "$3" depth "$4" requests "$5" window "$windows"
 	windows=$((windows + 1))
-	"$tools/bench_load" "$block" "$2" "$3" "$4" $(($5 / 4 + $4)) "$5" "$span" >/dev/null
+	"$tools/bench_load" "$block" "$2" "$3" "$4" $(($4 * 8)) "$5" "$span" $since >/dev/null
 	grep -aE '\[(bpf|ublk_drv|null_blk|raid456|md_mod|async_.*|xor|nvme.*)\]' /proc/kallsyms >"$run/symbols" || true
 }
-windows=0
 
 # timed WORKLOAD SECONDS FIO-OPTION...
 timed() {
 	local name=$1 seconds=$2
 	shift 2
 	record "$name"
-	fio --name="$name" --filename="$block" --direct=1 --ioengine=io_uring --size="$span" --randseed=7 \
+	fio --name="$name" --filename="$block" --direct=1 --ioengine=io_uring --size="$span" --randseed=$since \
 		--time_based --runtime="$seconds" --ramp_time=0.5 --group_reporting --norandommap \
 		--percentile_list=50:99:99.9 --output-format=json --output="$run/fio.json" "$@" >"$tmp/log" 2>&1 ||
 		{ cat "$tmp/log"; fail "fio $name"; }

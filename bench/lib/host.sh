@@ -2,10 +2,16 @@
 # The host side of a figure: boots the VM that runs bench/FIGURE/guest.sh.
 # `./run bench` gives RINGRAID_RUN, RINGRAID_TOP, RINGRAID_BUILD, RINGRAID_LEVEL
 # and BENCH_OUT, the directory for what the guest leaves in /out.
-# shellcheck shell=bash
+# shellcheck shell=bash source-path=SCRIPTDIR/../../selftests/vm disable=SC2034 # variables shared with what is sourced
 set -Eeuo pipefail
 figure=$(basename "$(cd "${0%/*}" && pwd)")
 tools=${RINGRAID_BUILD:?}/bench
+top=${RINGRAID_TOP:?}
+cache=${RINGRAID_CACHE:?}
+vm_dir=$top/selftests/vm
+. "$vm_dir/lib.sh"
+. "$vm_dir/apt.sh"
+. "$vm_dir/root.sh"
 
 # bench_guest VM-OPTION... [-- ARG...]
 bench_guest() {
@@ -17,11 +23,15 @@ bench_guest() {
 	[ $# -eq 0 ] || shift
 	"${RINGRAID_RUN:?}" vm --file "$tools/bench_load:/root/bench/bench_load" \
 		--file "$tools/bench_floor:/root/bench/bench_floor" \
-		--file "${RINGRAID_TOP:?}/bench/lib/guest.sh:/root/bench/lib.sh" \
-		--file "$RINGRAID_TOP/bench/$figure/guest.sh:/root/bench/guest.sh" \
+		--file "$top/bench/lib/guest.sh:/root/bench/lib.sh" \
+		--file "$top/bench/$figure/guest.sh:/root/bench/guest.sh" \
 		--mem 2048 --timeout 3600 --out "${BENCH_OUT:?}" "${options[@]}" -- \
 		env LEVEL="${RINGRAID_LEVEL:?}" bash /root/bench/guest.sh "$@"
 }
 
-# counting: VM options under which guest instructions are counted.
-counting=(--icount --qemu -plugin --qemu "file=$tools/bench_count.so,out=$BENCH_OUT/windows")
+# counting: VM options under which guest instructions are counted. Programs are
+# not moved about, so that the daemon's addresses can be given names.
+counting=(--icount --append norandmaps --qemu -plugin --qemu "file=$tools/bench_count.so,out=$BENCH_OUT/windows")
+
+# The daemon's functions, for windows.py.
+daemon_symbols() { in_root nm "$RINGRAID_BUILD/ringraid" >"$BENCH_OUT/daemon"; }

@@ -6,10 +6,10 @@ import re
 
 # The first that fits. A symbol is "NAME" or "NAME [MODULE]".
 PARTS = [
-    ("engine XOR", r"bpf_prog_\w*rr_xor"),
-    ("engine", r"bpf_prog_\w+"),
+    ("engine XOR", r"(bpf_prog_\w*)?rr_xor.*\[bpf\]|rr_(xor|slot_xor|slot_fold).*\[daemon\]"),
+    ("engine", r"bpf_prog_\w+|rr_.*\[daemon\]"),
     ("client", r"client$"),
-    ("daemon", r"daemon$"),
+    ("daemon", r"daemon$|.*\[daemon\]"),
     ("md", r".*\[(raid456|md_mod|async_\w+|xor)\]|md_\w+|xor_\w+|async_\w+"),
     ("ublk", r".*\[ublk_drv\]"),
     ("members", r".*\[(null_blk|nvme\w*)\]|nvme_\w+"),
@@ -44,12 +44,20 @@ def part_of(symbol):
     return REST
 
 
+# Where Linux puts a position-independent program, with randomisation off.
+DAEMON = 0x555555554000
+
+
 class Symbols:
-    def __init__(self, kallsyms):
+    def __init__(self, kallsyms, daemon=""):
         self.all = sorted(self.parse(kallsyms))
+        own = sorted(self.parse(daemon))
+        self.daemon = [(a + DAEMON, name + " [daemon]") for a, name in own]
+        self.daemon_end = self.daemon[-1][0] + 4096 if own else 0
 
     @staticmethod
     def parse(text):
+        """Lines of /proc/kallsyms, or of nm."""
         for line in text.splitlines():
             words = line.split()
             if len(words) >= 3 and words[1] in "tTwW":
@@ -59,14 +67,20 @@ class Symbols:
     def with_run(self, text):
         """The same, with what was loaded during one run."""
         found = Symbols("")
+        found.daemon, found.daemon_end = self.daemon, self.daemon_end
         found.all = sorted([s for s in self.all if not s[1].endswith("]")] + list(self.parse(text)))
         return found
 
     def name(self, address):
+        if address < 1 << 28:
+            return "client"
+        names = self.all
         if address < 1 << 47:
-            return "client" if address < 1 << 28 else "daemon"
-        i = bisect.bisect_right(self.all, (address, "\xff")) - 1
-        return self.all[i][1] if i >= 0 else "?"
+            if not DAEMON <= address < self.daemon_end:
+                return "daemon"
+            names = self.daemon
+        i = bisect.bisect_right(names, (address, "\xff")) - 1
+        return names[i][1] if i >= 0 else "?"
 
 
 def read_windows(path):

@@ -3,5 +3,5 @@
 # How do throughput and latency compare, with a real completion path?
 . "${0%/*}/../lib/host.sh"
 disks=()
-for _ in 0 1 2 3; do disks+=(--disk nvme:256M); done
+for _ in 0 1 2 3; do disks+=(--disk nvme:160M); done
 bench_guest "${disks[@]}" --file "$RINGRAID_TOP/bench/lib/timed.sh:/root/bench/timed.sh"

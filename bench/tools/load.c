@@ -2,7 +2,7 @@
 /*
  * A client that makes an exact number of equal requests, for counting:
  *
- *   load DEVICE randread|randwrite|read|write BYTES DEPTH WARMUP REQUESTS SPAN [FLUSH-EVERY]
+ *   load DEVICE randread|randwrite|read|write BYTES DEPTH WARMUP REQUESTS SPAN SEED [FLUSH-EVERY]
  *
  * It keeps DEPTH requests in flight. The marks of count.c stand where WARMUP
  * requests have completed and where REQUESTS more have, so the window has
@@ -25,7 +25,7 @@ static int file;
 static int is_write, is_random;
 static unsigned long block, depth, warmup, wanted, blocks, flush_every;
 static unsigned long position, submitted, completed, until_flush;
-static unsigned long long seed = 88172645463325252ULL;
+static unsigned long long seed;
 static char* memory;
 
 static void check(long r, const char* what) {
@@ -75,8 +75,8 @@ static void complete(struct io_uring_cqe* cqe) {
 int main(int argc, char** argv) {
     struct io_uring_cqe* cqe;
 
-    if (argc < 8) {
-        fprintf(stderr, "load DEVICE KIND BYTES DEPTH WARMUP REQUESTS SPAN [FLUSH-EVERY]\n");
+    if (argc < 9) {
+        fprintf(stderr, "load DEVICE KIND BYTES DEPTH WARMUP REQUESTS SPAN SEED [FLUSH-EVERY]\n");
         return 2;
     }
     is_write = strstr(argv[2], "write") != NULL;
@@ -86,7 +86,8 @@ int main(int argc, char** argv) {
     warmup = strtoul(argv[5], NULL, 0);
     wanted = strtoul(argv[6], NULL, 0);
     blocks = strtoul(argv[7], NULL, 0) / block;
-    flush_every = argc > 8 ? strtoul(argv[8], NULL, 0) : 0;
+    seed = (strtoull(argv[8], NULL, 0) + 1) * 0x9e3779b97f4a7c15ULL;
+    flush_every = argc > 9 ? strtoul(argv[9], NULL, 0) : 0;
     file = open(argv[1], (is_write ? O_RDWR : O_RDONLY) | O_DIRECT);
     check(file < 0 ? -errno : 0, argv[1]);
     memory = aligned_alloc(4096, depth * block);
