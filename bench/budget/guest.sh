@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # What selftests/budget/requests.txt limits: ringraid alone, one kind after the other.
-. "${0%/*}/lib.sh"
+. "${0%/*}/../lib/guest.sh"
 members_null 4 32
 record_machine
 span_most=$((64 << 20))

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Exact numbers of requests, all counters on: what is slow here counts the same.
-. "${0%/*}/lib.sh"
-members_null 4 $member_mib
+. "${0%/*}/../lib/guest.sh"
+members_null 4 "$member_mib"
 record_machine
 rounds=1
 n=2000

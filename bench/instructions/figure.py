@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Guest instructions per request, by part and by function."""
 
+import re
+
 import bench
 import windows
 
 TOP = 30
+PROFILED = ("randread-4k", "randwrite-4k", "write-stripe")
 
 
 def reduce(raw):
@@ -60,6 +63,29 @@ def table(data):
                           r["instructions"] / md if md else None, "%.2f %%" % (100 * r["spread"])])
     return bench.text_table(["per request", "instructions", "string bytes", "above raw", "/ md-tuned",
                              "repeats within"], lines)
+
+
+def details(data):
+    """Where they go: parts by competitor, then the first functions of some."""
+    text = ""
+    for w in workloads(data):
+        rows = of(data, w)
+        lines = [[p] + [r["parts"][p] for r in rows] for p in windows.NAMES]
+        text += bench.text_table([w] + [r["competitor"] for r in rows], lines) + "\n"
+    for w in PROFILED:
+        rows = [r for r in of(data, w) if r["competitor"] in ("bpf", "user", "md-tuned")]
+        text += "%s: the functions that take most\n" % w
+        text += "".join("        %-38s" % r["competitor"] for r in rows).rstrip() + "\n"
+        for i in range(16):
+            cells = [r["functions"][i] for r in rows if i < len(r["functions"])]
+            text += "".join("%6s  %-38s" % (bench.number(n), short(name)) for name, n, _ in cells).rstrip() + "\n"
+        text += "\n"
+    return text
+
+
+def short(name):
+    """Without what the compiler and the BPF loader add."""
+    return re.sub(r"bpf_prog_[0-9a-f]+_|\.isra\.0|\.part\.0|\.constprop\.0", "", name)
 
 
 def plot(data):

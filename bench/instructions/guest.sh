@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # One CPU, memory-backed members, an exact number of requests in each window.
-. "${0%/*}/lib.sh"
+. "${0%/*}/../lib/guest.sh"
 echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
-members_null 4 $member_mib
+members_null 4 "$member_mib"
 record_machine
 rounds=2
 read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"

@@ -10,6 +10,7 @@ A figure is bench/NAME/figure.py with
   reduce(raw)   what the guest left, as a dict that JSON can hold
   table(data)   text
   plot(data)    SVG
+  details(data) more text for the page (may be missing)
   says(data)    lines for the page: what the numbers say (may be missing)
 """
 
@@ -22,7 +23,7 @@ import sys
 BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COMPETITORS = ["raw", "md", "md-tuned", "md-ppl", "bpf", "user", "null", "linear"]
 COLOURS = ["#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2",
-           "#97bbf5", "#9c6b4e", "#9498a0"]
+           "#97bbf5", "#9c6b4e", "#9498a0", "#1b4d3e", "#c9b458", "#7a0019", "#333333"]
 
 
 def read(path, default=""):
@@ -104,7 +105,7 @@ def bars(title, unit, series, panels):
     for i, name in enumerate(series):
         x = left + 150 * (i % 4)
         top = 30 + 16 * (i // 4)
-        out.append('<rect x="%d" y="%d" width="10" height="10" fill="%s"/>' % (x, top, COLOURS[i % 10]))
+        out.append('<rect x="%d" y="%d" width="10" height="10" fill="%s"/>' % (x, top, COLOURS[i % len(COLOURS)]))
         out.append('<text x="%d" y="%d">%s</text>' % (x + 14, top + 9, escape(name)))
     y += 16 * ((len(series) - 1) // 4)
     for name, rows in panels:
@@ -117,7 +118,7 @@ def bars(title, unit, series, panels):
             for i, v in enumerate(values):
                 w = width * (v or 0) / most
                 out.append('<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>'
-                           % (x, y + 2, w, row - 4, COLOURS[i % 10]))
+                           % (x, y + 2, w, row - 4, COLOURS[i % len(COLOURS)]))
                 x += w
             out.append('<text x="%.1f" y="%d">%s</text>' % (x + 4, y + 12, number(sum(v or 0 for v in values))))
             y += row
@@ -166,6 +167,8 @@ def make_page(docs, names):
         parts.append(re.sub(r"^# ", "## ", readme, flags=re.M).rstrip() + "\n")
         parts.append("![%s](benchmarks/%s.svg)\n" % (name, name))
         parts.append("```\n%s```\n" % module.table(data))
+        if hasattr(module, "details"):
+            parts.append("```\n%s```\n" % module.details(data))
         for line in getattr(module, "says", lambda d: [])(data):
             parts.append("- %s" % line)
         parts.append("")

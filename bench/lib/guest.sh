@@ -10,7 +10,7 @@
 set -Eeuo pipefail
 trap 'echo "FAIL: line $LINENO: $BASH_COMMAND"' ERR
 export LC_ALL=C
-tools=/root/bench
+tools=/root/bench/tools
 tmp=$(mktemp -d)
 tracing=/sys/kernel/tracing
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd

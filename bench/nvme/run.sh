@@ -4,4 +4,4 @@
 . "${0%/*}/../lib/host.sh"
 disks=()
 for _ in 0 1 2 3; do disks+=(--disk nvme:160M); done
-bench_guest "${disks[@]}" --file "$RINGRAID_TOP/bench/lib/timed.sh:/root/bench/timed.sh"
+bench_guest "${disks[@]}" -- "$@"
