@@ -6,7 +6,7 @@ members_null 4 "$member_mib"
 record_machine
 rounds=1
 n=2000
-[ "$LEVEL" = quick ] || { rounds=3 n=6000; }
+[ "$LEVEL" = quick ] || { rounds=2 n=4000; }
 read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"
 
 for ((round = 0; round < rounds; round++)); do

@@ -8,7 +8,7 @@ record_machine
 rounds=2
 read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"
 n=1024
-[ "$LEVEL" = quick ] || n=4096
+[ "$LEVEL" = quick ] || n=2048
 
 for ((round = 0; round < rounds; round++)); do
 	for c in "${competitors[@]}"; do

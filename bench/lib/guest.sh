@@ -119,6 +119,8 @@ up() {
 	# One member is smaller than an array.
 	span=$(blockdev --getsize64 "$block")
 	[ "$span" -le "$span_most" ] || span=$span_most
+	# What the one before left behind is tidied up later, in somebody's time.
+	sleep 1
 }
 
 # degrade: the first member is lost, for those that can bear it.
@@ -220,8 +222,6 @@ counted() {
 }
 
 # instructions WORKLOAD KIND BYTES DEPTH REQUESTS: in a window of count.c, nothing else on.
-# Where requests come in batches, REQUESTS must be many times DEPTH: a window begins and
-# ends somewhere in a batch.
 instructions() {
 	record "$1" bytes "$3" depth "$4" requests "$5" window "$windows"
 	windows=$((windows + 1))

@@ -2,5 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 . "${0%/*}/../lib/guest.sh"
 members_disks 4 "$member_mib"
-[ "$LEVEL" != quick ] || set -- raw md-tuned bpf user linear
+if [ $# -eq 0 ]; then
+	set -- raw md-tuned bpf user linear
+	[ "$LEVEL" = quick ] || set -- raw md md-tuned md-ppl bpf user linear
+fi
 . "${0%/*}/../lib/timed.sh"

@@ -4,10 +4,10 @@
  *
  *   load DEVICE randread|randwrite|read|write BYTES DEPTH WARMUP REQUESTS SPAN SEED [FLUSH-EVERY]
  *
- * It keeps DEPTH requests in flight. The marks of count.c stand where WARMUP
- * requests have completed and where REQUESTS more have, so the window has
- * neither start nor end of the program, and no idle queue. Prints how many
- * requests it made in all; fio is for times.
+ * It keeps DEPTH requests in flight, first WARMUP of them, and when those have
+ * all completed REQUESTS more. Around the second lot stand the marks of count.c,
+ * with nothing in flight at either, so that what a window holds is exactly
+ * REQUESTS requests. Prints how many it made in all; fio is for times.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,8 +23,8 @@
 static struct io_uring ring;
 static int file;
 static int is_write, is_random;
-static unsigned long block, depth, warmup, wanted, blocks, flush_every;
-static unsigned long position, submitted, completed, until_flush;
+static unsigned long block, depth, blocks, flush_every;
+static unsigned long position, until_flush;
 static unsigned long long seed;
 static char* memory;
 
@@ -57,23 +57,33 @@ static void submit(unsigned long slot) {
         io_uring_prep_read(sqe, file, from, (unsigned)block, next_block() * block);
     }
     io_uring_sqe_set_data64(sqe, slot);
-    submitted++;
 }
 
-static void complete(struct io_uring_cqe* cqe) {
-    if (cqe->res != (int)block && !(flush_every && cqe->res == 0))
-        check(cqe->res < 0 ? cqe->res : -EIO, "request");
-    completed++;
-    if (completed == warmup)
-        __asm__ volatile(MARK_BEGIN ::: "memory");
-    if (completed == warmup + wanted)
-        __asm__ volatile(MARK_END ::: "memory");
-    if (completed < warmup + wanted)
-        submit(io_uring_cqe_get_data64(cqe));
+static void serve(unsigned long requests) {
+    unsigned long submitted = 0, completed = 0;
+    struct io_uring_cqe* cqe;
+
+    while (submitted < depth && submitted < requests)
+        submit(submitted++);
+    while (completed < requests) {
+        unsigned head, n = 0;
+        check(io_uring_submit_and_wait(&ring, 1), "submit");
+        io_uring_for_each_cqe(&ring, head, cqe) {
+            if (cqe->res != (int)block && !(flush_every && cqe->res == 0))
+                check(cqe->res < 0 ? cqe->res : -EIO, "request");
+            n++;
+            completed++;
+            if (submitted < requests) {
+                submit(io_uring_cqe_get_data64(cqe));
+                submitted++;
+            }
+        }
+        io_uring_cq_advance(&ring, n);
+    }
 }
 
 int main(int argc, char** argv) {
-    struct io_uring_cqe* cqe;
+    unsigned long warmup, wanted;
 
     if (argc < 9) {
         fprintf(stderr, "load DEVICE KIND BYTES DEPTH WARMUP REQUESTS SPAN SEED [FLUSH-EVERY]\n");
@@ -96,17 +106,10 @@ int main(int argc, char** argv) {
     check(io_uring_queue_init((unsigned)depth, &ring,
                               IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
           "io_uring");
-    for (unsigned long slot = 0; slot < depth; slot++)
-        submit(slot);
-    while (completed < submitted) {
-        unsigned head, n = 0;
-        check(io_uring_submit_and_wait(&ring, 1), "submit");
-        io_uring_for_each_cqe(&ring, head, cqe) {
-            complete(cqe);
-            n++;
-        }
-        io_uring_cq_advance(&ring, n);
-    }
-    printf("%lu\n", completed);
+    serve(warmup);
+    __asm__ volatile(MARK_BEGIN ::: "memory");
+    serve(wanted);
+    __asm__ volatile(MARK_END ::: "memory");
+    printf("%lu\n", warmup + wanted);
     return 0;
 }
