@@ -37,7 +37,7 @@ timed_degraded() {
 
 record_machine
 rounds=2 seconds=1
-[ "$LEVEL" = quick ] || seconds=2
+[ "$LEVEL" = quick ] || rounds=3
 for ((round = 0; round < rounds; round++)); do
 	for c in "${competitors[@]}"; do
 		say "round $((round + 1)) of $rounds: $c"

@@ -7,6 +7,10 @@ import statistics
 import bench
 
 
+BASES = ("md-tuned", "user", "linear", "raw")
+UNSURE = 0.3  # ratios that lie further apart say nothing
+
+
 def one(raw, run):
     job = json.loads(raw.of(run, "fio.json"))["jobs"][0]
     sides = [job[k] for k in ("read", "write") if job[k]["total_ios"]]
@@ -29,11 +33,17 @@ def reduce(raw):
         row["spread"] = round(bench.spread(r["iops"] for r in rounds), 3)
         rows.append(row)
     for row in rows:
-        at = {r["competitor"]: r for r in rows if r["workload"] == row["workload"]}
-        for base in ("md-tuned", "user", "linear", "raw"):
-            if base in at:
-                row["to_" + base] = round(row["iops"] / at[base]["iops"], 3)
+        add_ratios(row, {r["competitor"]: r for r in rows if r["workload"] == row["workload"]})
     return {"rows": rows}
+
+
+def add_ratios(row, at):
+    """The median of the rounds' own ratios: what disturbs a round disturbs both."""
+    for base in BASES:
+        if base in at:
+            rounds = [a / b for a, b in zip(row["iops_rounds"], at[base]["iops_rounds"])]
+            row["to_" + base] = round(statistics.median(rounds), 3)
+            row["spread_to_" + base] = round(bench.spread(rounds), 3)
 
 
 def of(data, workload):
@@ -55,7 +65,8 @@ def table(data):
         lines.append([w + (" (functional only)" if functional(data) else "")] + [""] * 8)
         for r in of(data, w):
             lines.append(["  " + r["competitor"], r.get("to_md-tuned"), r.get("to_user"), r.get("to_linear"),
-                          r.get("to_raw"), r["p50"], r["p99"], r["p999"], "%.0f %%" % (100 * r["spread"])])
+                          r.get("to_raw"), r["p50"], r["p99"], r["p999"],
+                          "%.0f %%" % (100 * r.get("spread_to_md-tuned", r["spread"]))])
     return bench.text_table(["IOPS as a ratio; latency", "/ md-tuned", "/ user", "/ linear", "/ raw", "p50 us",
                              "p99 us", "p99.9 us", "rounds within"], lines)
 
@@ -66,13 +77,21 @@ def plot(data, title):
     return bench.bars(title, "as a ratio to tuned md", ["IOPS"], panels)
 
 
+def verdict(row, base):
+    apart = row["spread_to_" + base]
+    if apart > UNSURE:
+        return "no verdict (the rounds' ratios lie %.0f %% apart)" % (100 * apart)
+    return "%.2f" % row["to_" + base]
+
+
 def says(data):
     lines = []
     if functional(data):
         lines.append("More virtual CPUs than the host has: **functional only**.")
     for w in workloads(data):
         at = {r["competitor"]: r for r in of(data, w)}
-        if "bpf" in at and "md-tuned" in at:
-            lines.append("%s: ringraid does %.2f of tuned md's IOPS, %.2f of its own engine's in user space."
-                         % (w, at["bpf"]["to_md-tuned"], at["bpf"]["to_user"]))
+        if "bpf" not in at or "md-tuned" not in at:
+            continue
+        lines.append("%s: ringraid's IOPS to tuned md's: %s; to its own engine's in user space: %s."
+                     % (w, verdict(at["bpf"], "md-tuned"), verdict(at["bpf"], "user")))
     return lines
