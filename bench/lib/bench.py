@@ -11,7 +11,7 @@ A figure is bench/NAME/figure.py with
   table(data)   text
   plot(data)    SVG
   details(data) more text for the page (may be missing)
-  says(data)    lines for the page: what the numbers say (may be missing)
+  says(data)    lines for the page: what the numbers say
 """
 
 import importlib.util
@@ -155,26 +155,28 @@ def dump(data):
     return re.sub(r"\n {3,}", " ", text) + "\n"
 
 
+def section(name, data):
+    module = load_figure(name)
+    readme = re.sub(r"^<!--.*?-->\n", "", read(os.path.join(BENCH, name, "README.md")))
+    parts = [re.sub(r"^# ", "## ", readme, flags=re.M).rstrip() + "\n",
+             "![%s](benchmarks/%s.svg)\n" % (name, name), "```\n%s```\n" % module.table(data)]
+    if hasattr(module, "details"):
+        parts.append("```\n%s```\n" % module.details(data))
+    parts += ["- %s" % line for line in module.says(data)]
+    parts.append("\nLinux %s, %d virtual CPUs on %d, level %s. [JSON](benchmarks/%s.json)\n" % (
+        data["machine"].get("kernel"), data["machine"].get("cpus", 0), data["host_cpus"], data["level"], name))
+    return "\n".join(parts)
+
+
 def make_page(docs, names):
-    parts = [read(os.path.join(BENCH, "lib", "page.md"))]
+    found = {}
     for name in names:
-        data = read(os.path.join(os.path.dirname(BENCH), "docs", "benchmarks", name + ".json"))
-        if not data:
-            continue
-        data = json.loads(data)
-        module = load_figure(name)
-        readme = re.sub(r"^<!--.*?-->\n", "", read(os.path.join(BENCH, name, "README.md")))
-        parts.append(re.sub(r"^# ", "## ", readme, flags=re.M).rstrip() + "\n")
-        parts.append("![%s](benchmarks/%s.svg)\n" % (name, name))
-        parts.append("```\n%s```\n" % module.table(data))
-        if hasattr(module, "details"):
-            parts.append("```\n%s```\n" % module.details(data))
-        for line in getattr(module, "says", lambda d: [])(data):
-            parts.append("- %s" % line)
-        parts.append("")
-        parts.append("Linux %s, %d virtual CPUs on %d, level %s. [JSON](benchmarks/%s.json)\n" % (
-            data["machine"].get("kernel"), data["machine"].get("cpus", 0), data["host_cpus"],
-            data["level"], name))
+        text = read(os.path.join(os.path.dirname(BENCH), "docs", "benchmarks", name + ".json"))
+        if text:
+            found[name] = json.loads(text)
+    import targets
+    parts = [read(os.path.join(BENCH, "lib", "page.md")), targets.page(found)]
+    parts += [section(name, data) for name, data in found.items()]
     with open(os.path.join(docs, "benchmarks.md"), "w") as f:
         f.write("\n".join(parts))
 

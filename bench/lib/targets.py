@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What ringraid wants to reach, and what the figures say about it."""
+
+import bench
+import counters
+import times
+
+
+def row(data, workload, competitor):
+    return next((r for r in data["rows"] if (r["workload"], r["competitor"]) == (workload, competitor)), None)
+
+
+def iops(workload, base):
+    def value(data):
+        r = row(data["speed"], workload, "bpf")
+        return None if r["spread_to_" + base] > times.UNSURE else r["to_" + base]
+    return value
+
+
+def instructions(workload, base):
+    def value(data):
+        d = data["instructions"]
+        return row(d, workload, "bpf")["instructions"] / row(d, workload, base)["instructions"]
+    return value
+
+
+def member_io(workload):
+    def value(data):
+        d = data["counts"]
+        r, least = row(d, workload, "bpf"), counters.least_io(workload, d["members"])
+        return (r["member_reads"] + r["member_writes"]) / (least["reads"] + least["writes"])
+    return value
+
+
+def daemon(key, workload):
+    return lambda data: row(data["counts"], workload, "bpf")[key]
+
+
+TARGETS = [
+    ("IOPS, 4 KiB random write, to tuned md", ">=", 2, iops("randwrite-4k-qd32", "md-tuned")),
+    ("IOPS, full stripe write, to tuned md", ">=", 1, iops("write-stripe-qd8", "md-tuned")),
+    ("IOPS, degraded 4 KiB read, to tuned md", ">=", 2, iops("degraded-randread-4k-qd32", "md-tuned")),
+    ("IOPS, 4 KiB random read, to ublk's linear target", ">=", 0.95, iops("randread-4k-qd32", "linear")),
+    ("instructions, 4 KiB random write, to tuned md", "<=", 0.5, instructions("randwrite-4k", "md-tuned")),
+    ("member I/Os, 4 KiB random read, to the least", "<=", 1.01, member_io("randread-4k")),
+    ("member I/Os, 4 KiB random write, to the least", "<=", 1.01, member_io("randwrite-4k")),
+    ("member I/Os, full stripe write, to the least", "<=", 1.01, member_io("write-stripe")),
+    ("system calls a 4 KiB read, depth 32", "<=", 0.1, daemon("daemon_syscalls", "randread-4k")),
+    ("system calls a 4 KiB write, depth 32", "<=", 0.1, daemon("daemon_syscalls", "randwrite-4k")),
+    ("context switches a 4 KiB read, depth 32", "<=", 0.1, daemon("daemon_switches", "randread-4k")),
+    ("context switches a 4 KiB write, depth 32", "<=", 0.1, daemon("daemon_switches", "randwrite-4k")),
+]
+
+
+def page(data):
+    """The section of the page, when all three figures are there."""
+    if not {"speed", "instructions", "counts"} <= data.keys():
+        return ""
+    lines = ["## Targets", "", "| what | target | measured | |", "|---|---|---|---|"]
+    for what, sign, target, value in TARGETS:
+        is_ = value(data)
+        if is_ is None:
+            verdict = "rounds too far apart"
+        elif is_ >= target if sign == ">=" else is_ <= target:
+            verdict = "met"
+        else:
+            verdict = "missed, by a factor of %.2f" % (max(is_, target) / min(is_, target))
+        lines.append("| %s | %s %s | %s | %s |" % (what, sign, target, bench.number(is_), verdict))
+    return "\n".join(lines) + "\n"
