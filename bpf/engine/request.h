@@ -74,6 +74,12 @@ RR_STEP rr_u32 rr_lowest_bit(rr_u32 mask)
 	return bit + !(mask & 1);
 }
 
+/* Each role of a mask, from the lowest on. */
+#define rr_for_roles(role, mask)                                                                   \
+	for (rr_u32 left_ = (mask);                                                                \
+	     left_ && rr_may_go_on() && ((role) = rr_lowest_bit(left_) & (RR_MEMBERS_MAX - 1), 1); \
+	     left_ &= left_ - 1)
+
 RR_STEP void rr_request_answer(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);

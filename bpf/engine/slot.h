@@ -84,16 +84,14 @@ RR_FN int rr_slot_emit(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 RR_STEP void rr_slot_enter(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 phase, rr_u32 roles)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_s32 i;
+	rr_u32 role;
 
 	/* A record must be whole before the phase makes it one. */
 	rr_compiler_barrier();
 	rr_store(s->phase, phase);
 	s->pending = rr_count_bits(roles);
-	rr_for (i, RR_MEMBERS_MAX) {
-		if (roles >> i & 1)
-			rr_slot_emit(a, q, slot, i);
-	}
+	rr_for_roles (role, roles)
+		rr_slot_emit(a, q, slot, role);
 }
 
 RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
@@ -121,11 +119,11 @@ RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 RR_STEP rr_u32 rr_slot_partial(rr_array_t *a, rr_slot_t *s)
 {
 	rr_u32 partial = rr_all_roles(a) & ~(1U << s->parity);
-	rr_s32 i;
+	rr_u32 role;
 
-	rr_for (i, RR_MEMBERS_MAX) {
-		if ((s->data_mask >> i & 1) && s->from[i] == s->lo && s->to[i] == s->hi)
-			partial &= ~(1U << i);
+	rr_for_roles (role, s->data_mask) {
+		if (s->from[role] == s->lo && s->to[role] == s->hi)
+			partial &= ~(1U << role);
 	}
 	return partial;
 }
@@ -279,16 +277,14 @@ RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u64 parity = rr_buffer(a, q, slot, s->parity);
-	rr_u32 roles = s->data_mask;
+	rr_u32 role, sectors;
 	rr_u64 skip;
-	rr_s32 i;
 
-	rr_for (i, RR_MEMBERS_MAX) {
-		if (!(roles >> i & 1))
-			continue;
-		skip = (rr_u64)s->from[i] << RR_SECTOR_SHIFT;
-		rr_xor(a, parity + skip, rr_buffer(a, q, slot, i) + skip, s->to[i] - s->from[i]);
-		rr_count(q, xor_bytes, (rr_u64)(s->to[i] - s->from[i]) << RR_SECTOR_SHIFT);
+	rr_for_roles (role, s->data_mask) {
+		skip = (rr_u64)s->from[role] << RR_SECTOR_SHIFT;
+		sectors = s->to[role] - s->from[role];
+		rr_xor(a, parity + skip, rr_buffer(a, q, slot, role) + skip, sectors);
+		rr_count(q, xor_bytes, (rr_u64)sectors << RR_SECTOR_SHIFT);
 	}
 	return 0;
 }

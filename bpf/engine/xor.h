@@ -2,7 +2,7 @@
 /*
  * XOR of ranges of the arena, the engine's own loops.
  *
- * Lengths are whole sectors. A step is a constant 4 KiB, unrolled by eight words,
+ * Lengths are whole sectors. A step is a constant 4 KiB, unrolled by 32 words,
  * so that BPF's loop counting does not count; single sectors make up the rest. What counts is
  * instructions per word of source: folding one source into dst takes 4.5 of them, two at once 3,
  * and starting with dst = two or three sources saves the first load of dst. So a stripe's parity is
@@ -17,12 +17,12 @@
 
 typedef rr_u64 __arena rr_word_t;
 
-/* Runs @loop over words [0, n) in steps of eight, n constant. */
+/* Runs @expression over words [0, n) in steps of 32, n constant. */
 #define RR_XOR_WORDS(n, expression)                                                                \
 	do {                                                                                       \
 		rr_u32 w, k;                                                                       \
-		for (w = 0; w < (n); w += 8) {                                                     \
-			_Pragma("GCC unroll 8") for (k = 0; k < 8; k++)                            \
+		for (w = 0; w < (n); w += 32) {                                                    \
+			_Pragma("GCC unroll 32") for (k = 0; k < 32; k++)                          \
 			{                                                                          \
 				rr_u32 i = w + k;                                                  \
 				expression;                                                        \

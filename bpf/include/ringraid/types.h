@@ -30,6 +30,13 @@ typedef long long rr_s64;
 #define rr_for(i, end)                                                                             \
 	for ((i) = (rr_s32)rr_zero; (rr_u32)(i) < (rr_u32)(end) && rr_may_loop(i); (i)++)
 
+/* In the condition of any other loop. */
+#define rr_may_go_on()                                                                             \
+	({                                                                                         \
+		rr_u32 nothing = 0;                                                                \
+		rr_may_loop(nothing);                                                              \
+	})
+
 /*
  * Zero, which the verifier must not know: else it follows a loop through every
  * round that a constant allows.
@@ -74,6 +81,7 @@ typedef int64_t rr_s64;
 #define RR_FN	       static __attribute__((unused))
 #define RR_STEP	       static inline
 #define rr_for(i, end) for ((i) = 0; (i) < (rr_s32)(end); (i)++)
+#define rr_may_go_on() 1
 
 #endif
 
