@@ -2,16 +2,11 @@
 # The host side of a figure: boots the VM that runs bench/FIGURE/guest.sh.
 # `./run bench` gives RINGRAID_RUN, RINGRAID_TOP, RINGRAID_BUILD, RINGRAID_LEVEL
 # and BENCH_OUT, the directory for what the guest leaves in /out.
-# shellcheck shell=bash source-path=SCRIPTDIR/../../selftests/vm disable=SC2034 # variables shared with what is sourced
+# shellcheck shell=bash source=selftests/vm/environment.sh disable=SC2034 # variables shared with what is sourced
 set -Eeuo pipefail
 figure=$(basename "$(cd "${0%/*}" && pwd)")
 tools=${RINGRAID_BUILD:?}/bench
-top=${RINGRAID_TOP:?}
-cache=${RINGRAID_CACHE:?}
-vm_dir=$top/selftests/vm
-. "$vm_dir/lib.sh"
-. "$vm_dir/apt.sh"
-. "$vm_dir/root.sh"
+. "${RINGRAID_TOP:?}/selftests/vm/environment.sh"
 
 # bench_guest VM-OPTION... [-- ARG...]
 bench_guest() {

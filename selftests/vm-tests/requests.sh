@@ -1,14 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # What a request of each kind costs, in counts, against selftests/budget.
-# shellcheck source-path=SCRIPTDIR/../vm disable=SC2034 # variables shared with what is sourced
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
-top=${RINGRAID_TOP:?}
-cache=${RINGRAID_CACHE:?}
-vm_dir=$top/selftests/vm
-. "$vm_dir/lib.sh"
-. "$vm_dir/apt.sh"
-. "$vm_dir/root.sh"
+# shellcheck source=selftests/vm/environment.sh
+. "${RINGRAID_TOP:?}/selftests/vm/environment.sh"
 # In the cache: the emulator and python3 run in the environment, which has its own /tmp.
 out=$(mktemp -d -p "$cache/work" budget.XXXXXX)
 trap 'rm -rf -- "$dir" "$out"' EXIT

@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # A real tree of files to fill a file system with: part of the environment's
 # own /usr, so the same files for the same environment.
-# shellcheck shell=bash source-path=SCRIPTDIR/../../vm disable=SC2034,SC2154 # variables shared with what is sourced
-top=${RINGRAID_TOP:?}
-cache=${RINGRAID_CACHE:?}
-vm_dir=$top/selftests/vm
-. "$vm_dir/lib.sh"
-. "$vm_dir/apt.sh"
-. "$vm_dir/root.sh"
+# shellcheck shell=bash source=selftests/vm/environment.sh disable=SC2034,SC2154 # variables shared with what is sourced
+. "${RINGRAID_TOP:?}/selftests/vm/environment.sh"
 
 # make_tree DIR BYTES: at least BYTES of files in DIR/tree, their checksums in DIR/sums.
 make_tree() {
