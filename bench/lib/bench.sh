@@ -5,7 +5,7 @@
 # which docs/benchmarks.md is put together.
 # shellcheck shell=bash disable=SC2154 # variables shared with run
 
-bench_figures=(instructions counts speed nvme)
+bench_figures=(engine instructions counts speed nvme)
 
 bench_usage() {
 	cat <<EOF
@@ -50,11 +50,11 @@ bench_figure() {
 	say "figure $1: done, $((SECONDS - start)) s"
 }
 
-# bench_python ARGS...: bench.py sees the tree read-only; what it writes is moved.
+# bench_python ARGS...: page.py sees the tree read-only; what it writes is moved.
 bench_python() {
 	rm -rf "$work/docs"
 	mkdir -p "$work/docs" "$top/docs/benchmarks"
-	in_root env PYTHONDONTWRITEBYTECODE=1 python3 "$(root_src)/bench/lib/bench.py" "$work/docs" "$RINGRAID_LEVEL" "$@" ||
-		die "bench.py $* failed"
+	in_root env PYTHONDONTWRITEBYTECODE=1 python3 "$(root_src)/bench/lib/page.py" "$work/docs" "$RINGRAID_LEVEL" "$@" ||
+		die "page.py $* failed"
 	cp -r "$work/docs/." "$top/docs/"
 }
