@@ -102,7 +102,7 @@ group_vm_one() {
 	bash "$1" </dev/null >"$log" 2>&1 || rc=$?
 	echo "# vm.$2: $((SECONDS - start)) s"
 	case $rc in
-	0) ktap_pass "vm.$2" ;;
+	0) grep -E '^(seed | *[0-9]+ s  )' "$log" | ktap_note || true; ktap_pass "vm.$2" ;;
 	77) ktap_skip "vm.$2" "$(tail -n1 "$log")" ;;
 	*) ktap_note <"$log"; ktap_fail "vm.$2" ;;
 	esac
