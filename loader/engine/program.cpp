@@ -26,6 +26,7 @@ namespace rr {
 namespace {
 
 constexpr size_t log_bytes = 1 << 20;
+constexpr size_t errors_kept_bytes = 16384;
 constexpr uint32_t log_reasons = 1;     // BPF_LOG_LEVEL1
 constexpr uint32_t log_statistics = 4;  // BPF_LOG_STATS
 
@@ -281,7 +282,7 @@ void bpf_program_set::detach() {
     links_.clear();
 }
 
-std::string bpf_program_set::error_stream() const {
+const std::string& bpf_program_set::error_stream() {
     // Linux 6.17; libbpf 1.5 has no wrapper for it.
     char text[1024];
     bpf_attr attr{};
@@ -290,7 +291,9 @@ std::string bpf_program_set::error_stream() const {
     attr.prog_stream_read.stream_id = BPF_STREAM_STDERR;
     attr.prog_stream_read.prog_fd = static_cast<uint32_t>(program_fd());
     long n = ::syscall(SYS_bpf, BPF_PROG_STREAM_READ_BY_FD, &attr, sizeof(attr));
-    return n > 0 ? std::string(text, static_cast<size_t>(n)) : std::string();
+    if (n > 0 && errors_.size() < errors_kept_bytes)
+        errors_.append(text, static_cast<size_t>(n));
+    return errors_;
 }
 
 int bpf_program_set::program_fd() const {

@@ -60,8 +60,9 @@ public:
     // What the verifier said of its work: "processed N insns ...".
     [[nodiscard]] const std::string& verifier() const { return verifier_; }
     // What the kernel wrote to the program's error stream: an access to a page
-    // of the arena that is not there. Empty in a sound program.
-    [[nodiscard]] std::string error_stream() const;
+    // of the arena that is not there. Empty in a sound program. What was read
+    // is gone from the stream, so it is kept here, its beginning at least.
+    const std::string& error_stream();
     // Whether the kernel tells of SQEs that were handed to worker threads.
     [[nodiscard]] bool counts_punts() const { return counts_punts_; }
     [[nodiscard]] uint32_t program_id() const { return program_id_; }
@@ -84,6 +85,7 @@ private:
     std::vector<std::unique_ptr<bpf_link, destroy_link>> links_;
     bool counts_punts_ = false;
     std::string verifier_;
+    std::string errors_;
     uint32_t program_id_ = 0;
 };
 

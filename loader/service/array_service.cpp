@@ -616,7 +616,7 @@ Status array_service::finish() {
     durability_->stop();
     queues_.clear();
     if (program_) {
-        if (std::string report = program_->error_stream(); !report.empty())
+        if (const std::string& report = program_->error_stream(); !report.empty())
             log_error("the BPF program reported: {}", report);
     }
     program_.reset();

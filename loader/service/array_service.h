@@ -145,7 +145,7 @@ private:
     std::optional<md::array_metadata> metadata_;
     std::optional<kept_state> kept_;  // under the bpf engine
     mutable std::mutex program_lock_;
-    std::optional<bpf_program_set> program_;
+    mutable std::optional<bpf_program_set> program_;
     std::optional<bpf_program_set> other_program_;  // while a new one is on probation
     std::vector<std::unique_ptr<queue_thread>> queues_;
     std::unique_ptr<durability> durability_;

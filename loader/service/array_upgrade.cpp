@@ -117,6 +117,11 @@ Result<nlohmann::json> array_service::apply_upgrade(const nlohmann::json& reques
     if (kv_state_phase(in.at().state()) != KV_IDLE)
         return with_hint(fail(EBUSY, "a version is on probation"),
                          "ringraid upgrade --commit, or --rollback");
+    {
+        // One that `ringraid store commit` let go behind our back.
+        std::lock_guard hold(program_lock_);
+        other_program_.reset();
+    }
     const std::string copy = paths_->program(in.at().header().generations + 1);
     if (Status ok = write_file(copy, *object); !ok)
         return forward_error(ok.error());
@@ -163,8 +168,11 @@ Status array_service::survive_probation(uint32_t ms) {
     const auto end = std::chrono::steady_clock::now() +
                      std::chrono::milliseconds(std::min(ms, probation_max_ms));
     do {
-        if (std::string report = program_->error_stream(); !report.empty())
-            return fail(EFAULT, "the new program reported: {}", report);
+        {
+            std::lock_guard hold(program_lock_);
+            if (const std::string& report = program_->error_stream(); !report.empty())
+                return fail(EFAULT, "the new program reported: {}", report);
+        }
         std::this_thread::sleep_for(look_every);
     } while (std::chrono::steady_clock::now() < end);
     return {};
