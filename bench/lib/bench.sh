@@ -5,7 +5,7 @@
 # which docs/benchmarks.md is put together.
 # shellcheck shell=bash disable=SC2154 # variables shared with run
 
-bench_figures=(engine instructions counts speed nvme)
+bench_figures=(engine store instructions counts speed nvme)
 
 bench_usage() {
 	cat <<EOF
