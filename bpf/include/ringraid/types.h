@@ -44,10 +44,9 @@ typedef long long rr_s64;
 extern volatile rr_u32 rr_zero;
 
 /*
- * may_goto (Linux 6.9): tells the verifier that a loop ends, for a decrement. It
- * would leave the loop after 65535 rounds and a quarter of a second; none takes
- * a thousandth of either. An open-coded iterator costs three calls and one more
- * for each round, which is what a whole round of these loops costs.
+ * may_goto (Linux 6.9): tells the verifier that a loop ends, for a decrement
+ * (docs/decisions/0013). It would leave a loop that after 65535 rounds has run
+ * for a quarter of a second; the longest here, over a full CQ ring, has 8192.
  *
  * The compiler must not know @i either: it would walk with a pointer instead,
  * and drop the masks that tell the verifier where an index ends.
