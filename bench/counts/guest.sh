@@ -7,23 +7,20 @@ record_machine
 rounds=1
 n=2000
 [ "$LEVEL" = quick ] || { rounds=2 n=4000; }
-read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"
 
-for ((round = 0; round < rounds; round++)); do
-	for c in "${competitors[@]}"; do
-		say "round $((round + 1)) of $rounds: $c"
-		up "$c"
-		counted randread-4k-qd1 randread 4096 1 $n
-		counted randread-4k randread 4096 32 $n
-		counted randwrite-4k-qd1 randwrite 4096 1 $n
-		counted randwrite-4k randwrite 4096 32 $n
-		counted randwrite-4k-flush randwrite 4096 32 $n 8
-		counted randwrite-64k randwrite 65536 8 $((n / 2))
-		counted write-stripe write "$(stripe_bytes)" 8 $((n / 4))
-		if degrade; then
-			counted degraded-randread-4k randread 4096 32 $n
-			counted degraded-randwrite-4k randwrite 4096 32 $n
-		fi
-		down
-	done
-done
+all() {
+	counted randread-4k-qd1 randread 4096 1 $n
+	counted randread-4k randread 4096 32 $n
+	counted randwrite-4k-qd1 randwrite 4096 1 $n
+	counted randwrite-4k randwrite 4096 32 $n
+	counted randwrite-4k-flush randwrite 4096 32 $n 8
+	counted randwrite-64k randwrite 65536 8 $((n / 2))
+	counted write-stripe write "$(stripe_bytes)" 8 $((n / 4))
+}
+
+degraded_all() {
+	counted degraded-randread-4k randread 4096 32 $n
+	counted degraded-randwrite-4k randwrite 4096 32 $n
+}
+
+interleave $rounds all "$@"

@@ -5,29 +5,25 @@
 echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
 members_null 4 "$member_mib"
 record_machine
-rounds=2
-read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"
 n=1024
 [ "$LEVEL" = quick ] || n=2048
 
-for ((round = 0; round < rounds; round++)); do
-	for c in "${competitors[@]}"; do
-		say "round $((round + 1)) of $rounds: $c"
-		up "$c"
-		instructions randread-4k randread 4096 32 $n
-		instructions randwrite-4k randwrite 4096 32 $n
-		instructions write-stripe write "$(stripe_bytes)" 8 $((n / 4))
-		if [ "$LEVEL" != quick ]; then
-			instructions randread-4k-qd1 randread 4096 1 $n
-			instructions randwrite-4k-qd1 randwrite 4096 1 $n
-			instructions randread-64k randread 65536 8 $n
-			instructions randwrite-64k randwrite 65536 8 $n
-		fi
-		if degrade; then
-			instructions degraded-randread-4k randread 4096 32 $n
-			instructions degraded-randwrite-4k randwrite 4096 32 $n
-		fi
-		down
-	done
-done
+all() {
+	instructions randread-4k randread 4096 32 $n
+	instructions randwrite-4k randwrite 4096 32 $n
+	instructions write-stripe write "$(stripe_bytes)" 8 $((n / 4))
+	if [ "$LEVEL" != quick ]; then
+		instructions randread-4k-qd1 randread 4096 1 $n
+		instructions randwrite-4k-qd1 randwrite 4096 1 $n
+		instructions randread-64k randread 65536 8 $n
+		instructions randwrite-64k randwrite 65536 8 $n
+	fi
+}
+
+degraded_all() {
+	instructions degraded-randread-4k randread 4096 32 $n
+	instructions degraded-randwrite-4k randwrite 4096 32 $n
+}
+
+interleave 2 all "$@"
 cat /proc/kallsyms >/out/kallsyms

@@ -10,7 +10,7 @@
 set -Eeuo pipefail
 trap 'echo "FAIL: line $LINENO: $BASH_COMMAND"' ERR
 export LC_ALL=C
-tools=/root/bench/tools
+tools=/bench/tools
 tmp=$(mktemp -d)
 tracing=/sys/kernel/tracing
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
@@ -238,4 +238,22 @@ timed() {
 		--time_based --runtime="$seconds" --ramp_time=0.5 --group_reporting --norandommap \
 		--percentile_list=50:99:99.9 --output-format=json --output="$run/fio.json" "$@" >"$tmp/log" 2>&1 ||
 		{ cat "$tmp/log"; fail "fio $name"; }
+}
+
+# interleave ROUNDS WORKLOADS [COMPETITOR...]: in each round every competitor
+# once, so that whatever else the host does meets all of them. WORKLOADS is run
+# with the competitor up, and degraded_WORKLOADS where it can lose a member.
+interleave() {
+	local rounds=$1 workloads=$2 round c competitors
+	shift 2
+	read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"
+	for ((round = 1; round <= rounds; round++)); do
+		for c in "${competitors[@]}"; do
+			say "round $round of $rounds: $c"
+			up "$c"
+			"$workloads"
+			if degrade; then "degraded_$workloads"; fi
+			down
+		done
+	done
 }

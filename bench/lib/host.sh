@@ -16,11 +16,11 @@ bench_guest() {
 		shift
 	done
 	[ $# -eq 0 ] || shift
-	"${RINGRAID_RUN:?}" vm --file "$tools/bench_load:/root/bench/tools/bench_load" \
-		--file "$tools/bench_floor:/root/bench/tools/bench_floor" \
-		--file "$top/bench/lib:/root/bench/lib" --file "$top/bench/$figure:/root/bench/$figure" \
+	"${RINGRAID_RUN:?}" vm --file "$tools/bench_load:/bench/tools/bench_load" \
+		--file "$tools/bench_floor:/bench/tools/bench_floor" \
+		--file "$top/bench/lib:/bench/lib" --file "$top/bench/$figure:/bench/$figure" \
 		--mem 2048 --timeout 3600 --out "${BENCH_OUT:?}" "${options[@]}" -- \
-		env LEVEL="${RINGRAID_LEVEL:?}" bash "/root/bench/$figure/guest.sh" "$@"
+		env LEVEL="${RINGRAID_LEVEL:?}" bash "/bench/$figure/guest.sh" "$@"
 }
 
 # counting: VM options under which guest instructions are counted. Programs are

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# The workloads of the figures that take times, over all competitors, round by
-# round, so that whatever else the host does meets all of them.
+# The workloads of the figures that take times, over the competitors named by
+# the script's arguments, or all.
 # shellcheck shell=bash disable=SC2154 # variables of guest.sh
-read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"
 
 # Names are pattern, size, depth and, above one, jobs.
 timed_quick() {
@@ -30,20 +29,14 @@ timed_full() {
 	timed randwrite-4k-qd32-flush "$seconds" --rw=randwrite --bs=4k --iodepth=32 --fdatasync=8
 }
 
-timed_degraded() {
+degraded_timed_level() {
 	timed degraded-randread-4k-qd32 "$seconds" --rw=randread --bs=4k --iodepth=32
 	timed degraded-randwrite-4k-qd32 "$seconds" --rw=randwrite --bs=4k --iodepth=32
 }
 
+timed_level() { "timed_$LEVEL"; }
+
 record_machine
 rounds=2 seconds=1
 [ "$LEVEL" = quick ] || rounds=3
-for ((round = 0; round < rounds; round++)); do
-	for c in "${competitors[@]}"; do
-		say "round $((round + 1)) of $rounds: $c"
-		up "$c"
-		"timed_$LEVEL"
-		if degrade; then timed_degraded; fi
-		down
-	done
-done
+interleave $rounds timed_level "$@"

@@ -5,7 +5,7 @@
 # shellcheck source=selftests/vm/environment.sh
 . "${RINGRAID_TOP:?}/selftests/vm/environment.sh"
 # In the cache: the emulator and python3 run in the environment, which has its own /tmp.
-out=$(mktemp -d -p "$cache/work" budget.XXXXXX)
+out=$(mktemp -d -p "$cache/work")
 trap 'rm -rf -- "$dir" "$out"' EXIT
 BENCH_OUT=$out bash "$top/bench/budget/run.sh"
 in_root env PYTHONDONTWRITEBYTECODE=1 python3 "$(root_src)/bench/budget/check.py" "$out" \
