@@ -76,16 +76,16 @@ RR_STEP long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct ublksrv
 
 #include "ring/step.h"
 
-/*
- * Counts what io_uring hands to worker threads. Flushes always go there;
- * anything else means that a limit of a member was not honoured.
- *
- * io_uring's request, as far as it is looked at. */
+/* io_uring's request, as far as it is looked at. */
 struct io_kiocb {
 	__u8 opcode;
 } __attribute__((preserve_access_index));
 
-/* Left out by the loader where the kernel has no such tracepoint. */
+/*
+ * Counts what io_uring hands to worker threads. Flushes always go there;
+ * anything else means that a limit of a member was not honoured. Left out by
+ * the loader where the kernel has no such tracepoint.
+ */
 SEC("tp_btf/io_uring_queue_async_work")
 int BPF_PROG(raid5_punt, struct io_kiocb *request, int rw)
 {
