@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdarg>
 #include <cstring>
 #include <span>
 #include <string_view>
 
+#include "store/libbpf_words.h"
 #include "store/types.h"
 
 // bpf/raid5.bpf.o, placed in the loader by object.S.
@@ -29,20 +29,6 @@ constexpr size_t log_bytes = 1 << 20;
 constexpr size_t errors_kept_bytes = 16384;
 constexpr uint32_t log_reasons = 1;     // BPF_LOG_LEVEL1
 constexpr uint32_t log_statistics = 4;  // BPF_LOG_STATS
-
-// libbpf's last words, for the error that follows them.
-thread_local std::string last_words;
-
-int keep_warnings(libbpf_print_level level, const char* format, va_list args) {
-    if (level != LIBBPF_WARN)
-        return 0;
-    char line[512];
-    std::vsnprintf(line, sizeof(line), format, args);
-    last_words = line;
-    while (!last_words.empty() && last_words.back() == '\n')
-        last_words.pop_back();
-    return 0;
-}
 
 // The verifier's summary, or the lines before the end of a refusal.
 std::string line_with(const std::string& log, const char* word) {
@@ -145,7 +131,7 @@ store::type_ref shared_types(const btf* types) {
 using open_object = std::unique_ptr<bpf_object, void (*)(bpf_object*)>;
 
 open_object open_quietly(std::span<const uint8_t> object) {
-    libbpf_set_print(keep_warnings);
+    const store::libbpf_listener hears;
     return {bpf_object__open_mem(object.data(), object.size(), nullptr), bpf_object__close};
 }
 
@@ -167,7 +153,7 @@ Status check_shared_types(std::span<const uint8_t> object) {
     open_object ours = open_quietly(builtin_object());
     open_object theirs = open_quietly(object);
     if (!ours || !theirs)
-        return with_hint(fail(EINVAL, "this is not a BPF object: {}", last_words),
+        return with_hint(fail(EINVAL, "this is not a BPF object: {}", store::last_words()),
                          "give a .bpf.o file");
     store::type_ref here = shared_types(bpf_object__btf(ours.get()));
     store::type_ref there = shared_types(bpf_object__btf(theirs.get()));
@@ -214,19 +200,19 @@ Status bpf_program_set::load_object(std::span<const uint8_t> object, const progr
                 .kernel_log_size = log_bytes, .kernel_log_level = log_level);
     object_.reset(bpf_object__open_mem(object.data(), object.size(), &options));
     if (!object_)
-        return fail(errno, "cannot open the BPF object: {}", last_words);
+        return fail(errno, "cannot open the BPF object: {}", store::last_words());
     if (Status ok = prepare_program(object_.get(), setting); !ok)
         return ok;
     int r = bpf_object__load(object_.get());
     log.resize(std::strlen(log.c_str()));
     if (r != 0)
-        return fail(-r, "the kernel refuses the BPF program: {}", last_words);
+        return fail(-r, "the kernel refuses the BPF program: {}", store::last_words());
     return {};
 }
 
 Result<bpf_program_set> bpf_program_set::load(std::span<const uint8_t> object,
                                               const program_setting& setting) {
-    libbpf_set_print(keep_warnings);
+    const store::libbpf_listener hears;
     bpf_program_set set;
     std::string log;
     Status loaded = set.load_object(object, setting, log, log_statistics);
@@ -263,6 +249,7 @@ void bpf_program_set::know_program() {
 }
 
 Status bpf_program_set::attach() {
+    const store::libbpf_listener hears;
     Status attached = attach_punts();
     for (size_t i = 0; i < queues_ && attached; i++) {
         std::string name = fmt::format("raid5_queue{}", i);

@@ -11,39 +11,13 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstdarg>
 #include <cstring>
 #include <filesystem>
 
+#include "store/libbpf_words.h"
+
 namespace rr::store {
 namespace {
-
-// libbpf's last words, for the error that follows them.
-thread_local std::string last_words;
-
-int keep_warnings(libbpf_print_level level, const char* format, va_list args) {
-    if (level != LIBBPF_WARN)
-        return 0;
-    char line[1024];
-    std::vsnprintf(line, sizeof(line), format, args);
-    last_words = line;
-    while (!last_words.empty() && last_words.back() == '\n')
-        last_words.pop_back();
-    return 0;
-}
-
-// While it lives, libbpf speaks to last_words; the application's own printing
-// comes back with its end.
-class listener {
-public:
-    listener() : before_(libbpf_set_print(keep_warnings)) { last_words.clear(); }
-    ~listener() { libbpf_set_print(before_); }
-    listener(const listener&) = delete;
-    listener& operator=(const listener&) = delete;
-
-private:
-    libbpf_print_fn_t before_;
-};
 
 Result<bpf_link_info> link_info(int fd) {
     bpf_link_info info{};
@@ -222,13 +196,13 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
     generation_ = how.generation;
     if (Status ok = bake_object(baked, placed, how); !ok)
         return ok;
-    const listener hears;
+    const libbpf_listener hears;
     std::string log(1 << 16, '\0');
     LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = placed.program.c_str(),
                 .kernel_log_buf = log.data(), .kernel_log_size = static_cast<uint32_t>(log.size()));
     object_.reset(bpf_object__open_mem(baked.data(), baked.size(), &options));
     if (!object_)
-        return fail(errno, "cannot open the BPF object: {}", last_words);
+        return fail(errno, "cannot open the BPF object: {}", last_words());
     bpf_map* map = bpf_object__find_map_by_name(object_.get(), KV_SECTION_AREA);
     if (map == nullptr)
         return with_hint(fail(ENODATA, "the program has keys but uses none of them"),
@@ -253,7 +227,7 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
         const std::string tail = log.size() > 1500 ? log.substr(log.size() - 1500) : log;
         const bool exclusive = log.find("xclusive") != std::string::npos || -r == EACCES;
         return with_hint(
-            fail(-r, "the kernel refuses the new program: {}\n{}", last_words, tail),
+            fail(-r, "the kernel refuses the new program: {}\n{}", last_words(), tail),
             -r == EPERM ? "run as root (CAP_BPF and what the program's type needs); "
                           "an exclusive or signed map cannot be shared: use export and import"
             : exclusive ? "where the store's map is exclusive or signed, no other program may use "
@@ -273,7 +247,7 @@ Status bpf_host::load(const manifest& from, const manifest& placed, const baking
 }
 
 Status bpf_host::attach(const area& at) {
-    const listener hears;
+    const libbpf_listener hears;
     kv_header& h = at.header();
     h.links = 0;
     if (links_.size() > KV_LINKS_MAX)
@@ -343,7 +317,7 @@ Status bpf_host::attach(const area& at) {
                                                            bpf_link__destroy);
         if (!next)
             return with_hint(fail(errno, "cannot attach the new {}: {}",
-                                  bpf_program__name(programs[i]), last_words),
+                                  bpf_program__name(programs[i]), last_words()),
                              "links of this kind must say in their SEC() where they attach");
         if (int r = bpf_link__pin(next.get(), (pin + "_next").c_str()); r != 0)
             return fail(-r, "cannot pin {}_next", pin);
