@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "base/io.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+
+#include "base/fd.h"
 
 namespace rr {
 
@@ -48,6 +51,13 @@ Status write_exact(int fd, std::span<const uint8_t> from, uint64_t offset) {
         done += n > 0 ? static_cast<size_t>(n) : 0;
     }
     return {};
+}
+
+Status write_file(const std::string& path, std::span<const uint8_t> content) {
+    Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!file)
+        return fail(errno, "cannot write {}", path);
+    return write_exact(file.get(), content, 0);
 }
 
 Status sync_data(int fd) {

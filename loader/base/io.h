@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "base/result.h"
 
@@ -43,6 +44,10 @@ private:
 
 // Writes all of @from at byte @offset of @fd; not durable before sync_data().
 [[nodiscard]] Status write_exact(int fd, std::span<const uint8_t> from, uint64_t offset);
+
+// The file at @path holds @content and nothing else; its owner alone may read
+// it. Not durable.
+[[nodiscard]] Status write_file(const std::string& path, std::span<const uint8_t> content);
 
 // fdatasync: what was written to @fd, and its device's cache, is on the medium.
 [[nodiscard]] Status sync_data(int fd);

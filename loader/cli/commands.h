@@ -44,8 +44,16 @@ std::string human_bytes(uint64_t bytes);
 // Bytes from "64K", "1M", "2G" or a plain number.
 Result<uint64_t> parse_bytes(const std::string& text);
 
+// What changes between two versions of a store's keys, as diff_json() has it.
+void print_changes(const nlohmann::json& keys);
+
 // The state file of the array named so: by name, uuid or block device. With
 // an empty name the only one that runs. ENOENT: none; EINVAL: several.
 Result<nlohmann::json> find_running(const std::string& array);
+
+// The answer of that array's daemon. EOWNERDEAD when it is dead; else the
+// error that it answered with.
+Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json& request,
+                                 int timeout_ms);
 
 }  // namespace rr::cli

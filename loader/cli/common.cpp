@@ -10,6 +10,7 @@
 #include "service/array_service.h"
 #include "service/paths.h"
 #include "service/report.h"
+#include "service/socket.h"
 
 namespace rr::cli {
 
@@ -75,6 +76,36 @@ Result<nlohmann::json> find_running(const std::string& array) {
     if (found.size() > 1)
         return with_hint(fail(EINVAL, "{} arrays run", found.size()), "name one of them");
     return found[0];
+}
+
+Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json& request,
+                                 int timeout_ms) {
+    auto state = find_running(array);
+    if (!state)
+        return forward_error(state.error());
+    auto line = ask(state->value("socket", ""), to_line(request), timeout_ms);
+    if (!line && (line.error().err == ECONNREFUSED || line.error().err == ENOENT))
+        return with_hint(fail(EOWNERDEAD, "the daemon of {} is dead", state->value("name", "")),
+                         "ringraid assemble takes over; clients wait until then");
+    if (!line)
+        return forward_error(line.error());
+    nlohmann::json answer = nlohmann::json::parse(*line, nullptr, false);
+    if (!answer.is_object() || !answer.value("ok", false))
+        return forward_error(error_of(answer));
+    return answer;
+}
+
+void print_changes(const nlohmann::json& keys) {
+    for (const nlohmann::json& key : keys) {
+        const std::string name = key.value("name", "");
+        const std::string blocked = key.value("blocked", "");
+        fmt::print("{:>5}  {:<20} {}{}\n", key.value("id", 0), name, key.value("change", ""),
+                   blocked.empty() ? "" : "  REFUSED");
+        for (const nlohmann::json& note : key.value("notes", nlohmann::json::array()))
+            fmt::print("{:>7}  {}\n", "", note.get<std::string>());
+        if (!blocked.empty())
+            fmt::print("{:>7}  {} (--accept {})\n", "", blocked, name);
+    }
 }
 
 }  // namespace rr::cli

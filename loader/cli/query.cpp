@@ -15,23 +15,6 @@ namespace {
 constexpr int ask_timeout_ms = 10000;
 constexpr int stop_timeout_ms = 120000;
 
-Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json& request,
-                                 int timeout_ms) {
-    auto state = find_running(array);
-    if (!state)
-        return forward_error(state.error());
-    auto line = ask(state->value("socket", ""), to_line(request), timeout_ms);
-    if (!line && (line.error().err == ECONNREFUSED || line.error().err == ENOENT))
-        return with_hint(fail(EOWNERDEAD, "the daemon of {} is dead", state->value("name", "")),
-                         "ringraid assemble takes over; clients wait until then");
-    if (!line)
-        return forward_error(line.error());
-    nlohmann::json answer = nlohmann::json::parse(*line, nullptr, false);
-    if (!answer.is_object() || !answer.value("ok", false))
-        return forward_error(error_of(answer));
-    return answer;
-}
-
 int health_code(const std::string& state) {
     for (array_health h : {array_health::healthy, array_health::degraded, array_health::failed}) {
         if (state == to_string(h))

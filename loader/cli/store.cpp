@@ -111,48 +111,19 @@ Result<uint16_t> key_of(const rr::store::store& in, const std::string& text) {
     return with_hint(fail(ENOENT, "there is no key {}", text), "ringraid store dump lists them");
 }
 
-nlohmann::json diff_json(const std::vector<key_diff>& keys) {
-    nlohmann::json out = nlohmann::json::array();
-    for (const key_diff& d : keys)
-        out.push_back({{"id", d.id},
-                       {"name", d.name},
-                       {"change", d.kind},
-                       {"notes", d.notes},
-                       {"blocked", d.blocked}});
-    return out;
-}
-
-void print_diff(const std::vector<key_diff>& keys) {
-    for (const key_diff& d : keys) {
-        fmt::print("{:>5}  {:<20} {}{}\n", d.id, d.name, d.kind,
-                   d.blocked.empty() ? "" : "  REFUSED");
-        for (const std::string& n : d.notes)
-            fmt::print("{:>7}  {}\n", "", n);
-        if (!d.blocked.empty())
-            fmt::print("{:>7}  {} (--accept {})\n", "", d.blocked, d.name);
-    }
-}
-
 int print_report(const context& ctx, const char* verb, const rollout_report& r, uint64_t load_ns) {
     const bool blocked = std::any_of(r.keys.begin(), r.keys.end(),
                                      [](const key_diff& d) { return !d.blocked.empty(); });
     if (ctx.json) {
         nlohmann::json out = ok_json();
-        out["from_version"] = r.from_version;
-        out["to_version"] = r.to_version;
-        out["generation"] = r.generation;
-        out["keys"] = diff_json(r.keys);
-        out["kept_old"] = r.kept_old;
-        out["values"] = r.values;
-        out["bytes"] = r.bytes;
-        out["pause_ns"] = r.pause_ns;
+        out.update(report_json(r));
         out["load_ns"] = load_ns;
         out["blocked"] = blocked;
         out["ok"] = !blocked;
         print_json(out);
         return blocked ? 1 : 0;
     }
-    print_diff(r.keys);
+    print_changes(diff_json(r.keys));
     if (blocked)
         return 1;
     for (const std::string& k : r.kept_old)
@@ -418,7 +389,7 @@ int run_diff(const context& ctx, const store_args& a) {
         out["keys"] = diff_json(diff.keys);
         print_json(out);
     } else {
-        print_diff(diff.keys);
+        print_changes(diff_json(diff.keys));
     }
     return diff.blocked() ? 1 : 0;
 }

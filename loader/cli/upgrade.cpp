@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // ringraid upgrade ARRAY [OBJECT]: another datapath for a running array.
 #include <filesystem>
-#include <fstream>
+#include <nlohmann/json.hpp>
 
+#include "base/io.h"
 #include "cli/commands.h"
 #include "engine/program.h"
-#include "service/report.h"
-#include "service/socket.h"
 
 namespace rr::cli {
 namespace {
@@ -26,30 +25,15 @@ struct upgrade_flags {
 };
 
 // The program that this ringraid was built with, where the daemon can read it.
-Result<std::string> offer_builtin(const nlohmann::json& state) {
-    std::filesystem::path file = std::filesystem::path(state.value("socket", "")).parent_path();
+Result<std::string> offer_builtin(const std::string& array) {
+    auto state = find_running(array);
+    if (!state)
+        return forward_error(state.error());
+    std::filesystem::path file = std::filesystem::path(state->value("socket", "")).parent_path();
     file /= "offered.bpf.o";
-    std::span<const uint8_t> object = builtin_object();
-    std::ofstream out(file, std::ios::binary);
-    out.write(reinterpret_cast<const char*>(object.data()),
-              static_cast<std::streamsize>(object.size()));
-    out.close();
-    if (!out)
-        return fail(EIO, "cannot write {}", file.string());
+    if (Status ok = write_file(file.string(), builtin_object()); !ok)
+        return forward_error(ok.error());
     return file.string();
-}
-
-void print_changes(const nlohmann::json& answer) {
-    for (const nlohmann::json& key : answer.value("keys", nlohmann::json::array())) {
-        fmt::print("{:>6}  {:<20} {}\n", key.value("id", 0), key.value("name", ""),
-                   key.value("kind", ""));
-        for (const nlohmann::json& note : key.value("notes", nlohmann::json::array()))
-            fmt::print("          {}\n", note.get<std::string>());
-        if (std::string blocked = key.value("blocked", ""); !blocked.empty())
-            fmt::print("          BLOCKED: {}\n", blocked);
-    }
-    for (const nlohmann::json& kept : answer.value("kept_old", nlohmann::json::array()))
-        fmt::print("not carried back: {}\n", kept.get<std::string>());
 }
 
 int report(const context& ctx, const upgrade_flags& flags, const nlohmann::json& answer) {
@@ -57,7 +41,9 @@ int report(const context& ctx, const upgrade_flags& flags, const nlohmann::json&
         print_json(answer);
         return 0;
     }
-    print_changes(answer);
+    print_changes(answer.value("keys", nlohmann::json::array()));
+    for (const nlohmann::json& kept : answer.value("kept_old", nlohmann::json::array()))
+        fmt::print("not carried back: {}\n", kept.get<std::string>());
     if (flags.commit) {
         fmt::print("version {} stays\n", answer.value("version", 0));
         return 0;
@@ -75,9 +61,6 @@ int report(const context& ctx, const upgrade_flags& flags, const nlohmann::json&
 }
 
 int upgrade(const context& ctx, const upgrade_flags& flags) {
-    auto state = find_running(flags.array);
-    if (!state)
-        return print_error(ctx, state.error());
     nlohmann::json request = {{"command", "upgrade"},
                               {"what", flags.commit     ? "commit"
                                        : flags.rollback ? "rollback"
@@ -88,19 +71,16 @@ int upgrade(const context& ctx, const upgrade_flags& flags) {
                               {"hold", flags.hold}};
     if (!flags.commit && !flags.rollback) {
         auto offered = flags.object.empty()
-                           ? offer_builtin(*state)
+                           ? offer_builtin(flags.array)
                            : Result<std::string>(std::filesystem::absolute(flags.object).string());
         if (!offered)
             return print_error(ctx, offered.error());
         request["object"] = *offered;
     }
-    auto line = ask(state->value("socket", ""), request.dump(), upgrade_timeout_ms);
-    if (!line)
-        return print_error(ctx, line.error());
-    nlohmann::json answer = nlohmann::json::parse(*line, nullptr, false);
-    if (!answer.is_object() || !answer.value("ok", false))
-        return print_error(ctx, error_of(answer));
-    return report(ctx, flags, answer);
+    auto answer = ask_array(flags.array, request, upgrade_timeout_ms);
+    if (!answer)
+        return print_error(ctx, answer.error());
+    return report(ctx, flags, *answer);
 }
 
 }  // namespace

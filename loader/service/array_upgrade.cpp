@@ -7,9 +7,6 @@
 // upgrade ends in a probation: for a while the new program's error stream is
 // watched, then it is committed or taken back. The caller may ask to decide
 // himself.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -21,6 +18,7 @@
 #include "service/array_service.h"
 #include "service/report.h"
 #include "service/upgrade.h"
+#include "store/export.h"
 
 namespace rr {
 namespace {
@@ -34,32 +32,13 @@ std::string text_of(const nlohmann::json& request, const char* key) {
     return at != request.end() && at->is_string() ? at->get<std::string>() : std::string();
 }
 
-Status write_file(const std::string& path, store::const_bytes content) {
-    Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!file)
-        return fail(errno, "cannot write {}", path);
-    return write_exact(file.get(), content, 0);
-}
-
+// The answer to a roll-out: keys that stay as they are go without saying.
 nlohmann::json changes_of(const store::rollout_report& report) {
-    nlohmann::json keys = nlohmann::json::array();
-    for (const store::key_diff& d : report.keys) {
-        if (d.kind != "same")
-            keys.push_back({{"id", d.id},
-                            {"name", d.name},
-                            {"kind", d.kind},
-                            {"notes", d.notes},
-                            {"blocked", d.blocked}});
-    }
-    return {{"schema", json_schema},
-            {"ok", true},
-            {"from_version", report.from_version},
-            {"to_version", report.to_version},
-            {"generation", report.generation},
-            {"values", report.values},
-            {"pause_ns", report.pause_ns},
-            {"kept_old", report.kept_old},
-            {"keys", std::move(keys)}};
+    nlohmann::json out = store::report_json(report);
+    std::erase_if(out["keys"].get_ref<nlohmann::json::array_t&>(),
+                  [](const nlohmann::json& key) { return key["change"] == "same"; });
+    out.update({{"schema", json_schema}, {"ok", true}});
+    return out;
 }
 
 }  // namespace

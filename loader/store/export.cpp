@@ -101,6 +101,28 @@ Result<imported> parse(const nlohmann::json& from) try {
 
 }  // namespace
 
+nlohmann::json diff_json(const std::vector<key_diff>& keys) {
+    nlohmann::json out = nlohmann::json::array();
+    for (const key_diff& d : keys)
+        out.push_back({{"id", d.id},
+                       {"name", d.name},
+                       {"change", d.kind},
+                       {"notes", d.notes},
+                       {"blocked", d.blocked}});
+    return out;
+}
+
+nlohmann::json report_json(const rollout_report& report) {
+    return {{"from_version", report.from_version},
+            {"to_version", report.to_version},
+            {"generation", report.generation},
+            {"keys", diff_json(report.keys)},
+            {"kept_old", report.kept_old},
+            {"values", report.values},
+            {"bytes", report.bytes},
+            {"pause_ns", report.pause_ns}};
+}
+
 std::string to_hex(const_bytes data) {
     std::string out;
     for (uint8_t b : data)

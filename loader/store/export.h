@@ -20,6 +20,10 @@ Result<nlohmann::json> export_store(const store& in, access who);
 Result<rollout_report> import_store(const store& in, const nlohmann::json& from,
                                     const accepted& words, access who);
 
+// A roll-out, or what it would be: one shape for the commands and the daemon.
+[[nodiscard]] nlohmann::json diff_json(const std::vector<key_diff>& keys);
+[[nodiscard]] nlohmann::json report_json(const rollout_report& report);
+
 [[nodiscard]] std::string to_hex(const_bytes data);
 Result<bytes> from_hex(const std::string& text);
 
