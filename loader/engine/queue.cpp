@@ -44,6 +44,19 @@ std::vector<int> ring_files(const queue_config& config) {
 
 }  // namespace
 
+unsigned wake_rings(io_uring& ring, const std::vector<int>& ring_fds) {
+    unsigned sent = 0;
+    for (int fd : ring_fds) {
+        io_uring_sqe* sqe = io_uring_get_sqe(&ring);
+        if (sqe == nullptr)
+            break;
+        io_uring_prep_msg_ring(sqe, fd, 0, RR_TOKEN_MESSAGE, 0);
+        sent++;
+    }
+    io_uring_submit(&ring);
+    return sent;
+}
+
 queue_thread::queue_thread(queue_config config) : config_(std::move(config)) {
     sigset_t all, before;
     sigfillset(&all);

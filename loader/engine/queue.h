@@ -29,6 +29,11 @@
 
 namespace rr {
 
+// Sends every ring of @ring_fds a message through @ring, so that its queue looks
+// around; how many were sent. Those that find no memory, and a @ring that is
+// full, are for the caller to make up for.
+unsigned wake_rings(io_uring& ring, const std::vector<int>& ring_fds);
+
 enum class engine_host { bpf, user };
 
 struct queue_config {

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "engine/queue.h"
 #include "service/socket.h"
 
 extern "C" {
@@ -123,15 +124,9 @@ void durability::record_failures() {
 }
 
 void durability::wake_queues() {
-    if (!ring_ready_)
-        return;
-    for (int fd : queue_rings_) {
-        io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-        if (sqe == nullptr)
-            break;  // the queue's own tick will look
-        io_uring_prep_msg_ring(sqe, fd, 0, RR_TOKEN_MESSAGE, 0);
-    }
-    io_uring_submit(&ring_);
+    // Whom no message reaches, its own tick makes look.
+    if (ring_ready_)
+        (void)wake_rings(ring_, queue_rings_);
 }
 
 void durability::serve_client() {

@@ -47,14 +47,8 @@ void queue_host::wake_queues() const {
     io_uring ring{};
     if (io_uring_queue_init(RR_QUEUES_MAX, &ring, 0) < 0)
         return;
-    unsigned sent = 0;
-    for (int fd : q_.setting.ring_fds) {
-        if (io_uring_sqe* sqe = io_uring_get_sqe(&ring)) {
-            io_uring_prep_msg_ring(sqe, fd, 0, RR_TOKEN_MESSAGE, 0);
-            sent++;
-        }
-    }
-    io_uring_submit_and_wait(&ring, sent);
+    io_uring_cqe* done = nullptr;
+    (void)io_uring_wait_cqe_nr(&ring, &done, wake_rings(ring, q_.setting.ring_fds));
     io_uring_queue_exit(&ring);
 }
 
