@@ -314,121 +314,101 @@ protected:
             test(s);
         remove_pins();
     }
+
+    // Kills @run before each of its steps; @judge gets what recover() made of it.
+    void kill_everywhere(bool probation, size_t least_steps,
+                         const std::function<void(store&, const rollout_options&)>& run,
+                         const std::function<void(store&, bpf_host&, const recovery&)>& judge) {
+        size_t count = 0;
+        for (size_t step = 0; step <= count; step++)
+            fresh_store(
+                [&](store& s) {
+                    auto go = [&](const rollout_options& how) { run(s, how); };
+                    if (step == 0) {
+                        count = steps_of(go).size();
+                        EXPECT_GE(count, least_steps);
+                        return;
+                    }
+                    die_at(step - 1, go);
+                    SCOPED_TRACE(fmt::format("killed at step {} of {}", step, count));
+                    // Even before anybody recovers, one version is whole.
+                    auto opened = store::open(pin("store"));
+                    ASSERT_OK(opened);
+                    ASSERT_OK(opened->describe());
+                    bpf_host host(pin("store"));
+                    auto found = recover(*opened, host);
+                    ASSERT_OK(found);
+                    judge(*opened, host, *found);
+                },
+                probation);
+    }
 };
 
 TEST_P(Killed, InApply) {
-    size_t count = 0;
     size_t old_states = 0;
     size_t new_states = 0;
-    for (size_t step = 0; step <= count; step++)
-        fresh_store(
-            [&](store& s) {
-                auto run = [&](const rollout_options& how) {
-                    (void)to_version(s, 2, GetParam(), how);
-                };
-                if (step == 0) {
-                    const auto steps = steps_of(run);
-                    count = steps.size();
-                    EXPECT_GT(count, 15u);
-                    return;
-                }
-                die_at(step - 1, run);
-                SCOPED_TRACE(fmt::format("killed at step {} of {}", step, count));
-                // Even before anybody recovers, one version is whole.
-                auto opened = store::open(pin("store"));
-                ASSERT_OK(opened);
-                ASSERT_OK(opened->describe());
-                bpf_host host(pin("store"));
-                auto found = recover(*opened, host);
-                ASSERT_OK(found);
-                const bool is_new = found->state == whole::new_state;
-                (is_new ? new_states : old_states)++;
-                EXPECT_NE(found->sentence.find(is_new ? "version 2" : "version 1"),
-                          std::string::npos)
-                    << found->sentence;
-                expect_whole(*opened, is_new ? 2 : 1, 12);
-                if (!is_new) {
-                    EXPECT_EQ(pins(), (std::vector<std::string>{"link", "store"}));
-                }
-                // And it goes on from there.
-                if (is_new) {
-                    ASSERT_OK(commit(*opened, host));
-                } else {
-                    ASSERT_OK(to_version(*opened, 2, GetParam()));
-                }
-                expect_whole(*opened, 2, 12);
-            },
-            false);
+    kill_everywhere(
+        false, 16,
+        [&](store& s, const rollout_options& how) { (void)to_version(s, 2, GetParam(), how); },
+        [&](store& s, bpf_host& host, const recovery& found) {
+            const bool is_new = found.state == whole::new_state;
+            (is_new ? new_states : old_states)++;
+            EXPECT_NE(found.sentence.find(is_new ? "version 2" : "version 1"), std::string::npos)
+                << found.sentence;
+            expect_whole(s, is_new ? 2 : 1, 12);
+            if (!is_new) {
+                EXPECT_EQ(pins(), (std::vector<std::string>{"link", "store"}));
+            }
+            // And it goes on from there.
+            if (is_new) {
+                ASSERT_OK(commit(s, host));
+            } else {
+                ASSERT_OK(to_version(s, 2, GetParam()));
+            }
+            expect_whole(s, 2, 12);
+        });
     // Both outcomes were met: the flip lies within.
     EXPECT_GT(old_states, 5u);
     EXPECT_GE(new_states, 2u);
 }
 
 TEST_P(Killed, InRollback) {
-    size_t count = 0;
     size_t old_states = 0;
     size_t new_states = 0;
-    for (size_t step = 0; step <= count; step++)
-        fresh_store(
-            [&](store& s) {
-                auto run = [&](const rollout_options& how) {
-                    bpf_host host(pin("store"));
-                    (void)rollback(s, host, how);
-                };
-                if (step == 0) {
-                    count = steps_of(run).size();
-                    EXPECT_GT(count, 10u);
-                    return;
-                }
-                die_at(step - 1, run);
-                SCOPED_TRACE(fmt::format("killed at step {} of {}", step, count));
-                auto opened = store::open(pin("store"));
-                ASSERT_OK(opened);
-                bpf_host host(pin("store"));
-                auto found = recover(*opened, host);
-                ASSERT_OK(found);
-                const bool is_new = found->state == whole::new_state;
-                (is_new ? new_states : old_states)++;
-                expect_whole(*opened, is_new ? 2 : 1, 15);
-                if (is_new) {
-                    ASSERT_OK(rollback(*opened, host, {}));
-                }
-                expect_whole(*opened, 1, 15);
-                EXPECT_EQ(pins(), (std::vector<std::string>{"link", "store"}));
-            },
-            true);
+    kill_everywhere(
+        true, 11,
+        [&](store& s, const rollout_options& how) {
+            bpf_host host(pin("store"));
+            (void)rollback(s, host, how);
+        },
+        [&](store& s, bpf_host& host, const recovery& found) {
+            const bool is_new = found.state == whole::new_state;
+            (is_new ? new_states : old_states)++;
+            expect_whole(s, is_new ? 2 : 1, 15);
+            if (is_new) {
+                ASSERT_OK(rollback(s, host, {}));
+            }
+            expect_whole(s, 1, 15);
+            EXPECT_EQ(pins(), (std::vector<std::string>{"link", "store"}));
+        });
     EXPECT_GE(old_states, 2u);
     EXPECT_GT(new_states, 5u);
 }
 
 TEST_P(Killed, InCommit) {
-    size_t count = 0;
-    for (size_t step = 0; step <= count; step++)
-        fresh_store(
-            [&](store& s) {
-                auto run = [&](const rollout_options& how) {
-                    bpf_host host(pin("store"));
-                    (void)commit(s, host, how);
-                };
-                if (step == 0) {
-                    count = steps_of(run).size();
-                    EXPECT_GE(count, 3u);
-                    return;
-                }
-                die_at(step - 1, run);
-                SCOPED_TRACE(fmt::format("killed at step {} of {}", step, count));
-                auto opened = store::open(pin("store"));
-                ASSERT_OK(opened);
-                bpf_host host(pin("store"));
-                auto found = recover(*opened, host);
-                ASSERT_OK(found);
-                expect_whole(*opened, 2, 15);
-                if (kv_state_phase(opened->at().state()) == KV_PROBATION) {
-                    ASSERT_OK(commit(*opened, host));
-                }
-                expect_whole(*opened, 2, 15);
-            },
-            true);
+    kill_everywhere(
+        true, 3,
+        [&](store& s, const rollout_options& how) {
+            bpf_host host(pin("store"));
+            (void)commit(s, host, how);
+        },
+        [&](store& s, bpf_host& host, const recovery&) {
+            expect_whole(s, 2, 15);
+            if (kv_state_phase(s.at().state()) == KV_PROBATION) {
+                ASSERT_OK(commit(s, host));
+            }
+            expect_whole(s, 2, 15);
+        });
 }
 
 INSTANTIATE_TEST_SUITE_P(Links, Killed, ::testing::Bool(),
