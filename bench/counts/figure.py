@@ -8,7 +8,6 @@ SHOWN = [("member_reads", "reads"), ("member_writes", "writes"), ("member_kib", 
          ("xor_bytes_per_byte", "XOR/byte"), ("copied_bytes_per_byte", "copied/byte"),
          ("daemon_syscalls", "syscalls"), ("daemon_switches", "switches"), ("daemon_wakeups", "wake-ups"),
          ("system_switches", "all switches"), ("interrupts", "interrupts")]
-RAID = ("md", "md-tuned", "md-ppl", "bpf", "user")
 
 
 def reduce(raw):
@@ -36,8 +35,10 @@ def table(data):
     lines = []
     for w in workloads(data):
         least = counters.least_io(w, data["members"])
-        lines.append([w, least["reads"], least["writes"]] + [""] * (len(SHOWN) - 2))
-        for r in of(data, w):
+        rows = of(data, w)
+        kib = counters.least_kib(w, data["members"], rows[0]["bytes"])
+        lines.append([w, least["reads"], least["writes"], kib] + [""] * (len(SHOWN) - 3))
+        for r in rows:
             lines.append(["  " + r["competitor"]] + [r.get(key) for key, _ in SHOWN])
     return bench.text_table(["per request (least that RAID5 needs)"] + [name for _, name in SHOWN], lines)
 
@@ -52,12 +53,14 @@ def plot(data):
 def says(data):
     lines = []
     for r in data["rows"]:
-        if r["competitor"] not in RAID or "flush" in r["workload"]:
+        if r["competitor"] != "bpf":
             continue
         least = counters.least_io(r["workload"], data["members"])
         io, want = r["member_reads"] + r["member_writes"], least["reads"] + least["writes"]
-        if r["competitor"] == "bpf":
-            verdict = "at the minimum" if io <= 1.03 * want else "%.0f %% above the minimum" % (100 * io / want - 100)
-            lines.append("%s: %.2f member I/Os, %s; %.3f system calls and %.3f context switches of the daemon."
-                         % (r["workload"], io, verdict, r["daemon_syscalls"], r["daemon_switches"]))
+        verdict = "at the minimum" if io <= 1.03 * want else "%.0f %% above the minimum" % (100 * io / want - 100)
+        kib = counters.least_kib(r["workload"], data["members"], r["bytes"])
+        lines.append("%s: %.2f member I/Os, %s; %.1f KiB of %.1f; %.3f system calls and %.3f context switches of the "
+                     "daemon%s." % (r["workload"], io, verdict, r["member_kib"], kib, r["daemon_syscalls"],
+                                    r["daemon_switches"],
+                                    ", flushes included" if r["workload"].endswith("-flush") else ""))
     return lines

@@ -28,6 +28,10 @@ def reduce(raw):
         parts = dict.fromkeys(windows.NAMES, 0)
         for name, (instructions, _) in functions.items():
             parts[windows.part_of(name)] += instructions
+        paths = dict.fromkeys((name for name, _ in windows.PATHS), 0)
+        for name, (instructions, _) in functions.items():
+            if windows.path_of(name):
+                paths[windows.path_of(name)] += instructions
         totals = [sum(e[0] for e in one.values()) / n for one in rounds]
         top = sorted(functions.items(), key=lambda e: -e[1][0])[:TOP]
         rows.append({
@@ -37,6 +41,7 @@ def reduce(raw):
             "spread": round(bench.spread(totals), 5),
             "string_bytes": round(sum(e[1] for e in functions.values()), 1),
             "parts": {k: round(v, 1) for k, v in parts.items()},
+            "paths": {k: round(v, 1) for k, v in paths.items() if v},
             "functions": [[name, round(e[0], 1), round(e[1], 1)] for name, e in top],
         })
     return {"rows": rows}
@@ -72,6 +77,7 @@ def details(data):
         rows = of(data, w)
         lines = [[p] + [r["parts"][p] for r in rows] for p in windows.NAMES]
         text += bench.text_table([w] + [r["competitor"] for r in rows], lines) + "\n"
+    text += engine_paths(data)
     for w in PROFILED:
         rows = [r for r in of(data, w) if r["competitor"] in ("bpf", "user", "md-tuned")]
         text += "%s: the functions that take most\n" % w
@@ -81,6 +87,18 @@ def details(data):
             text += "".join("%6s  %-38s" % (bench.number(n), short(name)) for name, n, _ in cells).rstrip() + "\n"
         text += "\n"
     return text
+
+
+def engine_paths(data):
+    """What the BPF program does on the way in and on the way out."""
+    rows = [r for r in data["rows"] if r["competitor"] == "bpf" and r.get("paths")]
+    names = [name for name, _ in windows.PATHS]
+    if not rows:
+        return ""
+    text = ("The BPF program by path: from a request to its SQEs (submission), from completions to\n"
+            "the answer (completion), row locks, XOR, and the turn that reads CQEs and writes SQEs.\n")
+    return text + bench.text_table(["engine in BPF"] + names,
+                                   [[r["workload"]] + [r["paths"].get(n, 0) for n in names] for r in rows]) + "\n"
 
 
 def short(name):

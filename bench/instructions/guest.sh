@@ -5,8 +5,7 @@
 echo 1 >/proc/sys/net/core/bpf_jit_kallsyms
 members_null 4 "$member_mib"
 record_machine
-n=1024
-[ "$LEVEL" = quick ] || n=2048
+n=1024 # copies are emulated byte by byte: more would take hours, and agree no better
 
 all() {
 	instructions randread-4k randread 4096 32 $n
@@ -15,8 +14,8 @@ all() {
 	if [ "$LEVEL" != quick ]; then
 		instructions randread-4k-qd1 randread 4096 1 $n
 		instructions randwrite-4k-qd1 randwrite 4096 1 $n
-		instructions randread-64k randread 65536 8 $n
-		instructions randwrite-64k randwrite 65536 8 $n
+		instructions randread-64k randread 65536 8 $((n / 4))
+		instructions randwrite-64k randwrite 65536 8 $((n / 4))
 	fi
 }
 

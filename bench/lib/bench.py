@@ -3,6 +3,7 @@
 
 import json
 import os
+import textwrap
 
 COMPETITORS = ["raw", "md", "md-tuned", "md-ppl", "bpf", "user", "null", "linear"]
 COLOURS = ["#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2",
@@ -77,16 +78,23 @@ def text_table(header, rows):
     return "\n".join(lines) + "\n"
 
 
+def paragraph(text):
+    """As wide as the page's other prose, and nothing broken within a word or a link."""
+    return textwrap.fill(text, 80, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
 def escape(text):
     return str(text).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def bars(title, unit, series, panels):
     """Stacked bars: panels is [(name, [(label, [value of each series])])]."""
-    left, width, row = 150, 560, 17
+    longest = max(len(str(label)) for _, rows in panels for label, _ in rows)
+    left = max(150, 14 + 6 * longest)
+    width, row = 710 - left, 17
     out, y = [], 56
     for i, name in enumerate(series):
-        x = left + 150 * (i % 4)
+        x = 150 + 150 * (i % 4)
         top = 30 + 16 * (i // 4)
         out.append('<rect x="%d" y="%d" width="10" height="10" fill="%s"/>' % (x, top, COLOURS[i % len(COLOURS)]))
         out.append('<text x="%d" y="%d">%s</text>' % (x + 14, top + 9, escape(name)))

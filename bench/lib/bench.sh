@@ -10,19 +10,22 @@ bench_figures=(engine store instructions counts speed nvme)
 bench_usage() {
 	cat <<EOF
 usage: ./run bench [FIGURE...] [--quick | --full]
+       ./run bench --page
 FIGURE is one of: ${bench_figures[*]}; all of them by default.
---quick takes minutes, --full (the default) an hour.
+--quick takes minutes, --full (the default) an hour. --page measures nothing: it
+makes plots, tables and page again of the data that is there.
 EOF
 }
 
 cmd_bench() {
-	local figures=() f
+	local figures=() f page=0
 	export RINGRAID_LEVEL=full RINGRAID_RUN=$top/run RINGRAID_TOP=$top RINGRAID_BUILD=$build_dir
 	while [ $# -gt 0 ]; do
 		case $1 in
 		-h | --help) bench_usage; exit 0 ;;
 		--quick) RINGRAID_LEVEL=quick ;;
 		--full) RINGRAID_LEVEL=full ;;
+		--page) page=1 ;;
 		*)
 			[ -e "$top/bench/$1/figure.py" ] || die "no figure '$1'" "the figures are: ${bench_figures[*]}"
 			figures+=("$1")
@@ -31,9 +34,11 @@ cmd_bench() {
 		shift
 	done
 	[ ${#figures[@]} -gt 0 ] || figures=("${bench_figures[@]}")
-	build_ensure
+	if [ $page = 1 ]; then root_ensure; else build_ensure; fi
 	make_work bench
-	for f in "${figures[@]}"; do bench_figure "$f"; done
+	if [ $page = 0 ]; then
+		for f in "${figures[@]}"; do bench_figure "$f"; done
+	fi
 	bench_python page "${bench_figures[@]}"
 	say "docs/benchmarks.md"
 }

@@ -61,11 +61,18 @@ def per_request(raw, run):
     return found
 
 
+FLUSH_EVERY = 8  # in workloads with flushes: what guest.sh's `counted` is given
+
+
 def least_io(workload, members):
     """The fewest member reads and writes that RAID5 needs per request (4K or less than a
     chunk in one row, or whole stripes). Degraded ones are means over all blocks: one in
-    `members` of the data is lost, and one in `members` of the rows has lost its parity."""
+    `members` of the data is lost, and one in `members` of the rows has lost its parity.
+    A flush is a request too, but reads and writes nothing."""
     data = members - 1
+    if workload.endswith("-flush"):
+        least = least_io(workload.removesuffix("-flush"), members)
+        return {k: v * (FLUSH_EVERY - 1) / FLUSH_EVERY for k, v in least.items()}
     if workload.startswith("degraded-randread"):
         return {"reads": (members - 1) / members + data / members, "writes": 0}
     if workload.startswith("degraded-randwrite"):
@@ -78,3 +85,10 @@ def least_io(workload, members):
     if workload == "write-stripe":
         return {"reads": 0, "writes": members}
     return {"reads": min(2, data - 1), "writes": 2}
+
+
+def least_kib(workload, members, request_bytes):
+    """The same in KiB: a member I/O is as large as the request, or one chunk of a stripe."""
+    least = least_io(workload, members)
+    size = request_bytes / (members - 1) if workload == "write-stripe" else request_bytes
+    return (least["reads"] + least["writes"]) * size / 1024

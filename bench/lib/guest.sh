@@ -103,6 +103,7 @@ floor_up() {
 }
 
 up() {
+	local queues
 	competitor=$1
 	since=0
 	case $1 in
@@ -116,6 +117,8 @@ up() {
 	*) fail "no competitor $1" ;;
 	esac
 	no_scheduler "$block"
+	queues=(/sys/block/"${block#/dev/}"/mq/*) # md has none: one word
+	[ ${#queues[@]} -le "$cpus" ] || fail "$1 has ${#queues[@]} queues, the VM $cpus CPUs"
 	# One member is smaller than an array.
 	span=$(blockdev --getsize64 "$block")
 	[ "$span" -le "$span_most" ] || span=$span_most

@@ -3,7 +3,7 @@
 them into one page. No number is typed anywhere: the page is made from the JSON.
 
   page.py DOCS LEVEL figure NAME RAW   writes DOCS/benchmarks/NAME.{json,svg,txt}
-  page.py DOCS LEVEL page NAME...      writes DOCS/benchmarks.md
+  page.py DOCS LEVEL page NAME...      writes DOCS/benchmarks.md, and plots and tables again
 
 A figure is bench/NAME/figure.py with
 
@@ -39,12 +39,15 @@ def make_figure(docs, level, name, raw):
     data = {"figure": name, "level": level, "machine": raw.machine,
             "host_cpus": len(os.sched_getaffinity(0))}
     data.update(module.reduce(raw))
-    os.makedirs(os.path.join(docs, "benchmarks"), exist_ok=True)
-    base = os.path.join(docs, "benchmarks", name)
-    for suffix, text in (("json", dump(data)), ("svg", module.plot(data)), ("txt", module.table(data))):
-        with open("%s.%s" % (base, suffix), "w") as f:
-            f.write(text)
+    write(docs, name, {"json": dump(data), "svg": module.plot(data), "txt": module.table(data)})
     print(module.table(data), file=sys.stderr)
+
+
+def write(docs, name, texts):
+    os.makedirs(os.path.join(docs, "benchmarks"), exist_ok=True)
+    for suffix, text in texts.items():
+        with open(os.path.join(docs, "benchmarks", "%s.%s" % (name, suffix)), "w") as f:
+            f.write(text)
 
 
 def dump(data):
@@ -61,8 +64,9 @@ def section(name, data):
     if hasattr(module, "details"):
         parts.append("```\n%s```\n" % module.details(data))
     parts += ["- %s" % line for line in module.says(data)]
-    parts.append("\nLinux %s, %d virtual CPUs on %d, level %s. [JSON](benchmarks/%s.json)\n" % (
-        data["machine"].get("kernel"), data["machine"].get("cpus", 0), data["host_cpus"], data["level"], name))
+    parts.append("\nLinux %s, %d virtual CPUs on %d, level %s. [JSON](benchmarks/%s.json), "
+                 "[text](benchmarks/%s.txt)\n" % (data["machine"].get("kernel"), data["machine"].get("cpus", 0),
+                                                  data["host_cpus"], data["level"], name, name))
     return "\n".join(parts)
 
 
@@ -72,6 +76,9 @@ def make_page(docs, names):
         text = read(os.path.join(os.path.dirname(BENCH), "docs", "benchmarks", name + ".json"))
         if text:
             found[name] = json.loads(text)
+    for name, data in found.items():
+        module = load_figure(name)
+        write(docs, name, {"svg": module.plot(data), "txt": module.table(data)})
     parts = [read(os.path.join(BENCH, "lib", "page.md")), targets.page(found)]
     parts += [section(name, data) for name, data in found.items()]
     with open(os.path.join(docs, "benchmarks.md"), "w") as f:

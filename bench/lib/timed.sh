@@ -38,5 +38,5 @@ timed_level() { "timed_$LEVEL"; }
 
 record_machine
 rounds=2 seconds=1
-[ "$LEVEL" = quick ] || rounds=3
+[ "$LEVEL" = quick ] || { rounds=3 seconds=2; }
 interleave $rounds timed_level "$@"

@@ -12,7 +12,9 @@ UNSURE = 0.3  # ratios that lie further apart say nothing
 
 
 def one(raw, run):
-    job = json.loads(raw.of(run, "fio.json"))["jobs"][0]
+    text = raw.of(run, "fio.json")
+    # fio's notes come before; all jobs are one group.
+    job = json.loads(text[text.index("{"):])["jobs"][0]
     sides = [job[k] for k in ("read", "write") if job[k]["total_ios"]]
     main = max(sides, key=lambda s: s["total_ios"])
     percentiles = main["clat_ns"].get("percentile", {})
@@ -74,7 +76,8 @@ def table(data):
 def plot(data, title):
     panels = [(w, [(r["competitor"], [r.get("to_md-tuned", r.get("to_linear"))]) for r in of(data, w)])
               for w in workloads(data)]
-    return bench.bars(title, "as a ratio to tuned md", ["IOPS"], panels)
+    unit = "as a ratio to tuned md" + (", functional only" if functional(data) else "")
+    return bench.bars(title, unit, ["IOPS"], panels)
 
 
 def verdict(row, base):

@@ -44,6 +44,23 @@ def part_of(symbol):
     return REST
 
 
+# The BPF engine by path, where its functions are none of another's body. The first that fits.
+PATHS = [
+    ("XOR", r"rr_(xor|slot_(xor|fold|use_))"),
+    ("locks", r"rr_(lock_|slot_(lock|claimant|waiters))"),
+    ("turn", r"raid5_loop_step"),
+    ("submission", r"rr_(request_(start|place|part_cells|line_up|push|pop)|(read|write)_(start|chunk)|direct_emit|"
+                   r"slot_(init|plan|emit|enter|fused|push|pop)|emit|flush_(start|emit|round|needed))"),
+    ("completion", r"rr_"),
+]
+
+
+def path_of(symbol):
+    """The path of a function of the BPF program, or None."""
+    program = re.fullmatch(r"bpf_prog_[0-9a-f]+_(\w+) \[bpf\]", symbol)
+    return next((name for name, pattern in PATHS if program and re.match(pattern, program[1])), None)
+
+
 # Where Linux puts a position-independent program, with randomisation off.
 DAEMON = 0x555555554000
 

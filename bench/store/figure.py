@@ -19,8 +19,9 @@ def table(data):
 
 
 def plot(data):
-    return bench.bars("Access to a value from BPF", "ns", ["get", "put"],
-                      [("", [(r["method"][:24], [r["get"], r["put"]]) for r in data["rows"]])])
+    return bench.bars("Access to a value from BPF", "ns per access", ["ns"],
+                      [(way, [(r["method"], [r[way]]) for r in data["rows"] if r[way] is not None])
+                       for way in ("get", "put")])
 
 
 def says(data):
