@@ -74,6 +74,25 @@ RR_STEP long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct ublksrv
 	return bpf_copy_from_user(d, sizeof(*d), from);
 }
 
+typedef struct iou_ctx rr_host_t;
+
+/* Written by the queue's own thread, call by call. */
+struct rr_xor_ref rr_refs[RR_QUEUES_MAX][RR_XOR_REFS_MAX];
+
+#define rr_host_refs(q) rr_refs[(q)->id & (RR_QUEUES_MAX - 1)]
+
+RR_STEP int rr_host_xor(rr_host_t *host, struct rr_xor_ref *refs, rr_u32 n, rr_u32 bytes,
+			rr_u64 flags)
+{
+	return uring_bpf_xor(host, refs, (n & (RR_XOR_REFS_MAX - 1)) * sizeof(*refs), bytes, flags);
+}
+
+#include "ring/fuse.h"
+
+/* Known when the program is loaded: without the function the verifier removes its callers. */
+#define rr_host_fuses()		       bpf_ksym_exists(uring_bpf_xor)
+#define rr_host_fuse(host, a, q, slot) rr_fuse(host, a, q, slot)
+
 #include "ring/step.h"
 
 /* io_uring's request, as far as it is looked at. */
@@ -128,7 +147,9 @@ int BPF_PROG(raid5_loop_step, struct iou_ctx *ring_ctx, struct iou_loop_params *
 		return IOU_LOOP_STOP;
 	q = rr_queue_at(a, ring->queue & (RR_QUEUES_MAX - 1));
 
-	verdict = rr_step(a, q, ring, sq, cq);
+	/* The same for all the time of a program, which takes over parked queues only. */
+	q->fused = rr_host_fuses() && ring->zero_copy;
+	verdict = rr_step(ring_ctx, a, q, ring, sq, cq);
 	pending = q->sq_tail - rr_ring_word(cq, ring_at.at.sq_head);
 	if (pending) {
 		int done = bpf_io_uring_submit_sqes(ring_ctx, pending);

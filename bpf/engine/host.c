@@ -3,6 +3,22 @@
 #include "engine.h"
 #include "host.h"
 
+/* Whose uring_bpf_xor() a fused action is computed with. */
+struct xor_host {
+	rr_xor_fn xor_fn;
+	void *context;
+};
+
+typedef struct xor_host rr_host_t;
+
+static __thread struct rr_xor_ref refs_of_thread[RR_XOR_REFS_MAX];
+
+#define rr_host_refs(q) refs_of_thread
+#define rr_host_xor(host, refs, n, bytes, flags)                                                   \
+	((host)->xor_fn((host)->context, refs, n, bytes, flags))
+
+#include "../ring/fuse.h"
+
 #include <stddef.h>
 
 struct rr_queue *rr_host_queue(struct rr_array *a, rr_u32 queue)
@@ -55,6 +71,14 @@ const struct rr_action *rr_host_action(struct rr_array *a, rr_u32 queue)
 	struct rr_queue *q = rr_queue_at(a, queue);
 
 	return q->action_head == q->action_tail ? NULL : rr_action_at(a, q, q->action_head++);
+}
+
+int rr_host_fuse_slot(struct rr_array *a, rr_u32 queue, rr_u32 slot, rr_xor_fn xor_fn,
+		      void *context)
+{
+	struct xor_host host = { xor_fn, context };
+
+	return rr_fuse(&host, a, rr_queue_at(a, queue), slot);
 }
 
 int rr_host_fail(struct rr_array *a, rr_u32 role, rr_s32 error)

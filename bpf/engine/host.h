@@ -9,7 +9,7 @@
 #ifndef RINGRAID_ENGINE_HOST_H
 #define RINGRAID_ENGINE_HOST_H
 
-#include "../include/ringraid/abi.h"
+#include "../include/ringraid/ring.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,6 +29,15 @@ void rr_host_tick(struct rr_array *a, rr_u32 queue);
 
 /* The oldest action of the queue, taken out of its ring; NULL when there is none. */
 const struct rr_action *rr_host_action(struct rr_array *a, rr_u32 queue);
+
+/*
+ * RR_ACT_FUSE with a host's own uring_bpf_xor(): @xor_fn gets @context and a call
+ * as the kernel would. 0 or -errno.
+ */
+typedef int (*rr_xor_fn)(void *context, const struct rr_xor_ref *refs, rr_u32 n, rr_u32 bytes,
+			 rr_u64 flags);
+int rr_host_fuse_slot(struct rr_array *a, rr_u32 queue, rr_u32 slot, rr_xor_fn xor_fn,
+		      void *context);
 
 /* Takes @role out of use: 1 now, 0 it was out, -1 it is the second failure. */
 int rr_host_fail(struct rr_array *a, rr_u32 role, rr_s32 error);

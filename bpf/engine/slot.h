@@ -22,6 +22,9 @@
  * buffers; parity is computed from that copy and both are written from it, so
  * a client that changes its pages in flight cannot split data from parity.
  *
+ * Where the host is `fused` it does all of this between reads and writes, in one
+ * action (ring/fuse.h); nothing else is different.
+ *
  * Ordering: phase = WRITE is stored before the first member write is emitted
  * and taken back after the last has completed: between the two the buffers
  * are the redo record of the rows.
@@ -49,6 +52,12 @@ RR_STEP rr_u32 rr_count_bits(rr_u32 mask)
 	return (mask & 0xff) + (mask >> 8);
 }
 
+/* The host computes and copies (ring/fuse.h); it cannot without the client's pages. */
+RR_STEP int rr_slot_fused(rr_array_t *a, rr_queue_t *q, rr_slot_t *s)
+{
+	return q->fused && !(rr_request_at(a, q, s->tag)->flags & RR_REQ_COPY);
+}
+
 /* A phase's I/O for one role. Also issues it again after a transient error. */
 RR_FN int rr_slot_emit(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 		       rr_u32 role)
@@ -68,6 +77,8 @@ RR_FN int rr_slot_emit(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	}
 	if (phase == RR_PHASE_COPY_IN || phase == RR_PHASE_COPY_OUT) {
 		act = phase == RR_PHASE_COPY_IN ? RR_ACT_COPY_IN : RR_ACT_COPY_OUT;
+		if (rr_slot_fused(a, q, s))
+			act = RR_ACT_FUSE;
 		position = (rr_u64)s->payload[r] << RR_SECTOR_SHIFT;
 	} else {
 		position = ((a->members[r].data_offset + from) << RR_SECTOR_SHIFT) +
@@ -92,6 +103,15 @@ RR_STEP void rr_slot_enter(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 pha
 	s->pending = rr_count_bits(roles);
 	rr_for_roles (role, roles)
 		rr_slot_emit(a, q, slot, role);
+}
+
+/* The copies between payload and buffers: one I/O for each role, or one for all. */
+RR_STEP void rr_slot_enter_copy(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 phase,
+				rr_u32 roles)
+{
+	if (rr_slot_fused(a, q, rr_slot_at(a, q, slot)))
+		roles &= -roles;
+	rr_slot_enter(a, q, slot, phase, roles);
 }
 
 RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
@@ -178,7 +198,7 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 		rr_count(q, slot_reads, rr_count_bits(reads));
 		rr_slot_enter(a, q, slot, RR_PHASE_READ, reads);
 	} else {
-		rr_slot_enter(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
+		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
 	}
 	return 0;
 }
@@ -289,32 +309,52 @@ RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	return 0;
 }
 
+/* Before the payload replaces what was read. */
+RR_STEP void rr_slot_use_old(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+
+	if (s->plan == RR_PLAN_RMW)
+		rr_slot_fold(a, q, slot);
+	else if (s->plan == RR_PLAN_RECON)
+		rr_slot_xor(a, q, slot, s->lost, rr_all_roles(a) & ~(1U << s->lost));
+}
+
+/* Parity, from the buffers with the payload in them. */
+RR_STEP void rr_slot_use_new(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+
+	if (s->plan == RR_PLAN_RMW)
+		rr_slot_fold(a, q, slot);
+	else if (s->plan != RR_PLAN_PAYLOAD)
+		rr_slot_xor(a, q, slot, s->parity, rr_all_roles(a) & ~(1U << s->parity));
+}
+
 /* All reads of a phase have come back. */
 RR_FN int rr_slot_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_u32 data = rr_all_roles(a) & ~(1U << s->parity);
 
 	if (s->error)
 		return rr_slot_finish(a, q, slot, s->error);
 	if (s->plan == RR_PLAN_READ) {
 		if (s->bad != RR_NO_ROLE)
 			return rr_slot_lock(a, q, slot);
-		rr_slot_enter(a, q, slot, RR_PHASE_COPY_OUT, 1U << s->role);
+		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT, 1U << s->role);
 		return 0;
 	}
 	if (s->plan == RR_PLAN_REBUILD) {
-		rr_slot_xor(a, q, slot, s->role, rr_all_roles(a) & ~(1U << s->role));
-		rr_slot_enter(a, q, slot, RR_PHASE_COPY_OUT, 1U << s->role);
+		if (!rr_slot_fused(a, q, s))
+			rr_slot_xor(a, q, slot, s->role, rr_all_roles(a) & ~(1U << s->role));
+		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT, 1U << s->role);
 		return 0;
 	}
 	if (s->bad != RR_NO_ROLE && s->lost != s->bad)
 		return rr_slot_plan_write(a, q, slot);
-	if (s->plan == RR_PLAN_RMW)
-		rr_slot_fold(a, q, slot);
-	else if (s->plan == RR_PLAN_RECON)
-		rr_slot_xor(a, q, slot, s->lost, (data | 1U << s->parity) & ~(1U << s->lost));
-	rr_slot_enter(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
+	if (!rr_slot_fused(a, q, s))
+		rr_slot_use_old(a, q, slot);
+	rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
 	return 0;
 }
 
@@ -323,7 +363,6 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u64 state = rr_load(a->state);
-	rr_u32 data = rr_all_roles(a) & ~(1U << s->parity);
 	rr_u32 lost = s->lost & (RR_MEMBERS_MAX - 1);
 
 	if (s->error)
@@ -332,10 +371,8 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 		rr_count(q, replans, 1);
 		return rr_slot_plan_write(a, q, slot);
 	}
-	if (s->plan == RR_PLAN_RMW)
-		rr_slot_fold(a, q, slot);
-	else if (s->plan != RR_PLAN_PAYLOAD)
-		rr_slot_xor(a, q, slot, s->parity, data);
+	if (!rr_slot_fused(a, q, s))
+		rr_slot_use_new(a, q, slot);
 	if (s->plan == RR_PLAN_RECON && (s->write_mask >> lost & 1)) {
 		s->from[lost] = s->lo;
 		s->to[lost] = s->hi;

@@ -2,14 +2,18 @@
 /*
  * One turn of a queue: completions in, engine, SQEs out.
  *
- * The includer gives the ring's parts and three functions:
+ * The includer gives the ring's parts and:
  *
+ *   rr_host_t                          what its own functions need, as first argument
  *   rr_host_descriptor(ring, tag, &d)  copy ublk's descriptor of a request
  *   rr_host_offsets()                  struct rr_ring_offsets
+ *   rr_host_fuses()                    it sets rr_queue.fused; and then
+ *   rr_host_fuse(host, a, q, slot)     RR_ACT_FUSE: 0 or -errno
  *   the submission itself              rr_step() returns how many SQEs wait
  *
  * Order in a turn: every CQE is consumed and settled, then cq.head is stored,
- * then actions become SQEs while there is room, then sq.tail is stored. What
+ * then actions become SQEs while there is room, then sq.tail is stored. An
+ * action that needs no SQE completes there and then. What
  * finds no room stays in the action ring and RR_STEP_AGAIN asks for a turn
  * without sleep. The number of SQEs in flight is bounded below the size of the
  * CQ ring, so it never overflows.
@@ -140,9 +144,29 @@ RR_STEP void rr_step_completions(rr_array_t *a, rr_queue_t *q, struct rr_ring *r
 	rr_ring_word(cq, at->cq_head) = head + ready;
 }
 
+/* The oldest action leaves the ring. 1: as an SQE; 0: it is done. */
+RR_STEP int rr_step_action(rr_host_t *host, rr_array_t *a, rr_queue_t *q, struct rr_ring *ring,
+			   rr_u8 *sq)
+{
+	rr_action_t *n = rr_action_at(a, q, q->action_head);
+
+	q->action_head++;
+	if (rr_host_fuses() && n->act == RR_ACT_FUSE) {
+		rr_u64 token = n->token;
+		rr_s32 bytes = (rr_s32)n->length;
+		int ret = rr_host_fuse(host, a, q, rr_token_index(token));
+
+		rr_slot_complete(a, q, token, ret ? ret : bytes);
+		rr_settle(a, q);
+		return 0;
+	}
+	rr_sqe_action(sq, a, q, ring, n);
+	return 1;
+}
+
 /* The engine's actions and the host's own messages, as room allows. */
-RR_STEP int rr_step_submissions(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *sq,
-				rr_u8 *cq)
+RR_STEP int rr_step_submissions(rr_host_t *host, rr_array_t *a, rr_queue_t *q, struct rr_ring *ring,
+				rr_u8 *sq, rr_u8 *cq)
 {
 	const volatile struct rr_ring_offsets *at = rr_host_offsets();
 	rr_u32 room = RR_RING_SQ_ENTRIES - (q->sq_tail - rr_ring_word(cq, at->sq_head));
@@ -171,11 +195,10 @@ RR_STEP int rr_step_submissions(rr_array_t *a, rr_queue_t *q, struct rr_ring *ri
 		rr_sqe_timer(sq, a, q);
 	}
 	rr_for (i, RR_RING_SQ_ENTRIES) {
-		if (q->action_head == q->action_tail || (rr_u32)i >= room ||
+		if (q->action_head == q->action_tail || !room ||
 		    q->inflight >= RR_RING_INFLIGHT_MAX)
 			break;
-		rr_sqe_action(sq, a, q, ring, rr_action_at(a, q, q->action_head));
-		q->action_head++;
+		room -= rr_step_action(host, a, q, ring, sq);
 	}
 	rr_ring_word(cq, at->sq_tail) = q->sq_tail;
 	return q->action_head != q->action_tail && q->inflight < RR_RING_INFLIGHT_MAX
@@ -198,7 +221,8 @@ RR_STEP void rr_step_begin(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 	}
 }
 
-RR_STEP int rr_step(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *sq, rr_u8 *cq)
+RR_STEP int rr_step(rr_host_t *host, rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *sq,
+		    rr_u8 *cq)
 {
 	int verdict;
 
@@ -208,7 +232,7 @@ RR_STEP int rr_step(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u8 *s
 	if (q->parked.head != RR_NIL && !rr_load(a->park))
 		rr_unpark(a, q);
 	rr_step_completions(a, q, ring, cq);
-	verdict = rr_step_submissions(a, q, ring, sq, cq);
+	verdict = rr_step_submissions(host, a, q, ring, sq, cq);
 	if (verdict == RR_STEP_WAIT && !q->fetches && !q->inflight && !q->retry_count) {
 		q->stop_reason = RR_STOP_ENDED;
 		return RR_STEP_STOP;

@@ -20,6 +20,11 @@ static inline long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct u
 	return 0;
 }
 
+/* The client's pages are out of reach: copies are SQEs, and rr_queue.fused stays 0. */
+typedef struct rr_user_host rr_host_t;
+#define rr_host_fuses()		       0
+#define rr_host_fuse(host, a, q, slot) ((void)(host), (void)(slot), -EOPNOTSUPP)
+
 #include "step.h"
 
 /* The kernel's side of the ring must be seen, and see ours, in order. */
@@ -36,9 +41,10 @@ int rr_user_host_run(struct rr_user_host *host)
 	int done;
 
 	offsets = &host->at;
+	q->fused = 0;
 	for (;;) {
 		ring_barrier();
-		verdict = rr_step(host->array, q, host->ring, host->sq, host->cq);
+		verdict = rr_step(host, host->array, q, host->ring, host->sq, host->cq);
 		ring_barrier();
 		if (verdict == RR_STEP_STOP)
 			return 0;

@@ -115,11 +115,12 @@ int features(const context& ctx) {
     ::uname(&names);
     libbpf_set_print(nullptr);
     std::string missing = bpf_host_missing();
-    nlohmann::json out = {{"schema", json_schema},
-                          {"kernel", names.release},
-                          {"bpf_engine", feature(missing.empty(), missing)},
-                          {"ublk", ublk_features()},
-                          {"xor", {{"kfunc", false}, {"used", "the engine's own loop"}}}};
+    nlohmann::json out = {
+        {"schema", json_schema},
+        {"kernel", names.release},
+        {"bpf_engine", feature(missing.empty(), missing)},
+        {"ublk", ublk_features()},
+        {"xor", {{"kfunc", kernel_has_xor()}, {"used", xor_name(kernel_has_xor())}}}};
     if (ctx.json) {
         print_json(out);
         return 0;
@@ -135,7 +136,7 @@ int features(const context& ctx) {
         row("zero copy", out["ublk"]["zero_copy"]);
         row("recovery", out["ublk"]["recovery"]);
     }
-    fmt::print("{:>12} : {}\n", "xor", "the engine's own loop");
+    fmt::print("{:>12} : {}\n", "xor", out["xor"].value("used", ""));
     return 0;
 }
 

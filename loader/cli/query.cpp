@@ -37,6 +37,7 @@ void print_status(const nlohmann::json& s) {
                               human_bytes(s.value("chunk_bytes", uint64_t{0}))));
     row("engine", fmt::format("{}, {} queues of {}, pid {}", text("engine"), s.value("queues", 0),
                               s.value("depth", 0), s.value("pid", 0)));
+    row("xor", text("xor"));
     row("events", fmt::format("{}", s.value("events", uint64_t{0})));
     for (const auto& m : s["members"]) {
         std::string device = m["device"].is_string() ? m["device"].get<std::string>() : "-";

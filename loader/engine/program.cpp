@@ -297,4 +297,25 @@ std::string bpf_host_missing() {
     return found ? "" : "the kernel has no io_uring BPF ops (they came with Linux 7.1)";
 }
 
+bool kernel_has_xor() {
+    auto has = [](const btf* types) {
+        return types != nullptr &&
+               btf__find_by_name_kind(types, "uring_bpf_xor", BTF_KIND_FUNC) > 0;
+    };
+    btf* kernel = btf__load_vmlinux_btf();
+    bool found = has(kernel);
+    // Every module's types have an id of their own.
+    for (__u32 id = 0; kernel != nullptr && !found && bpf_btf_get_next_id(id, &id) == 0;) {
+        btf* module = btf__load_from_kernel_by_id_split(id, kernel);
+        found = has(module);
+        btf__free(module);
+    }
+    btf__free(kernel);
+    return found;
+}
+
+const char* xor_name(bool fused) {
+    return fused ? "the kernel's uring_bpf_xor" : "the engine's own loop";
+}
+
 }  // namespace rr

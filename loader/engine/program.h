@@ -92,4 +92,11 @@ private:
 // Empty when this kernel can run the BPF host, else the reason.
 std::string bpf_host_missing();
 
+// Whether this kernel, or a module of it, has uring_bpf_xor (kfunc-patches/).
+// The program decides by the same when it is loaded.
+bool kernel_has_xor();
+
+// What computes parity, in words.
+const char* xor_name(bool fused);
+
 }  // namespace rr

@@ -777,6 +777,7 @@ nlohmann::json array_service::status() const {
             {"state", to_string(health_of(a))},
             {"pid", ::getpid()},
             {"queue_threads", threads},
+            {"xor", xor_name(rr_host_queue(a, 0)->fused != 0)},
             {"program_id", program_ ? program_->program_id() : 0},
             {"program_version", kept_ ? kept_->version() : 0},
             {"probation", other_program_.has_value()},

@@ -14,7 +14,7 @@ bool is_write(uint32_t act) {
     return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA;
 }
 bool is_copy(uint32_t act) {
-    return act == RR_ACT_COPY_IN || act == RR_ACT_COPY_OUT;
+    return act == RR_ACT_COPY_IN || act == RR_ACT_COPY_OUT || act == RR_ACT_FUSE;
 }
 
 // A writer waits for a few tries of its own, for the claim before its own, and
@@ -184,7 +184,7 @@ void check_fua(world& w, uint32_t serial) {
 }  // namespace
 
 void check_action(world& w, uint32_t queue, const rr_action& a) {
-    if (a.act < RR_ACT_READ_DIRECT || a.act > RR_ACT_COMMIT)
+    if ((a.act < RR_ACT_READ_DIRECT || a.act > RR_ACT_COMMIT) && a.act != RR_ACT_FUSE)
         return w.wrong("an action {} was emitted", a.act);
     if (a.act == RR_ACT_COMMIT) {
         const client_request& r = w.request(queue, a.tag);
@@ -217,7 +217,7 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
     if (is_write(a.act)) {
         note = {};
         check_alone(w, queue, a);
-    } else if (a.act == RR_ACT_COPY_OUT) {
+    } else if (rr_host_slot(w.arena, queue, slot)->phase == RR_PHASE_COPY_OUT) {
         note = {};
     } else if (a.act == RR_ACT_READ) {
         note.reads |= 1U << a.role;

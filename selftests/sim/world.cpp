@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "engine/redo.h"
+#include "xor_model.h"
 
 namespace rr::sim {
 namespace {
@@ -162,6 +163,8 @@ void world::restart_clients() {
     seen_.fill(0);
     std::fill(notes_.begin(), notes_.end(), slot_note{});
     superblock_writing_ = durable_telling_ = poll_planned_ = false;
+    for (uint32_t q = 0; q < plan.config.queues; q++)
+        rr_host_queue(arena, q)->fused = plan.fused && chance_.below(8);
     for (uint32_t q = 0; q < plan.config.queues; q++)
         for (uint32_t tag = 0; tag < plan.config.depth; tag++) {
             if (!request(q, tag).busy)
@@ -494,7 +497,7 @@ void world::decide(io& x) {
     const rr_action& a = x.action;
     x.good = x.sectors;
     x.result = static_cast<int32_t>(a.length);
-    if (plan.transient && chance_.per_mille(plan.transient)) {
+    if (plan.transient && a.act != RR_ACT_FUSE && chance_.per_mille(plan.transient)) {
         const uint32_t n = chance_.below(6);
         x.good = n < 4 || x.sectors == 0 ? 0 : chance_.below(x.sectors);
         x.result =
@@ -594,6 +597,9 @@ void world::finish(uint32_t index) {
         written[a.role]++;
     if (a.act == RR_ACT_FLUSH && x.result == 0)
         covered[a.role] = std::max(covered[a.role], flush_notes[x.queue][a.role]);
+    if (a.act == RR_ACT_FUSE && x.result >= 0 && fuse(x) != 0)
+        wrong("slot {} of queue {} asks for what the kernel refuses", rr_token_index(a.token),
+              x.queue);
     const uint32_t queue = x.queue;
     const int32_t result = x.result;
     x.live = false;
@@ -601,6 +607,12 @@ void world::finish(uint32_t index) {
     say("q{} tag {} act {} role {} done {}", queue, a.tag, a.act, a.role, result);
     rr_host_complete(arena, queue, a.token, result);
     settle(queue);
+}
+
+int world::fuse(const io& x) {
+    xor_model kernel{*this, x.queue, chance_};
+    return rr_host_fuse_slot(arena, x.queue, rr_token_index(x.action.token), xor_model::call,
+                             &kernel);
 }
 
 void world::control_look() {

@@ -137,6 +137,10 @@ public:
     uint32_t missing() const { return static_cast<uint32_t>(arena->state & RR_STATE_MISSING); }
     bool broken() const { return (arena->state & RR_STATE_BROKEN) != 0; }
 
+    // A sector of the arena, as the one word that all of it repeats.
+    void expand(uint64_t address, uint64_t value);
+    uint64_t compress(uint64_t address);
+
     schedule plan;
     rr_array* arena = nullptr;
     std::array<disk, RR_MEMBERS_MAX> disks;
@@ -175,6 +179,7 @@ private:
     void decide(io& x);
     void move(io& x, uint32_t upto);
     void finish(uint32_t index);
+    int fuse(const io& x);
 
     void control_look();
     void control_superblock();
@@ -188,8 +193,6 @@ private:
     void restart_clients();
 
     std::byte* sector_at(uint64_t address) { return memory_ + address; }
-    void expand(uint64_t address, uint64_t value);
-    uint64_t compress(uint64_t address);
 
     template <typename... Args>
     void say(fmt::format_string<Args...> format, Args&&... args) {

@@ -31,6 +31,17 @@ long rr_host_descriptor(rr_ring*, rr_u32, ublksrv_io_desc* d) {
     return 0;
 }
 
+// What the host's part of a fused action gives back.
+int fuse_result;
+uint32_t fused_slots;
+
+struct rr_host_t {};
+#define rr_host_fuses() 1
+int rr_host_fuse(rr_host_t*, rr_array*, rr_queue*, rr_u32) {
+    fused_slots++;
+    return fuse_result;
+}
+
 #define typeof __typeof__
 #include "ring/step.h"
 #undef typeof
@@ -46,7 +57,7 @@ class RingStep : public testing::Test {
 protected:
     RingStep() : array_(rr::test::shape(4, 128)) { run(); }
 
-    int run() { return rr_step(array_.get(), queue(), &ring_, sq_.data(), cq_.data()); }
+    int run() { return rr_step(nullptr, array_.get(), queue(), &ring_, sq_.data(), cq_.data()); }
     rr_queue* queue() { return array_.queue(); }
     uint32_t& word(uint32_t offset) { return *reinterpret_cast<uint32_t*>(cq_.data() + offset); }
 

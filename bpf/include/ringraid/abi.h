@@ -36,7 +36,7 @@
 #define RR_ABI_MAGIC 0x3144494152474e52ULL /* "RNGRAID1" */
 
 enum {
-	RR_ABI_VERSION = 1,
+	RR_ABI_VERSION = 2,
 	RR_QUEUES_MAX = 16,
 	RR_DEPTH_MAX = 256,
 	RR_SLOTS_MAX = 256,
@@ -191,6 +191,7 @@ enum rr_act {
 	RR_ACT_COPY_OUT = 7, /* arena -> client's pages */
 	RR_ACT_COMMIT = 8,   /* answer the client with (rr_s32)length */
 	RR_ACT_FETCH = 9,    /* ask for the tag's first request */
+	RR_ACT_FUSE = 10,    /* the slot's copies and parity at once (ring/fuse.h) */
 };
 
 struct rr_action {
@@ -295,6 +296,8 @@ struct rr_queue {
 	rr_s32 last_error;
 	struct rr_fifo parked; /* tags: came while the queue parks */
 	rr_u32 parked_tags;
+	rr_u32 fused; /* the host computes: set before the first request, or while parked */
+	rr_u32 pad;
 	rr_u64 timer_ns[2];				   /* struct __kernel_timespec */
 	rr_u64 written[RR_MEMBERS_MAX];			   /* member writes completed */
 	rr_u64 flush_start[RR_MEMBERS_MAX][RR_QUEUES_MAX]; /* written at the round's start */

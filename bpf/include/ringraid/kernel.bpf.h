@@ -18,6 +18,7 @@
 #include <linux/ublk_cmd.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include "ring.h"
 #include "types.h"
 
 struct iou_ctx {
@@ -46,5 +47,9 @@ enum {
 
 extern int bpf_io_uring_submit_sqes(struct iou_ctx *ctx, __u32 nr) __ksym;
 extern __u8 *bpf_io_uring_get_region(struct iou_ctx *ctx, __u32 id, const __u64 size__sz) __ksym;
+
+/* Proposed, see kfunc-patches/: absent from most kernels. */
+extern int uring_bpf_xor(struct iou_ctx *ctx, const struct rr_xor_ref *refs, __u32 refs__sz,
+			 __u32 bytes, __u64 flags) __weak __ksym;
 
 #endif /* RINGRAID_KERNEL_BPF_H */

@@ -27,6 +27,25 @@ enum {
 	RR_RING_INFLIGHT_MAX = RR_RING_CQ_ENTRIES - 1024,
 };
 
+/*
+ * The kernel function uring_bpf_xor(): a range of a registered buffer, and its
+ * flags. The names in the kernel are URING_BPF_*; io_uring/bpf_xor.h.
+ */
+struct rr_xor_ref {
+	rr_u64 offset;
+	rr_u32 index;
+	rr_u32 flags;
+};
+
+enum {
+	RR_XOR_REF_COPY = 1 << 1,   /* a source, copied into the next reference */
+	RR_XOR_ACCUMULATE = 1 << 0, /* dst ^= sources, and not dst = */
+	RR_XOR_REFS_MAX = 32,
+};
+
+RR_STATIC_ASSERT(sizeof(struct rr_xor_ref) == 16, "struct uring_bpf_ref");
+RR_STATIC_ASSERT(RR_XOR_REFS_MAX > 2 * (RR_MEMBERS_MAX - 1), "a full stripe in one call");
+
 struct rr_ring {
 	rr_u32 queue;
 	rr_u32 zero_copy;   /* ublk registers the request's pages as buffer `tag` */

@@ -7,6 +7,7 @@
  *
  *   __arena      the address space of the shared memory; nothing on a host
  *   RR_ARG_ARENA marks an arena pointer argument of a global function
+ *   RR_ARG_HOST  ... the kernel's own object, as the program got it
  *   RR_FN        a function that the BPF verifier checks once, by itself
  *   RR_STEP      a small helper, inlined everywhere
  *   rr_for       a loop that the verifier follows for one round only
@@ -25,6 +26,7 @@ typedef long long rr_s64;
 
 #define __arena	     __attribute__((address_space(1)))
 #define RR_ARG_ARENA __attribute__((btf_decl_tag("arg:arena")))
+#define RR_ARG_HOST  __attribute__((btf_decl_tag("arg:trusted")))
 #define RR_FN	     __attribute__((noinline))
 #define RR_STEP	     static inline __attribute__((always_inline))
 #define rr_for(i, end)                                                                             \
@@ -42,6 +44,9 @@ typedef long long rr_s64;
  * round that a constant allows.
  */
 extern volatile rr_u32 rr_zero;
+
+/* @n, for a counter that a loop raises, which the verifier must not know either. */
+#define rr_counted_from(n) ((n) + rr_zero)
 
 /*
  * may_goto (Linux 6.9): tells the verifier that a loop ends, for a decrement
@@ -77,10 +82,12 @@ typedef int64_t rr_s64;
 
 #define __arena
 #define RR_ARG_ARENA
-#define RR_FN	       static __attribute__((unused))
-#define RR_STEP	       static inline
-#define rr_for(i, end) for ((i) = 0; (i) < (rr_s32)(end); (i)++)
-#define rr_may_go_on() 1
+#define RR_ARG_HOST
+#define RR_FN		   static __attribute__((unused))
+#define RR_STEP		   static inline
+#define rr_for(i, end)	   for ((i) = 0; (i) < (rr_s32)(end); (i)++)
+#define rr_may_go_on()	   1
+#define rr_counted_from(n) (n)
 
 #endif
 

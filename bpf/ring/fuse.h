@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a slot computes between its reads and its writes, in a few calls.
+ *
+ * Where the kernel has uring_bpf_xor (kfunc-patches/), a queue is `fused`: the
+ * engine then leaves copies and parity to the host (RR_ACT_FUSE), which does
+ * them here, at once, without an SQE. The function works on registered
+ * buffers: the client's pages under their tag, and the arena's slots; it
+ * copies the payload and folds the copy into parity in one pass, so a client
+ * that changes its pages meanwhile still cannot split data from parity.
+ *
+ *   RMW          for each role:  P ^= old D;  P ^= (D = payload)
+ *   RCW, full    D = payload where it is a part of the hull; then
+ *                P = D0 ^ D1 ^ ..., payloads that are the hull copied on the way
+ *   RECON        the lost block = XOR of the others; then as RCW
+ *   PAYLOAD      D = payload
+ *   REBUILD      client's pages = XOR of the peers; through the slot's buffer
+ *                when the block is to be rewritten
+ *
+ *   D = 3, full stripe: one call, references P, C0>D0, C1>D1, C2>D2
+ *
+ * Nothing of a slot is on a member yet when this fails, so a failure is an
+ * error of the request and no more.
+ *
+ * The includer gives rr_host_t, rr_host_refs(q), an array of RR_XOR_REFS_MAX
+ * references of that queue, and rr_host_xor(host, refs, n, bytes, flags).
+ */
+#ifndef RINGRAID_RING_FUSE_H
+#define RINGRAID_RING_FUSE_H
+
+#include "../engine/engine.h"
+#include "../include/ringraid/ring.h"
+
+RR_STEP void rr_ref_client(struct rr_xor_ref *ref, rr_slot_t *s, rr_u32 role, rr_u32 flags)
+{
+	ref->index = s->tag;
+	ref->offset = (rr_u64)s->payload[role] << RR_SECTOR_SHIFT;
+	ref->flags = flags;
+}
+
+/* Sector @from of the slot's cell for @role. A cell never crosses a registered piece. */
+RR_STEP void rr_ref_cell(struct rr_xor_ref *ref, rr_array_t *a, rr_queue_t *q, rr_u32 slot,
+			 rr_u32 role, rr_u32 from)
+{
+	rr_u64 at = rr_buffer(a, q, slot, role) - a->buffers_offset;
+
+	ref->index = a->depth + (rr_u32)(at >> RR_RING_BUFFER_SHIFT);
+	ref->offset =
+		(at & ((1ULL << RR_RING_BUFFER_SHIFT) - 1)) + ((rr_u64)from << RR_SECTOR_SHIFT);
+	ref->flags = 0;
+}
+
+/* The slot's cell for @role is the payload, in the part that is written. */
+RR_FN int rr_fuse_copy_in(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
+			  rr_queue_t *q RR_ARG_ARENA, rr_u32 slot, rr_u32 role)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	struct rr_xor_ref *refs = rr_host_refs(q);
+
+	rr_ref_cell(&refs[0], a, q, slot, role, s->from[role]);
+	rr_ref_client(&refs[1], s, role, 0);
+	return rr_host_xor(host, refs, 2, (rr_u32)(s->to[role] - s->from[role]) << RR_SECTOR_SHIFT,
+			   0);
+}
+
+/* parity ^= what the slot's cell for @role held ^ the payload, which it holds afterwards. */
+RR_FN int rr_fuse_modify(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
+			 rr_queue_t *q RR_ARG_ARENA, rr_u32 slot, rr_u32 role)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	struct rr_xor_ref *refs = rr_host_refs(q);
+	rr_u32 from = s->from[role];
+	rr_u32 bytes = (s->to[role] - from) << RR_SECTOR_SHIFT;
+	int ret;
+
+	rr_count(q, xor_bytes, 2ULL * bytes);
+	rr_ref_cell(&refs[0], a, q, slot, s->parity, from);
+	rr_ref_cell(&refs[1], a, q, slot, role, from);
+	ret = rr_host_xor(host, refs, 2, bytes, RR_XOR_ACCUMULATE);
+	if (ret)
+		return ret;
+	rr_ref_client(&refs[1], s, role, RR_XOR_REF_COPY);
+	rr_ref_cell(&refs[2], a, q, slot, role, from);
+	return rr_host_xor(host, refs, 3, bytes, RR_XOR_ACCUMULATE);
+}
+
+/*
+ * refs[0], which is set, = XOR of the low half of @roles over the hull. Those in
+ * the high half as well are payload, copied in on the way.
+ */
+RR_FN int rr_fuse_sum(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
+		      rr_queue_t *q RR_ARG_ARENA, rr_u32 slot, rr_u32 roles)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	struct rr_xor_ref *refs = rr_host_refs(q);
+	rr_u32 bytes = (rr_u32)(s->hi - s->lo) << RR_SECTOR_SHIFT;
+	rr_u32 payload = roles >> 16;
+	rr_u32 n = rr_counted_from(1);
+	rr_u32 role;
+
+	roles &= 0xffff;
+	rr_count(q, xor_bytes, (rr_u64)rr_count_bits(roles) * bytes);
+	rr_for_roles (role, roles) {
+		if (payload >> role & 1) {
+			rr_ref_client(&refs[n & (RR_XOR_REFS_MAX - 1)], s, role, RR_XOR_REF_COPY);
+			n++;
+		}
+		rr_ref_cell(&refs[n & (RR_XOR_REFS_MAX - 1)], a, q, slot, role, s->lo);
+		n++;
+	}
+	return rr_host_xor(host, refs, n, bytes, 0);
+}
+
+/* The slot's cell for @dst = XOR of @roles over the hull, as rr_fuse_sum(). */
+RR_STEP int rr_fuse_sum_to(rr_host_t *host, rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 dst,
+			   rr_u32 roles)
+{
+	rr_ref_cell(&rr_host_refs(q)[0], a, q, slot, dst, rr_slot_at(a, q, slot)->lo);
+	return rr_fuse_sum(host, a, q, slot, roles);
+}
+
+/* The answer of a rebuild: straight to the client unless the block will be rewritten. */
+RR_FN int rr_fuse_rebuild(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
+			  rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 role = s->role & (RR_MEMBERS_MAX - 1);
+	rr_u32 peers = rr_all_roles(a) & ~(1U << role);
+	struct rr_xor_ref *refs = rr_host_refs(q);
+	int ret;
+
+	if (rr_load(a->state) >> role & 1) {
+		rr_ref_client(&refs[0], s, role, 0);
+		return rr_fuse_sum(host, a, q, slot, peers);
+	}
+	ret = rr_fuse_sum_to(host, a, q, slot, role, peers);
+	if (ret)
+		return ret;
+	rr_ref_client(&refs[0], s, role, 0);
+	rr_ref_cell(&refs[1], a, q, slot, role, s->from[role]);
+	return rr_host_xor(host, refs, 2, (rr_u32)(s->to[role] - s->from[role]) << RR_SECTOR_SHIFT,
+			   0);
+}
+
+/* Payload and parity of a write whose plan computes parity from all data. */
+RR_FN int rr_fuse_reconstruct(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
+			      rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 data = rr_all_roles(a) & ~(1U << s->parity);
+	rr_u32 parts = s->data_mask & rr_slot_partial(a, s);
+	rr_u32 role;
+	int ret = 0;
+
+	if (s->plan == RR_PLAN_RECON)
+		ret = rr_fuse_sum_to(host, a, q, slot, s->lost & (RR_MEMBERS_MAX - 1),
+				     rr_all_roles(a) & ~(1U << s->lost));
+	rr_for_roles (role, parts) {
+		if (!ret)
+			ret = rr_fuse_copy_in(host, a, q, slot, role);
+	}
+	if (ret)
+		return ret;
+	return rr_fuse_sum_to(host, a, q, slot, s->parity, data | (s->data_mask & ~parts) << 16);
+}
+
+/* All of it; 0 or -errno. */
+RR_FN int rr_fuse(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
+		  rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 plan = s->plan;
+	rr_u32 role;
+	int ret = 0;
+
+	if (plan == RR_PLAN_REBUILD)
+		return rr_fuse_rebuild(host, a, q, slot);
+	if (plan != RR_PLAN_RMW && plan != RR_PLAN_PAYLOAD)
+		return rr_fuse_reconstruct(host, a, q, slot);
+	rr_for_roles (role, s->data_mask) {
+		if (ret)
+			break;
+		if (plan == RR_PLAN_RMW)
+			ret = rr_fuse_modify(host, a, q, slot, role);
+		else
+			ret = rr_fuse_copy_in(host, a, q, slot, role);
+	}
+	return ret;
+}
+
+#endif /* RINGRAID_RING_FUSE_H */
