@@ -72,14 +72,24 @@ doctor_environment() {
 	fi
 }
 
+doctor_patched() {
+	local flavour=$1 name=$2 option=$3 dir
+	dir=$(patched_dir "$flavour")
+	if [ -d "$dir" ]; then
+		doctor_item ok "$name" "$dir"
+	else
+		doctor_item later "$name" "not built" "./run kernel$option builds it (ten minutes or so)"
+	fi
+}
+
 doctor_disk() {
 	local free dir=$cache
 	while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
 	free=$(df -Pm "$dir" | awk 'NR == 2 { print int($4 / 1024) }')
-	if [ "$free" -ge 5 ]; then
+	if [ "$free" -ge 10 ]; then
 		doctor_item ok disk "$free GiB free for $cache"
 	else
-		doctor_item missing disk "$free GiB free for $cache, 5 wanted" "RINGRAID_CACHE=/some/larger/place ./run ..."
+		doctor_item missing disk "$free GiB free for $cache, 10 wanted" "RINGRAID_CACHE=/some/larger/place ./run ..."
 	fi
 }
 
@@ -129,6 +139,8 @@ cmd_doctor() {
 	doctor_environment
 	doctor_disk
 	doctor_vm
+	doctor_patched normal patched-kernel ''
+	doctor_patched debug debug-kernel ' --debug'
 	if [ "${1:-}" = --json ]; then doctor_json; else doctor_text; fi
 	[[ " ${doctor_items[*]} " != *" missing "* ]] || {
 		local i

@@ -9,8 +9,10 @@
 #   store the KV store, with BPF programs on the running kernel; skips without root
 #   mutations  bugs planted in the engine, each of which sim must see
 #   vm    selftests/vm-tests/*.sh, each on the host side, each booting its VMs
+#   kernel  selftests/kernel-tests/*.sh, the same with the patched kernel and its
+#         debug flavour, which are built first
 #
-# A vm test exits 0 (pass), 77 (skip, the last line it printed is the reason)
+# A vm or kernel test exits 0 (pass), 77 (skip, the last line it printed is the reason)
 # or else (fail). It finds RINGRAID_RUN (this entry point), RINGRAID_TOP (the
 # tree), RINGRAID_BUILD (the build directory) and RINGRAID_LEVEL (quick, normal
 # or full) in its environment. Programs of the other groups see the level too.
@@ -22,11 +24,13 @@ groups_quick=(tidy unit sim store)
 test_usage() {
 	cat <<'EOF'
 usage: ./run test [GROUP] [--quick | --full] [ARGS...]
-GROUP is tidy, unit, sim, store, mutations or vm; all of them by default.
+GROUP is tidy, unit, sim, store, mutations, vm or kernel; all of them but kernel by
+default (it builds two kernels first, ten minutes each).
 --quick leaves out mutations and what boots a kernel; --full takes the long
 versions. store loads BPF programs into the running kernel, as root.
 ARGS go to the group: unit and store take GoogleTest's options (store also
---seed N), sim its own (--seed N --steps M), vm the names of the tests to run.
+--seed N), sim its own (--seed N --steps M), vm and kernel the names of the tests
+to run.
 EOF
 }
 
@@ -85,26 +89,32 @@ group_store() {
 		mount -t bpf bpf /sys/fs/bpf; exec "$@"' sh "$program" "$@"
 }
 
-group_vm() {
-	local t name found=0
-	for t in "$top"/selftests/vm-tests/*.sh; do
+group_vm() { group_scripts vm "$@"; }
+group_kernel() { group_scripts kernel "$@"; }
+
+# group_scripts GROUP [NAME]...: selftests/GROUP-tests/*.sh
+group_scripts() {
+	local group=$1 t name found=0
+	shift
+	for t in "$top/selftests/$group-tests"/*.sh; do
 		name=$(basename "$t" .sh)
 		[ -e "$t" ] || continue
 		[ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
 		found=1
-		group_vm_one "$t" "$name"
+		group_script "$group.$name" "$t"
 	done
-	[ $found = 1 ] || ktap_skip "vm${1:+ $*}" 'not present'
+	[ $found = 1 ] || ktap_skip "$group${1:+ $*}" 'not present'
 }
 
-group_vm_one() {
-	local rc=0 start=$SECONDS log=$work/$2.log
-	bash "$1" </dev/null >"$log" 2>&1 || rc=$?
-	echo "# vm.$2: $((SECONDS - start)) s"
+# group_script TEST FILE
+group_script() {
+	local rc=0 start=$SECONDS log=$work/$1.log
+	bash "$2" </dev/null >"$log" 2>&1 || rc=$?
+	echo "# $1: $((SECONDS - start)) s"
 	case $rc in
-	0) grep -E '^(seed | *[0-9]+ s  )' "$log" | ktap_note || true; ktap_pass "vm.$2" ;;
-	77) ktap_skip "vm.$2" "$(tail -n1 "$log")" ;;
-	*) ktap_note <"$log"; ktap_fail "vm.$2" ;;
+	0) grep -E '^(seed | *[0-9]+ s  )' "$log" | ktap_note || true; ktap_pass "$1" ;;
+	77) ktap_skip "$1" "$(tail -n1 "$log")" ;;
+	*) ktap_note <"$log"; ktap_fail "$1" ;;
 	esac
 }
 

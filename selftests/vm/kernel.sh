@@ -105,3 +105,33 @@ kernel_unpacker() {
 	*) die "unknown compression of $1" ;;
 	esac
 }
+
+# What modules for the stock kernel are built with: its headers packages.
+kernel_headers_dir() { echo "$cache/headers/$(kernel_cached)"; }
+
+# kernel_headers_ensure: sets kernel_kdir, the KDIR of a module's make. The
+# packages expect to be in /usr/src, so both trees are named.
+kernel_headers_ensure() {
+	local version src
+	kernel_ensure
+	version=$(kernel_cached)
+	[ -d "$(kernel_headers_dir)" ] || with_lock kernel kernel_headers_fetch "$version"
+	src=$(kernel_headers_dir)/usr/src
+	kernel_kdir="$src/linux-headers-${version%-"$kernel_flavour"}-common O=$src/linux-headers-$version"
+}
+
+# kernel_headers_fetch VERSION
+kernel_headers_fetch() {
+	local version=$1 base=${1%-"$kernel_flavour"} dir=$cache/headers/$1 deb
+	[ ! -d "$dir" ] || return 0
+	say "fetching the headers of kernel $version"
+	trixie_apt_setup || die "cannot reach the Debian mirror, and the headers of kernel $version are not cached"
+	rm -rf -- "$dir.tmp"
+	mkdir -p "$dir.tmp/deb"
+	(cd "$dir.tmp/deb" && logged "$cache/log/headers.log" trixie_apt apt-get -q download \
+		"linux-headers-$version" "linux-headers-$base-common" "linux-kbuild-$base") ||
+		die "could not download the headers of kernel $version" "the whole log: $cache/log/headers.log"
+	for deb in "$dir.tmp"/deb/*.deb; do dpkg-deb -x "$deb" "$dir.tmp" || die "bad package $deb"; done
+	rm -rf -- "$dir.tmp/deb"
+	mv -T "$dir.tmp" "$dir"
+}

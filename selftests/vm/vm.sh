@@ -31,8 +31,9 @@ Boots a kernel in QEMU, runs one command or script as root in it, powers off.
   --tree DIR           DIR as a read-only ext4 disk, mounted at /data
   --out DIR            bring the guest's /out back into DIR
   --module NAME        load this module at boot; repeatable
-  --kernel VMLINUZ     another kernel than the stock one
-  --modules DIR        its modules (holds lib/modules/VERSION)
+  --kernel KERNEL      patched or debug (made if need be, see ./run kernel), stock,
+                       or a file; without it RINGRAID_KERNEL, if set, says which
+  --modules DIR        modules for a kernel that is a file (holds lib/modules/VERSION)
   --append TEXT        more kernel command line
   --cpus N, --mem MB   default: 2 CPUs, 1024 MB
   --icount             one CPU whose clock counts instructions (slow disks lie)
@@ -103,20 +104,29 @@ vm_option() {
 	esac
 }
 
-# Sets kernel_image, kernel_version and kernel_modules (a directory or "none").
+# Sets kernel_image, kernel_version, kernel_modules (a directory or "none") and
+# kernel_id, which tells apart kernels of one version.
 vm_pick_kernel() {
-	if [ -z "$vm_kernel" ]; then
-		kernel_ensure
-		kernel_modules=$(kernel_dir)
-		kernel_image=$kernel_modules/vmlinuz
-		kernel_version=$(kernel_cached)
-		return
-	fi
+	case ${vm_kernel:=${RINGRAID_KERNEL:-stock}} in
+	stock) kernel_ensure; vm_take_kernel "$(kernel_dir)" ;;
+	patched) patched_ensure normal; vm_take_kernel "$patched_kernel" ;;
+	debug) patched_ensure debug; vm_take_kernel "$patched_kernel" ;;
+	*) vm_copy_kernel ;;
+	esac
+}
+
+# vm_take_kernel DIRECTORY: one in the cache, complete.
+vm_take_kernel() {
+	kernel_image=$1/vmlinuz kernel_modules=$1 kernel_id=${1##*/}
+	kernel_version=$(modules_version "$1")
+}
+
+vm_copy_kernel() {
 	cp "$vm_kernel" "$work/vmlinuz" || die "cannot read the kernel $vm_kernel"
-	kernel_image=$work/vmlinuz
+	kernel_image=$work/vmlinuz kernel_id=$(short_hash <"$work/vmlinuz")
 	kernel_modules=none kernel_version=none
 	[ -n "$vm_modules_dir" ] || return 0
-	kernel_version=$(basename "$(find "$vm_modules_dir/lib/modules/" -mindepth 1 -maxdepth 1 | sort -V | tail -n1)")
+	kernel_version=$(modules_version "$vm_modules_dir")
 	[ -e "$vm_modules_dir/lib/modules/$kernel_version/modules.dep" ] ||
 		die "$vm_modules_dir holds no lib/modules/VERSION/modules.dep" \
 			"make modules_install INSTALL_MOD_PATH=$vm_modules_dir"
@@ -126,6 +136,8 @@ vm_pick_kernel() {
 	kernel_modules=$work/modules
 }
 
+modules_version() { basename "$(find "$1/lib/modules/" -mindepth 1 -maxdepth 1 | sort -V | tail -n1)"; }
+
 root_state() { if is_native; then stat -c %Y /var/lib/dpkg/status; else root_key; fi; }
 
 # Sets initramfs_base, made when this combination is new.
@@ -134,9 +146,8 @@ vm_base() {
 	key=$({
 		root_state
 		cat "$vm_dir/mkinitramfs.sh"
-		echo "$kernel_version ${modules[*]}"
+		echo "$kernel_id $kernel_version ${modules[*]}"
 		[ "$kernel_modules" = none ] || cat "$kernel_modules/lib/modules/$kernel_version/modules.dep"
-		[ -z "$vm_kernel" ] || sha256sum <"$kernel_image"
 	} | short_hash)
 	initramfs_base=$cache/initramfs/$key.cpio
 	[ -e "$initramfs_base" ] || with_lock initramfs vm_make_base "${modules[@]}"
