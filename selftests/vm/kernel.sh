@@ -120,6 +120,15 @@ kernel_headers_ensure() {
 	kernel_kdir="$src/linux-headers-${version%-"$kernel_flavour"}-common O=$src/linux-headers-$version"
 }
 
+# kernel_module_build SOURCES OUT: uring_bpf_xor.ko for the stock kernel, made in
+# OUT of a copy of kfunc-patches; prints its path.
+kernel_module_build() {
+	kernel_headers_ensure
+	logged "$cache/log/module.log" in_root make -C "$1/module" OUT="$2" KDIR="$kernel_kdir" ||
+		die "the module in $1 does not build" "the whole log: $cache/log/module.log"
+	echo "$2/uring_bpf_xor.ko"
+}
+
 # kernel_headers_fetch VERSION
 kernel_headers_fetch() {
 	local version=$1 base=${1%-"$kernel_flavour"} dir=$cache/headers/$1 deb

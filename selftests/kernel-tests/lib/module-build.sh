@@ -13,13 +13,8 @@ for part in lib apt root kernel patched; do
 	. "$vm_dir/$part.sh"
 done
 
-# build_module NAME: of the sources in $work/NAME/module; prints the module.
-build_module() {
-	# shellcheck disable=SC2154 # kernel_kdir: by kernel_headers_ensure
-	logged "$cache/log/module.log" in_root make -C "$work/$1/module" OUT="$work/$1/build" \
-		KDIR="$kernel_kdir" || die "the module $1 does not build"
-	echo "$work/$1/build/uring_bpf_xor.ko"
-}
+# build_module NAME: of the sources in $work/NAME; prints the module.
+build_module() { kernel_module_build "$work/$1" "$work/$1/build"; }
 
 # What a kernel with another layout would be: same size, two members swapped.
 swap_members() {
@@ -33,7 +28,8 @@ build_selftest() {
 	local tests=$work/tree/tools/testing/selftests source patch
 	source=$cache/source/$(source_cached)/tools/testing/selftests
 	mkdir -p "$tests"
-	for patch in "$patches/$(patched_series)"/0*.patch; do
+	for patch in "$patches/$(patched_series)"/[0-9]*.patch; do
+		[[ $patch != */0000-* ]] || continue # the cover letter
 		(cd "$work/tree" && git apply --include='tools/testing/selftests/io_uring/*' "$patch") ||
 			die "$patch does not apply"
 	done
@@ -45,7 +41,6 @@ build_selftest() {
 }
 
 root_ensure
-kernel_headers_ensure
 source_ensure
 make_work module
 for name in right wrong; do cp -r "$patches" "$work/$name"; done
