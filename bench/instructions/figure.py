@@ -27,7 +27,7 @@ def reduce(raw):
                 entry[1] += moved / n / len(rounds)
         parts = dict.fromkeys(windows.NAMES, 0)
         for name, (instructions, _) in functions.items():
-            parts[windows.part_of(name)] += instructions
+            parts[windows.part_of(name, competitor)] += instructions
         paths = dict.fromkeys((name for name, _ in windows.PATHS), 0)
         for name, (instructions, _) in functions.items():
             if windows.path_of(name):

@@ -112,13 +112,15 @@ up() {
 	md-tuned) md_up resync; md_tune ;;
 	md-ppl) md_up ppl; md_tune ;;
 	bpf | user) ringraid_up "$1" ;;
+	bpf-xor) quietly insmod /bench/uring_bpf_xor.ko; ringraid_up bpf ;;
 	null) floor_up null "$(blockdev --getsize64 "${members[0]}")" ;;
 	linear) floor_up linear "${members[0]}" ;;
 	*) fail "no competitor $1" ;;
 	esac
 	no_scheduler "$block"
-	queues=(/sys/block/"${block#/dev/}"/mq/*) # md has none: one word
-	[ ${#queues[@]} -le "$cpus" ] || fail "$1 has ${#queues[@]} queues, the VM $cpus CPUs"
+	# Of ublk's devices: null_blk has one more, for polling.
+	queues=(/sys/block/"${block#/dev/}"/mq/*)
+	[[ $block != /dev/ublkb* ]] || [ ${#queues[@]} -le "$cpus" ] || fail "$1 has ${#queues[@]} queues, the VM $cpus CPUs"
 	# One member is smaller than an array.
 	span=$(blockdev --getsize64 "$block")
 	[ "$span" -le "$span_most" ] || span=$span_most
@@ -130,7 +132,7 @@ up() {
 degrade() {
 	case $competitor in
 	md*) quietly mdadm $md --fail "${members[0]}" ;;
-	bpf | user) quietly ringraid fail bench 0 ;;
+	bpf* | user) quietly ringraid fail bench 0 ;;
 	*) return 1 ;;
 	esac
 }
@@ -138,10 +140,22 @@ degrade() {
 down() {
 	case $competitor in
 	md*) quietly mdadm --stop $md ;;
-	bpf | user) quietly ringraid stop bench ;;
+	bpf* | user) quietly ringraid stop bench ;;
 	null | linear) kill "$daemon"; wait "$daemon" 2>/dev/null || true ;;
 	esac
 	daemon=''
+	[ "$competitor" != bpf-xor ] || remove_module uring_bpf_xor
+}
+
+# A program holds the module until its ring is gone, which takes a moment.
+remove_module() {
+	local i
+	for ((i = 0; i < 100; i++)); do
+		! rmmod "$1" 2>"$tmp/log" || return 0
+		sleep 0.1
+	done
+	cat "$tmp/log"
+	fail "something holds the module $1"
 }
 
 stripe_bytes() { echo $(((${#members[@]} - 1) * chunk_kib * 1024)); }
@@ -188,7 +202,7 @@ snapshot() {
 			awk '/ctxt_switches/ { n += $2 } END { print n + 0 }' "$t/status" 2>/dev/null || echo 0
 		done >"$run/tasks.$1"
 	fi
-	case $competitor in bpf | user) ringraid --json stats bench >"$run/stats.$1" ;; esac
+	case $competitor in bpf* | user) ringraid --json stats bench >"$run/stats.$1" ;; esac
 }
 
 # count_begin, count_end: system calls and wake-ups of the daemon's tasks.
@@ -229,7 +243,7 @@ instructions() {
 	record "$1" bytes "$3" depth "$4" requests "$5" window "$windows"
 	windows=$((windows + 1))
 	"$tools/bench_load" "$block" "$2" "$3" "$4" $(($4 * 8)) "$5" "$span" $since >/dev/null
-	grep -aE '\[(bpf|ublk_drv|null_blk|raid456|md_mod|async_.*|xor|nvme.*)\]' /proc/kallsyms >"$run/symbols" || true
+	grep -aE '\[(bpf|ublk_drv|null_blk|raid456|md_mod|async_.*|xor|uring_bpf_xor|nvme.*)\]' /proc/kallsyms >"$run/symbols" || true
 }
 
 # timed WORKLOAD SECONDS FIO-OPTION...
@@ -249,7 +263,7 @@ timed() {
 interleave() {
 	local rounds=$1 workloads=$2 round c competitors
 	shift 2
-	read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf user null linear}"
+	read -ra competitors <<<"${*:-raw md md-tuned md-ppl bpf bpf-xor user null linear}"
 	for ((round = 1; round <= rounds; round++)); do
 		for c in "${competitors[@]}"; do
 			say "round $round of $rounds: $c"

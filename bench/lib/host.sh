@@ -7,6 +7,12 @@ set -Eeuo pipefail
 figure=$(basename "$(cd "${0%/*}" && pwd)")
 tools=${RINGRAID_BUILD:?}/bench
 . "${RINGRAID_TOP:?}/selftests/vm/environment.sh"
+. "$vm_dir/kernel.sh"
+
+# The competitor bpf-xor needs the function as a module of the stock kernel.
+make_work module
+cp -r "$top/kfunc-patches" "$work/source"
+xor_module=$(kernel_module_build "$work/source" "$work/build")
 
 # bench_guest VM-OPTION... [-- ARG...]
 bench_guest() {
@@ -18,6 +24,7 @@ bench_guest() {
 	[ $# -eq 0 ] || shift
 	"${RINGRAID_RUN:?}" vm --file "$tools/bench_load:/bench/tools/bench_load" \
 		--file "$tools/bench_floor:/bench/tools/bench_floor" \
+		--module xor --file "$xor_module:/bench/uring_bpf_xor.ko" \
 		--file "$top/bench/lib:/bench/lib" --file "$top/bench/$figure:/bench/$figure" \
 		--mem 2048 --timeout 3600 --out "${BENCH_OUT:?}" "${options[@]}" -- \
 		env LEVEL="${RINGRAID_LEVEL:?}" bash "/bench/$figure/guest.sh" "$@"

@@ -6,7 +6,7 @@ import re
 
 # The first that fits. A symbol is "NAME" or "NAME [MODULE]".
 PARTS = [
-    ("engine XOR", r"(bpf_prog_\w*)?rr_xor.*\[bpf\]|rr_(xor|slot_xor|slot_fold).*\[daemon\]"),
+    ("engine XOR", r".*\[uring_bpf_xor\]|(bpf_prog_\w*)?rr_xor.*\[bpf\]|rr_(xor|slot_xor|slot_fold).*\[daemon\]"),
     ("engine", r"bpf_prog_\w+|rr_.*\[daemon\]"),
     ("client", r"client$"),
     ("daemon", r"daemon$|.*\[daemon\]"),
@@ -37,7 +37,10 @@ NAMES = [name for name, _ in PARTS] + [REST]
 COMPILED = [(name, re.compile(pattern)) for name, pattern in PARTS]
 
 
-def part_of(symbol):
+def part_of(symbol, competitor):
+    # The kernel's XOR module works for md, or for uring_bpf_xor.
+    if competitor == "bpf-xor" and symbol.endswith("[xor]"):
+        return "engine XOR"
     for name, pattern in COMPILED:
         if pattern.match(symbol):
             return name
