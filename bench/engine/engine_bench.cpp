@@ -33,6 +33,7 @@ namespace {
 using namespace rr;
 
 constexpr uint64_t arena_address = uint64_t{1} << 44;
+constexpr uint32_t chunk_sectors = 128;
 constexpr uint32_t requests_per_call = 2000;  // so that the call itself does not count
 
 [[noreturn]] void give_up(const char* what) {
@@ -43,11 +44,11 @@ constexpr uint32_t requests_per_call = 2000;  // so that the call itself does no
 arena_layout layout_of(uint32_t members) {
     array_config c;
     c.members = members;
-    c.chunk_sectors = 128;
+    c.chunk_sectors = chunk_sectors;
     c.queues = 2;
-    c.depth = 4;
-    c.slots = 16;
-    c.member_sectors = uint64_t{128} * 64;
+    c.depth = BENCH_BATCH;
+    c.slots = BENCH_BATCH;
+    c.member_sectors = uint64_t{chunk_sectors} * 64;
     auto layout = plan_layout(c);
     if (!layout)
         give_up("layout");
@@ -83,6 +84,7 @@ public:
     template <typename Run>
     void call(const char* program, Run& run) {
         bpf_program* p = bpf_object__find_program_by_name(object_, program);
+        // A syscall program's changes come back to where its context was.
         LIBBPF_OPTS(bpf_test_run_opts, o, .ctx_in = &run, .ctx_size_in = sizeof(run));
         if (bpf_prog_test_run_opts(bpf_program__fd(p), &o) != 0)
             give_up(program);
@@ -187,6 +189,29 @@ void locks_bpf(benchmark::State& state, bool same_rows) {
     report(state, mine, engine.array());
 }
 
+// The way in (a request becomes member I/O) and the way out (from there to the
+// answer) apart, of requests in a stripe each.
+void split_bpf(benchmark::State& state, const kind& k) {
+    bpf_engine engine(RR_ENGINE_OBJECTS "/no_xor.bpf.o", bench_members);
+    bench_split_run run{};
+    run.op = k.op;
+    run.sectors = k.sectors;
+    run.stride = chunk_sectors * (bench_members - 1);
+    run.rounds = 1 + requests_per_call / BENCH_BATCH / (k.sectors > 128 ? 20 : 1);
+    double start_ns = 0, finish_ns = 0, all = 0;
+    for (auto _ : state) {
+        engine.call("bench_split", run);
+        start_ns += static_cast<double>(run.start_ns);
+        finish_ns += static_cast<double>(run.finish_ns);
+        all += run.rounds * static_cast<double>(BENCH_BATCH);
+    }
+    const rr_queue* q = rr_host_queue(engine.array(), 0);
+    if (q->last_error != 0 || q->open != 0)
+        state.SkipWithError("a request was not answered");
+    state.counters["start_ns"] = start_ns / all;
+    state.counters["finish_ns"] = finish_ns / all;
+}
+
 constexpr uint32_t xor_rounds = 200;
 
 void report_xor(benchmark::State& state) {
@@ -263,6 +288,11 @@ void add_all() {
         });
         benchmark::RegisterBenchmark(("native/" + name).c_str(),
                                      [&k](benchmark::State& s) { requests_native(s, k); });
+    }
+    for (const kind& k : kinds) {
+        if (k.missing == 0 && k.sectors != 0)
+            benchmark::RegisterBenchmark((std::string("split/") + k.name).c_str(),
+                                         [&k](benchmark::State& s) { split_bpf(s, k); });
     }
     benchmark::RegisterBenchmark("lock/other_rows", locks_bpf, false)->UseRealTime();
     benchmark::RegisterBenchmark("lock/same_rows", locks_bpf, true)->UseRealTime();

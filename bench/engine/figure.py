@@ -25,10 +25,13 @@ def reduce(raw):
     rows = json.loads(bench.read(raw.path("engine.json")))["benchmarks"]
     requests = best(rows, "per_request", min)
     rates = best(rows, "source_bytes", max)
+    starts, finishes = best(rows, "start_ns", min), best(rows, "finish_ns", min)
     kinds = list(dict.fromkeys(n.split("/")[1] for n in requests if n.startswith("bpf/")))
     return {
         "requests": [{"kind": k, "ns": {h: round(requests["%s/%s" % (h, k)] * 1e9, 1) for h in HOSTS}}
                      for k in kinds],
+        "split": [{"kind": n.split("/")[1], "start": round(ns, 1), "finish": round(finishes[n], 1)}
+                  for n, ns in starts.items()],
         "locks": {k: round(requests["lock/%s/real_time" % k] * 1e9, 1) for k in ("other_rows", "same_rows")},
         "xor": [{"how": n.split("/")[0], "sources": int(n.split("/")[1]), "bytes": int(n.split("/")[2]),
                  "gb_s": round(r / 1e9, 1)} for n, r in rates.items()],
@@ -43,6 +46,8 @@ def rate(data, how, sources, size):
 def table(data):
     text = bench.text_table(["ns per request"] + [NAMES[h] for h in HOSTS],
                             [[r["kind"]] + [r["ns"][h] for h in HOSTS] for r in data["requests"]])
+    text += "\n" + bench.text_table(["apart, bpf, no XOR", "submission", "completion"],
+                                    [[s["kind"], s["start"], s["finish"]] for s in data.get("split", [])])
     text += "\n" + bench.text_table(
         ["two queues, bpf, no XOR"] + list(data["locks"]), [["write_4k_rmw, ns"] + list(data["locks"].values())])
     sizes = sorted({x["bytes"] for x in data["xor"]})

@@ -2,7 +2,7 @@
 # The host side of a figure: boots the VM that runs bench/FIGURE/guest.sh.
 # `./run bench` gives RINGRAID_RUN, RINGRAID_TOP, RINGRAID_BUILD, RINGRAID_LEVEL
 # and BENCH_OUT, the directory for what the guest leaves in /out.
-# shellcheck shell=bash source=selftests/vm/environment.sh disable=SC2034 # variables shared with what is sourced
+# shellcheck shell=bash source=selftests/vm/environment.sh disable=SC2034,SC2154 # variables shared with what is sourced
 set -Eeuo pipefail
 figure=$(basename "$(cd "${0%/*}" && pwd)")
 tools=${RINGRAID_BUILD:?}/bench

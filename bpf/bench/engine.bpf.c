@@ -50,6 +50,31 @@ int bench_requests(struct bench_run *c)
 	return 0;
 }
 
+/* The way in and the way out apart. */
+SEC("syscall")
+int bench_split(struct bench_split_run *c)
+{
+	rr_array_t *a = bench_array();
+	rr_queue_t *q = rr_queue_at(a, 0);
+	rr_u32 sectors = c->sectors, op = c->op;
+	rr_u64 stride = c->stride, start_ns = 0, finish_ns = 0;
+	rr_s32 i, tag;
+
+	rr_for (i, c->rounds) {
+		rr_u64 begin = bpf_ktime_get_ns(), middle;
+
+		rr_for (tag, BENCH_BATCH)
+			bench_start(a, q, tag, (rr_u64)(rr_u32)tag * stride, sectors, op);
+		middle = bpf_ktime_get_ns();
+		bench_finish(a, q);
+		start_ns += middle - begin;
+		finish_ns += bpf_ktime_get_ns() - middle;
+	}
+	c->start_ns = start_ns;
+	c->finish_ns = finish_ns;
+	return 0;
+}
+
 #ifndef BENCH_NO_XOR
 /* Parity of so many sources as a slot computes it. */
 SEC("syscall")

@@ -15,6 +15,19 @@ struct bench_run {
 	rr_u64 span;   /* sectors after which they start again */
 };
 
+/* Rounds of BENCH_BATCH requests: all of them start, then all of them end. */
+enum { BENCH_BATCH = 32 };
+
+struct bench_split_run {
+	rr_u32 op;
+	rr_u32 sectors;
+	rr_u32 rounds;
+	rr_u32 pad;
+	rr_u64 stride;
+	rr_u64 start_ns; /* out: sums over all rounds */
+	rr_u64 finish_ns;
+};
+
 struct bench_xor_run {
 	rr_u32 sources;
 	rr_u32 sectors;

@@ -14,6 +14,7 @@ for part in lib apt root kernel patched; do
 done
 
 # build_module NAME: of the sources in $work/NAME; prints the module.
+# shellcheck disable=SC2154 # work: by make_work
 build_module() { kernel_module_build "$work/$1" "$work/$1/build"; }
 
 # What a kernel with another layout would be: same size, two members swapped.
