@@ -30,9 +30,9 @@ in_vm() {
 	step "boot kernel $(kernel_cached) in QEMU ($(vm_accel)), four NVMe disks of $disk_size"
 	local disks=()
 	for n in 0 1 2 3; do disks+=(--disk "nvme:$disk_size"); done
-	"$RINGRAID_RUN" vm "${disks[@]}" --timeout 900 --tree "$work/tree" --file "$work/sums:/root/sums" \
-		--file "$top/selftests/demo-guest.sh:/root/demo-guest.sh" -- \
-		env RINGRAID_DEMO_BEGAN="$began" bash /root/demo-guest.sh /data /root/sums \
+	"$RINGRAID_RUN" vm "${disks[@]}" --timeout 900 --tree "$work/tree" --file "$work/sums:/demo/sums" \
+		--file "$top/selftests/demo-guest.sh:/demo/demo-guest.sh" -- \
+		env RINGRAID_DEMO_BEGAN="$began" bash /demo/demo-guest.sh /data /demo/sums \
 		/dev/disk0 /dev/disk1 /dev/disk2 /dev/disk3
 }
 

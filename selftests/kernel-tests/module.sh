@@ -12,8 +12,8 @@ mkdir "$out"
 bash "$ktests/lib/module-build.sh" "$out"
 
 # A bug that oopses holds locks: better a panic than a hang.
-"$run" vm --module xor --mem 1536 --append oops=panic --file "$out:/root/m" --file "$ktests/guest:/root/k" -- \
+"$run" vm --module xor --mem 1536 --append oops=panic --file "$out:/test/m" --file "$ktests/guest:/test/k" -- \
 	env XOR_SEED="$seed" XOR_DEPTH=$depth \
-	bash /root/k/module.sh >"$dir/log" || { cat "$dir/log"; fail "in the guest"; }
+	bash /test/k/module.sh >"$dir/log" || { cat "$dir/log"; fail "in the guest"; }
 
 judge_selftest "$dir/log" "the stock kernel"

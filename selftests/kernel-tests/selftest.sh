@@ -6,8 +6,8 @@
 . "${BASH_SOURCE[0]%/*}/lib/xor-selftest.sh"
 mkdir "$dir/out"
 bash "$ktests/lib/module-build.sh" "$dir/out"
-"$run" vm --kernel patched --mem 1536 --file "$dir/out:/root/m" -- \
-	env XOR_SEED="$seed" XOR_DEPTH="$depth" sh -c 'cd /root/m && ./bpf_xor' >"$dir/log" ||
+"$run" vm --kernel patched --mem 1536 --file "$dir/out:/test/m" -- \
+	env XOR_SEED="$seed" XOR_DEPTH="$depth" sh -c 'cd /test/m && ./bpf_xor' >"$dir/log" ||
 	{ cat "$dir/log"; fail "in the guest"; }
 ! grep XFAIL "$dir/log" || fail "an expected failure on the patched kernel"
 judge_selftest "$dir/log" "the patched kernel"

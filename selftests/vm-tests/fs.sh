@@ -6,4 +6,4 @@
 . "$tests/lib/tree.sh"
 make_tree "$dir" 30000000
 mapfile -t members < <(nvme 4 128M)
-guest fs "${members[@]}" --tree "$dir/tree" --file "$dir/sums" --timeout 1800
+guest fs "${members[@]}" --tree "$dir/tree" --file "$dir/sums:/test/sums" --timeout 1800

@@ -8,6 +8,6 @@ rounds=10
 mapfile -t members < <(nvme 4 48M)
 objects=()
 for o in upgrade/next upgrade/foreign upgrade/wild raid5; do
-	objects+=(--file "$RINGRAID_BUILD/$o.bpf.o:/root/o/${o##*/}.bpf.o")
+	objects+=(--file "$RINGRAID_BUILD/$o.bpf.o:/test/o/${o##*/}.bpf.o")
 done
 guest upgrade "${members[@]}" "${objects[@]}" --timeout 3000 -- $rounds

@@ -7,4 +7,4 @@ mapfile -t members < <(nvme 4 32M)
 # Another kernel may offer more to a program, and the verifier then sees more of it.
 budget=$RINGRAID_TOP/selftests/budget/verifier-${RINGRAID_KERNEL:-stock}.txt
 [ -e "$budget" ] || budget=$RINGRAID_TOP/selftests/budget/verifier.txt
-guest verifier "${members[@]}" --file "$budget:/root/verifier.txt" -- raid5
+guest verifier "${members[@]}" --file "$budget:/test/verifier.txt" -- raid5

@@ -4,7 +4,7 @@
 # kernel's is refused, and says why; with the right one every test passes.
 set -Eeuo pipefail
 trap 'echo "FAIL: line $LINENO: $BASH_COMMAND"' ERR
-cd /root/m
+cd /test/m
 
 fail() { echo "FAIL: $*"; dmesg | tail -n 20; exit 1; }
 

@@ -62,7 +62,7 @@ without() {
 try() {
 	fs=$1 read_only=$2
 	local engines=("$3" "$4") lost last=$((${#members[@]} - 1))
-	cp /root/sums "$tmp/sums"
+	cp /test/sums "$tmp/sums"
 	wipe "${members[@]}"
 	start t "${members[@]}" --engine "$3" --chunk 64K --assume-clean
 	quietly mkfs."$fs" -q "$block"

@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 rounds=$1
 read -ra members < <(disks 4)
-o=/root/o
+o=/test/o
 
 # to VERSION OBJECT [OPTION...]: upgrades; keeps the longest pause.
 longest_us=0

@@ -20,7 +20,7 @@ over_budget() {
 		{ seen[$1] = 1 }
 		$2 > insns[$1] * 1.05 { print $1 ": " $2 " instructions, the budget is " insns[$1] " + 5 %" }
 		$3 > stack[$1] * 1.05 { print $1 ": " $3 " bytes of stack, the budget is " stack[$1] " + 5 %" }
-		END { for (p in insns) if (!(p in seen)) print p ": has a budget but was not verified" }' /root/verifier.txt "$1"
+		END { for (p in insns) if (!(p in seen)) print p ": has a budget but was not verified" }' /test/verifier.txt "$1"
 }
 
 all_named() {

@@ -33,6 +33,6 @@ guest() {
 		shift
 	done
 	[ $# -eq 0 ] || shift
-	"$run" vm --file "$tests/guest:/root/t" "${options[@]}" -- \
-		env SEED="$seed" LEVEL="$level" bash "/root/t/$name.sh" "$@"
+	"$run" vm --file "$tests/guest:/test/t" "${options[@]}" -- \
+		env SEED="$seed" LEVEL="$level" bash "/test/t/$name.sh" "$@"
 }
