@@ -69,6 +69,8 @@ int bench_split(struct bench_split_run *c)
 		bench_finish(a, q);
 		start_ns += middle - begin;
 		finish_ns += bpf_ktime_get_ns() - middle;
+		rr_for (tag, BENCH_BATCH)
+			bench_judge(a, q, tag);
 	}
 	c->start_ns = start_ns;
 	c->finish_ns = finish_ns;
