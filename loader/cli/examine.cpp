@@ -115,12 +115,12 @@ int features(const context& ctx) {
     ::uname(&names);
     libbpf_set_print(nullptr);
     std::string missing = bpf_host_missing();
-    nlohmann::json out = {
-        {"schema", json_schema},
-        {"kernel", names.release},
-        {"bpf_engine", feature(missing.empty(), missing)},
-        {"ublk", ublk_features()},
-        {"xor", {{"kfunc", kernel_has_xor()}, {"used", xor_name(kernel_has_xor())}}}};
+    const bool has_xor = kernel_has_xor();
+    nlohmann::json out = {{"schema", json_schema},
+                          {"kernel", names.release},
+                          {"bpf_engine", feature(missing.empty(), missing)},
+                          {"ublk", ublk_features()},
+                          {"xor", {{"kfunc", has_xor}, {"used", xor_name(has_xor)}}}};
     if (ctx.json) {
         print_json(out);
         return 0;
