@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Nanoseconds of the engine per request, and XOR by itself."""
+"""Nanoseconds and instructions of the engine per request, and XOR by itself."""
 
 import json
 
 import bench
+import windows
 
 HOSTS = ["bpf", "bpf_no_xor", "native"]
 NAMES = {"bpf": "bpf", "bpf_no_xor": "bpf, no XOR", "native": "C"}
@@ -21,15 +22,31 @@ def best(rows, field, pick):
     return found
 
 
+def counted(raw):
+    """{(host, kind): instructions of the engine per request}"""
+    symbols = windows.Symbols(bench.read(raw.path("kallsyms")), bench.read(raw.path("program")))
+    found = list(windows.read_windows(raw.path("windows")))
+    counts = {}
+    for line in bench.read(raw.path("counts.jsonl")).splitlines():
+        run = json.loads(line)
+        with_run = symbols.with_run(bench.read(raw.path("symbols-%d" % run["window"])))
+        end = "[daemon]" if run["host"] == "native" else "[bpf]"
+        functions = windows.by_function(found[run["window"]], with_run)
+        counts[run["host"], run["kind"]] = round(
+            sum(n for name, (n, _) in functions.items() if name.endswith(end) or name == end.strip("[]")) / run["requests"], 1)
+    return counts
+
+
 def reduce(raw):
+    counts = counted(raw)
     rows = json.loads(bench.read(raw.path("engine.json")))["benchmarks"]
     requests = best(rows, "per_request", min)
     rates = best(rows, "source_bytes", max)
     starts, finishes = best(rows, "start_ns", min), best(rows, "finish_ns", min)
     kinds = list(dict.fromkeys(n.split("/")[1] for n in requests if n.startswith("bpf/")))
     return {
-        "requests": [{"kind": k, "ns": {h: round(requests["%s/%s" % (h, k)] * 1e9, 1) for h in HOSTS}}
-                     for k in kinds],
+        "requests": [{"kind": k, "ns": {h: round(requests["%s/%s" % (h, k)] * 1e9, 1) for h in HOSTS},
+                      "instructions": {h: counts[h, k] for h in HOSTS}} for k in kinds],
         "split": [{"kind": n.split("/")[1], "start": round(ns, 1), "finish": round(finishes[n], 1)}
                   for n, ns in starts.items()],
         "locks": {k: round(requests["lock/%s/real_time" % k] * 1e9, 1) for k in ("other_rows", "same_rows")},
@@ -46,6 +63,9 @@ def rate(data, how, sources, size):
 def table(data):
     text = bench.text_table(["ns per request"] + [NAMES[h] for h in HOSTS],
                             [[r["kind"]] + [r["ns"][h] for h in HOSTS] for r in data["requests"]])
+    text += "\n" + bench.text_table(["instructions per request"] + [NAMES[h] for h in HOSTS],
+                                    [[r["kind"]] + [r["instructions"][h] for h in HOSTS]
+                                     for r in data["requests"] if "instructions" in r])
     text += "\n" + bench.text_table(["apart, bpf, no XOR", "submission", "completion"],
                                     [[s["kind"], s["start"], s["finish"]] for s in data.get("split", [])])
     text += "\n" + bench.text_table(

@@ -246,13 +246,13 @@ instructions() {
 	grep -aE '\[(bpf|ublk_drv|null_blk|raid456|md_mod|async_.*|xor|uring_bpf_xor|nvme.*)\]' /proc/kallsyms >"$run/symbols" || true
 }
 
-# timed WORKLOAD SECONDS FIO-OPTION...
+# timed WORKLOAD TIME FIO-OPTION...
 timed() {
-	local name=$1 seconds=$2
+	local name=$1 time=$2
 	shift 2
 	record "$name"
 	fio --name="$name" --filename="$block" --direct=1 --ioengine=io_uring --size="$span" --randseed=$since \
-		--time_based --runtime="$seconds" --ramp_time=0.5 --group_reporting --norandommap \
+		--time_based --runtime="$time" --ramp_time=0.5 --group_reporting --norandommap \
 		--percentile_list=50:99:99.9 --output-format=json --output="$run/fio.json" "$@" >"$tmp/log" 2>&1 ||
 		{ cat "$tmp/log"; fail "fio $name"; }
 }
