@@ -2,10 +2,10 @@
 # `run bench`: makes figures. A figure is a folder bench/NAME: README.md asks
 # the question, run.sh boots guest.sh, figure.py makes of what came back the
 # raw data (JSON), a plot (SVG) and a table (text), all in docs/benchmarks/, from
-# which docs/benchmarks.md is put together.
+# which docs/benchmarks.md and the tables in other files are put together.
 # shellcheck shell=bash disable=SC2154 # variables shared with run
 
-bench_figures=(engine store instructions counts speed nvme)
+bench_figures=(engine store instructions xor counts speed nvme)
 
 bench_usage() {
 	cat <<EOF
@@ -57,9 +57,9 @@ bench_figure() {
 
 # bench_python ARGS...: page.py sees the tree read-only; what it writes is moved.
 bench_python() {
-	rm -rf "$work/docs"
-	mkdir -p "$work/docs" "$top/docs/benchmarks"
-	in_root env PYTHONDONTWRITEBYTECODE=1 python3 "$(root_src)/bench/lib/page.py" "$work/docs" "$RINGRAID_LEVEL" "$@" ||
+	rm -rf "$work/made"
+	mkdir -p "$work/made"
+	in_root env PYTHONDONTWRITEBYTECODE=1 python3 "$(root_src)/bench/lib/page.py" "$work/made" "$RINGRAID_LEVEL" "$@" ||
 		die "page.py $* failed"
-	cp -r "$work/docs/." "$top/docs/"
+	cp -r "$work/made/." "$top/"
 }

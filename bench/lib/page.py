@@ -2,8 +2,9 @@
 """Turns what a figure's guest recorded into data, plot and table, and all of
 them into one page. No number is typed anywhere: the page is made from the JSON.
 
-  page.py DOCS LEVEL figure NAME RAW   writes DOCS/benchmarks/NAME.{json,svg,txt}
-  page.py DOCS LEVEL page NAME...      writes DOCS/benchmarks.md, and plots and tables again
+  page.py OUT LEVEL figure NAME RAW   writes OUT/docs/benchmarks/NAME.{json,svg,txt}
+  page.py OUT LEVEL page NAME...      writes OUT/docs/benchmarks.md, plots and tables again, and
+                                      the files of the tree that have a figure's table in them
 
 A figure is bench/NAME/figure.py with
 
@@ -12,6 +13,8 @@ A figure is bench/NAME/figure.py with
   plot(data)    SVG
   details(data) more text for the page (may be missing)
   says(data)    lines for the page: what the numbers say
+  inserts(data) {file: text} for other files, between <!-- NAME table: begin -->
+                and <!-- NAME table: end --> (may be missing)
 """
 
 import importlib.util
@@ -24,6 +27,7 @@ import targets
 from bench import Raw, read
 
 BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOP = os.path.dirname(BENCH)
 
 
 def load_figure(name):
@@ -33,21 +37,36 @@ def load_figure(name):
     return module
 
 
-def make_figure(docs, level, name, raw):
+def make_figure(out, level, name, raw):
     module = load_figure(name)
     raw = Raw(raw)
     data = {"figure": name, "level": level, "machine": raw.machine,
             "host_cpus": len(os.sched_getaffinity(0))}
     data.update(module.reduce(raw))
-    write(docs, name, {"json": dump(data), "svg": module.plot(data), "txt": module.table(data)})
+    write(out, name, {"json": dump(data), "svg": module.plot(data), "txt": module.table(data)})
     print(module.table(data), file=sys.stderr)
 
 
-def write(docs, name, texts):
-    os.makedirs(os.path.join(docs, "benchmarks"), exist_ok=True)
+def write(out, name, texts):
     for suffix, text in texts.items():
-        with open(os.path.join(docs, "benchmarks", "%s.%s" % (name, suffix)), "w") as f:
-            f.write(text)
+        write_file(out, "docs/benchmarks/%s.%s" % (name, suffix), text)
+
+
+def write_file(out, path, text):
+    path = os.path.join(out, path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def insert(out, name, path, text):
+    """A figure's text into a file of the tree, which says by two comments where."""
+    marks = ["<!-- %s table: %s -->\n" % (name, which) for which in ("begin", "end")]
+    before = read(os.path.join(out, path)) or read(os.path.join(TOP, path))
+    if [before.count(m) for m in marks] != [1, 1] or before.index(marks[0]) > before.index(marks[1]):
+        sys.exit("%s has no place for the table of the figure %s" % (path, name))
+    head, rest = before.split(marks[0])
+    write_file(out, path, head + marks[0] + text + marks[1] + rest.split(marks[1])[1])
 
 
 def dump(data):
@@ -70,27 +89,28 @@ def section(name, data):
     return "\n".join(parts)
 
 
-def make_page(docs, names):
+def make_page(out, names):
     found = {}
     for name in names:
-        text = read(os.path.join(os.path.dirname(BENCH), "docs", "benchmarks", name + ".json"))
+        text = read(os.path.join(TOP, "docs", "benchmarks", name + ".json"))
         if text:
             found[name] = json.loads(text)
     for name, data in found.items():
         module = load_figure(name)
-        write(docs, name, {"svg": module.plot(data), "txt": module.table(data)})
+        write(out, name, {"svg": module.plot(data), "txt": module.table(data)})
+        for path, text in getattr(module, "inserts", lambda _: {})(data).items():
+            insert(out, name, path, text)
     parts = [read(os.path.join(BENCH, "lib", "page.md")), targets.page(found)]
     parts += [section(name, data) for name, data in found.items()]
-    with open(os.path.join(docs, "benchmarks.md"), "w") as f:
-        f.write("\n".join(parts))
+    write_file(out, "docs/benchmarks.md", "\n".join(parts))
 
 
 def main():
-    docs, level, what = sys.argv[1:4]
+    out, level, what = sys.argv[1:4]
     if what == "figure":
-        make_figure(docs, level, *sys.argv[4:])
+        make_figure(out, level, *sys.argv[4:])
     else:
-        make_page(docs, sys.argv[4:])
+        make_page(out, sys.argv[4:])
 
 
 if __name__ == "__main__":
