@@ -59,7 +59,9 @@ const volatile struct rr_shared {
 
 /* One struct: separate variables would be laid out in any order. */
 const volatile struct rr_program_config ring_at = {
-	.at = { .bytes = 64 + RR_RING_CQ_ENTRIES * 16 }, /* !0 for veristat */
+	.at = { .bytes = 64 + RR_RING_CQ_ENTRIES * 16, /* !0 for veristat */
+		.sqe_shift = RR_RING_SQE_SHIFT,
+		.cqe_shift = RR_RING_CQE_SHIFT },
 	.arena = RR_ARENA_ADDRESS,
 };
 
@@ -142,7 +144,8 @@ int BPF_PROG(raid5_loop_step, struct iou_ctx *ring_ctx, struct iou_loop_params *
 	ring = (struct rr_ring *)bpf_io_uring_get_region(ring_ctx, IOU_REGION_MEM,
 							 RR_RING_REGION_BYTES);
 	cq = bpf_io_uring_get_region(ring_ctx, IOU_REGION_CQ, ring_at.at.bytes);
-	sq = bpf_io_uring_get_region(ring_ctx, IOU_REGION_SQ, RR_RING_SQ_ENTRIES * 64);
+	sq = bpf_io_uring_get_region(ring_ctx, IOU_REGION_SQ,
+				     RR_RING_SQ_ENTRIES << ring_at.at.sqe_shift);
 	if (!ring || !cq || !sq)
 		return IOU_LOOP_STOP;
 	q = rr_queue_at(a, ring->queue & (RR_QUEUES_MAX - 1));

@@ -466,6 +466,8 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		to = s->hi;
 	}
 	length = (rr_s32)((to - from) << RR_SECTOR_SHIFT);
+	if (res == RR_RESULT_WHOLE)
+		res = length;
 	if (res != length && rr_transient(res) && s->retries < rr_retries_max() &&
 	    !rr_slot_reads_lost(a, q, token)) {
 		s->retries += rr_patience(res);

@@ -253,7 +253,7 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	struct rr_place p;
 	rr_u32 from;
 
-	if (res == (rr_s32)(sectors << RR_SECTOR_SHIFT)) {
+	if (res == RR_RESULT_WHOLE || res == (rr_s32)(sectors << RR_SECTOR_SHIFT)) {
 		rr_request_part_done(a, q, tag, 0);
 		return 0;
 	}

@@ -2,16 +2,18 @@
 /*
  * Actions become SQEs, here and nowhere else.
  *
- * Shared by the BPF host and the user-space host: both write the same 64-byte
+ * Shared by the BPF host and the user-space host: both write the same
  * SQEs for the same actions, so a comparison of the two compares where the
- * loop runs and nothing else. struct io_uring_sqe and struct ublksrv_io_cmd
- * come from the uapi headers, which the includer brings.
+ * loop runs and nothing else. With NVMe members (nvme.h) SQEs have 128 bytes.
+ * struct io_uring_sqe and struct ublksrv_io_cmd come from the uapi headers,
+ * which the includer brings.
  */
 #ifndef RINGRAID_RING_SQE_H
 #define RINGRAID_RING_SQE_H
 
 #include "../engine/arena.h"
 #include "../include/ringraid/ring.h"
+#include "nvme.h"
 
 enum {
 	RR_SQE_FIXED_FILE = 1 << 0, /* IOSQE_FIXED_FILE */
@@ -37,11 +39,13 @@ enum {
 RR_STEP struct io_uring_sqe *rr_sqe_next(rr_u8 *sq, rr_queue_t *q)
 {
 	rr_u32 i = q->sq_tail & (RR_RING_SQ_ENTRIES - 1);
-	rr_u64 *w = (rr_u64 *)(sq + (rr_u64)i * 64);
+	rr_u64 *w = (rr_u64 *)(sq + ((rr_u64)i << rr_host_offsets()->sqe_shift));
 
 	q->sq_tail++;
 	q->inflight++;
 	w[0] = w[1] = w[2] = w[3] = w[4] = w[5] = w[6] = w[7] = 0;
+	if (rr_ring_is_nvme(rr_host_offsets()))
+		w[8] = w[9] = w[10] = w[11] = w[12] = w[13] = w[14] = w[15] = 0;
 	return (struct io_uring_sqe *)w;
 }
 
@@ -64,6 +68,40 @@ RR_STEP void rr_sqe_client(rr_u8 *sq, rr_queue_t *q, struct rr_ring *ring, rr_u3
 	c->result = result;
 }
 
+/* The slots' buffers are registered: no page is looked up or pinned per I/O. */
+RR_STEP rr_u32 rr_sqe_buffer(rr_array_t *a, rr_action_t *n)
+{
+	return n->act == RR_ACT_READ_DIRECT
+		       ? n->tag
+		       : a->depth + ((n->address - a->buffers_offset) >> RR_RING_BUFFER_SHIFT);
+}
+
+/* A member's I/O as a command to its NVMe namespace. */
+RR_STEP void rr_sqe_nvme(struct io_uring_sqe *s, rr_array_t *a, struct rr_ring *ring,
+			 rr_action_t *n)
+{
+	struct rr_nvme_command *c = (struct rr_nvme_command *)((rr_u8 *)s + 48);
+	rr_u64 block = n->position >> ring->lba_shift;
+	rr_u32 act = n->act;
+
+	s->opcode = RR_OPCODE_URING_CMD;
+	s->cmd_op = RR_NVME_URING_CMD_IO;
+	c->nsid = ring->nsid[n->role & (RR_MEMBERS_MAX - 1)];
+	if (act == RR_ACT_FLUSH) {
+		c->opcode = RR_NVME_FLUSH;
+		return;
+	}
+	s->uring_cmd_flags = RR_URING_CMD_FIXED;
+	s->buf_index = rr_sqe_buffer(a, n);
+	c->opcode = act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA ? RR_NVME_WRITE : RR_NVME_READ;
+	c->addr = act == RR_ACT_READ_DIRECT ? n->address : a->user_base + n->address;
+	c->data_len = n->length;
+	c->cdw10 = (rr_u32)block;
+	c->cdw11 = (rr_u32)(block >> 32);
+	c->cdw12 =
+		((n->length >> ring->lba_shift) - 1) | (act == RR_ACT_WRITE_FUA ? RR_NVME_FUA : 0);
+}
+
 RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ring *ring,
 			   rr_action_t *n)
 {
@@ -82,6 +120,10 @@ RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ri
 	s->flags = RR_SQE_FIXED_FILE;
 	s->fd = RR_RING_FILE_MEMBER0 + n->role;
 	s->user_data = n->token;
+	if (rr_ring_is_nvme(rr_host_offsets()) && act != RR_ACT_COPY_IN && act != RR_ACT_COPY_OUT) {
+		rr_sqe_nvme(s, a, ring, n);
+		return;
+	}
 	if (act == RR_ACT_FLUSH) {
 		s->opcode = RR_OPCODE_FSYNC;
 		s->fsync_flags = RR_FSYNC_DATASYNC;
@@ -91,7 +133,7 @@ RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ri
 	s->off = n->position;
 	if (act == RR_ACT_READ_DIRECT) {
 		s->opcode = RR_OPCODE_READ_FIXED;
-		s->buf_index = n->tag;
+		s->buf_index = rr_sqe_buffer(a, n);
 		s->addr = n->address;
 		return;
 	}
@@ -104,9 +146,8 @@ RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ri
 			 ((rr_u64)ring->queue << RR_UBLK_QUEUE_SHIFT);
 		return;
 	}
-	/* The slots' buffers are registered: no page is looked up or pinned per I/O. */
 	s->opcode = act == RR_ACT_READ ? RR_OPCODE_READ_FIXED : RR_OPCODE_WRITE_FIXED;
-	s->buf_index = a->depth + ((n->address - a->buffers_offset) >> RR_RING_BUFFER_SHIFT);
+	s->buf_index = rr_sqe_buffer(a, n);
 	s->rw_flags = act == RR_ACT_WRITE_FUA ? RR_RWF_DSYNC : 0;
 }
 

@@ -120,6 +120,8 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 		rr_tick(a, q);
 		break;
 	default:
+		if (rr_ring_is_nvme(rr_host_offsets()))
+			res = rr_nvme_result(a, q, token, res);
 		rr_complete(a, q, token, res);
 	}
 }
@@ -136,7 +138,8 @@ RR_STEP void rr_step_completions(rr_array_t *a, rr_queue_t *q, struct rr_ring *r
 	rr_count(q, cqes, ready);
 	rr_for (i, ready) {
 		rr_u32 n = (head + i) & (RR_RING_CQ_ENTRIES - 1);
-		volatile rr_u64 *cqe = (volatile rr_u64 *)(cq + at->cqes + (rr_u64)n * 16);
+		volatile rr_u64 *cqe =
+			(volatile rr_u64 *)(cq + at->cqes + ((rr_u64)n << at->cqe_shift));
 
 		rr_step_event(a, q, ring, cqe[0], (rr_s32)cqe[1]);
 		rr_settle(a, q);

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <linux/nvme_ioctl.h>
 #include <linux/ublk_cmd.h>
+#include <stddef.h>
 #include <string.h>
 
 /* step.h asks for the offsets by name; a host thread serves one ring. */
@@ -26,6 +28,16 @@ typedef struct rr_user_host rr_host_t;
 #define rr_host_fuse(host, a, q, slot) ((void)(host), (void)(slot), -EOPNOTSUPP)
 
 #include "step.h"
+
+RR_STATIC_ASSERT(sizeof(struct rr_nvme_command) == sizeof(struct nvme_uring_cmd) &&
+			 offsetof(struct rr_nvme_command, addr) ==
+				 offsetof(struct nvme_uring_cmd, addr) &&
+			 offsetof(struct rr_nvme_command, cdw10) ==
+				 offsetof(struct nvme_uring_cmd, cdw10) &&
+			 offsetof(struct rr_nvme_command, timeout_ms) ==
+				 offsetof(struct nvme_uring_cmd, timeout_ms),
+		 "struct nvme_uring_cmd");
+RR_STATIC_ASSERT(RR_NVME_URING_CMD_IO == NVME_URING_CMD_IO, "linux/nvme_ioctl.h");
 
 /* The kernel's side of the ring must be seen, and see ours, in order. */
 static inline void ring_barrier(void)

@@ -35,8 +35,9 @@ void print_status(const nlohmann::json& s) {
     row("size", human_bytes(s.value("size_bytes", uint64_t{0})));
     row("layout", fmt::format("{}, {} chunks", text("layout"),
                               human_bytes(s.value("chunk_bytes", uint64_t{0}))));
-    row("engine", fmt::format("{}, {} queues of {}, pid {}", text("engine"), s.value("queues", 0),
-                              s.value("depth", 0), s.value("pid", 0)));
+    row("engine", fmt::format("{}, {} queues of {}, pid {}{}", text("engine"), s.value("queues", 0),
+                              s.value("depth", 0), s.value("pid", 0),
+                              s.value("passthrough", false) ? ", NVMe passthrough" : ""));
     row("xor", text("xor"));
     row("events", fmt::format("{}", s.value("events", uint64_t{0})));
     for (const auto& m : s["members"]) {

@@ -62,6 +62,8 @@ void start_flags::add_to(CLI::App& command) {
     command.add_option("--arena", arena, "most memory for buffers (default 1G, at most 4G)");
     command.add_flag("--foreground", foreground, "serve in this process, for systemd");
     command.add_flag("--no-zero-copy", no_zero_copy, "copy reads through the arena");
+    command.add_flag("--passthrough", passthrough,
+                     "send NVMe commands to the members, past the block layer");
 }
 
 Result<service_options> start_flags::options() const {
@@ -73,6 +75,7 @@ Result<service_options> start_flags::options() const {
     out.depth = depth;
     out.slots = slots;
     out.zero_copy = !no_zero_copy;
+    out.passthrough = passthrough;
     auto bytes = parse_bytes(arena);
     if (!bytes)
         return forward_error(bytes.error());

@@ -25,6 +25,7 @@ struct start_flags {
     std::string arena = "1G";
     bool foreground = false;
     bool no_zero_copy = false;
+    bool passthrough = false;
 
     void add_to(CLI::App& command);
     [[nodiscard]] Result<service_options> options() const;

@@ -33,12 +33,18 @@ size_t page_up(size_t bytes) {
     return (bytes + 4095) & ~size_t{4095};
 }
 
-// The registered files of a ring: ublk's char device, then members by role.
+// The registered files of a ring: ublk's char device, then members by role. With
+// passthrough a killed daemon's commands are in flight until its ring is gone:
+// as long nobody else may open the block devices.
 std::vector<int> ring_files(const queue_config& config) {
     std::vector<int> files(RR_RING_FILES, -1);
     files[RR_RING_FILE_CLIENT] = config.ublk_char_fd;
+    const bool nvme = !config.namespaces.empty();
     for (size_t role = 0; role < config.member_fds.size(); role++)
-        files[RR_RING_FILE_MEMBER0 + role] = config.member_fds[role];
+        files[(nvme ? RR_RING_FILE_HELD0 : RR_RING_FILE_MEMBER0) + role] = config.member_fds[role];
+    for (size_t role = 0; role < config.namespaces.size(); role++)
+        files[RR_RING_FILE_MEMBER0 + role] =
+            config.namespaces[role] != nullptr ? config.namespaces[role]->fd.get() : -1;
     return files;
 }
 
@@ -121,22 +127,33 @@ void queue_thread::main() {
     tear_down();
 }
 
-Status queue_thread::set_up() {
+Status queue_thread::make_ring() {
+    const bool large = !config_.namespaces.empty();
     io_uring_params params{};
     params.flags = IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER |
-                   IORING_SETUP_NO_SQARRAY | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+                   IORING_SETUP_NO_SQARRAY | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
+                   (large ? IORING_SETUP_SQE128 | IORING_SETUP_CQE32 : 0U);
     params.cq_entries = RR_RING_CQ_ENTRIES;
     if (int r = io_uring_queue_init_params(RR_RING_SQ_ENTRIES, &ring_, &params); r < 0)
         return with_hint(fail(-r, "cannot make the io_uring of queue {}", config_.queue),
                          "check /proc/sys/kernel/io_uring_disabled and the locked memory limit");
     ring_ready_ = true;
+    const rr_u32 cqe_shift = large ? RR_RING_CQE_LARGE_SHIFT : RR_RING_CQE_SHIFT;
     at_ = {.sq_head = params.sq_off.head,
            .sq_tail = params.sq_off.tail,
            .cq_head = params.cq_off.head,
            .cq_tail = params.cq_off.tail,
            .cqes = params.cq_off.cqes,
            .bytes = static_cast<rr_u32>(
-               page_up(params.cq_off.cqes + size_t{RR_RING_CQ_ENTRIES} * sizeof(io_uring_cqe)))};
+               page_up(params.cq_off.cqes + (size_t{RR_RING_CQ_ENTRIES} << cqe_shift))),
+           .sqe_shift = large ? rr_u32{RR_RING_SQE_LARGE_SHIFT} : rr_u32{RR_RING_SQE_SHIFT},
+           .cqe_shift = cqe_shift};
+    return {};
+}
+
+Status queue_thread::set_up() {
+    if (Status ok = make_ring(); !ok)
+        return ok;
     if (Status ok = map_descriptors(); !ok)
         return ok;
     if (Status ok = register_all(); !ok)
@@ -163,6 +180,10 @@ Status queue_thread::map_descriptors() {
     page_->zero_copy = config_.zero_copy;
     page_->descriptors = reinterpret_cast<uint64_t>(table);
     page_->control_fd = config_.control_ring_fd;
+    page_->lba_shift = static_cast<rr_u32>(std::countr_zero(config_.lba_bytes));
+    for (size_t role = 0; role < config_.namespaces.size(); role++)
+        page_->nsid[role] =
+            config_.namespaces[role] != nullptr ? config_.namespaces[role]->nsid : 0;
     return {};
 }
 
@@ -216,7 +237,8 @@ Status queue_thread::make_worker() {
     while (role + 1 < config_.member_fds.size() && config_.member_fds[role] < 0)
         role++;
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-    io_uring_prep_fsync(sqe, static_cast<int>(RR_RING_FILE_MEMBER0 + role), IORING_FSYNC_DATASYNC);
+    const unsigned first = config_.namespaces.empty() ? RR_RING_FILE_MEMBER0 : RR_RING_FILE_HELD0;
+    io_uring_prep_fsync(sqe, static_cast<int>(first + role), IORING_FSYNC_DATASYNC);
     sqe->flags |= IOSQE_FIXED_FILE;
     io_uring_cqe* cqe = nullptr;
     int r = io_uring_submit_and_wait(&ring_, 1);

@@ -25,6 +25,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "members/nvme.h"
 #include "ringraid/ring.h"
 
 namespace rr {
@@ -44,6 +45,9 @@ struct queue_config {
     int control_ring_fd = -1;
     bool zero_copy = true;
     std::vector<int> member_fds;  // by role, -1 where none
+    // With passthrough: who takes the commands, by role, and the size of its blocks.
+    std::vector<const nvme_namespace*> namespaces;
+    uint32_t lba_bytes = 512;
 };
 
 class queue_thread {
@@ -74,6 +78,7 @@ private:
 
     void main();
     Status set_up();
+    Status make_ring();
     Status map_descriptors();
     Status register_all();
     Status register_buffers();

@@ -161,9 +161,9 @@ Status array_service::start_all() {
     using step = Status (array_service::*)();
     for (step s :
          {&array_service::check_engine, &array_service::plan, &array_service::take_lock,
-          &array_service::add_device, &array_service::write_state, &array_service::make_arena,
-          &array_service::open_metadata, &array_service::redo_rows, &array_service::open_store,
-          &array_service::start_queues, &array_service::start_device}) {
+          &array_service::open_namespaces, &array_service::add_device, &array_service::write_state,
+          &array_service::make_arena, &array_service::open_metadata, &array_service::redo_rows,
+          &array_service::open_store, &array_service::start_queues, &array_service::start_device}) {
         if (Status ok = (this->*s)(); !ok)
             return ok;
     }
@@ -183,8 +183,11 @@ Status array_service::check_new(const service_options& options,
     if (auto driver = ublk_control::open(); !driver)
         return forward_error(driver.error());
     std::vector<const member_device*> present;
-    for (const member_device& device : devices)
+    for (const member_device& device : devices) {
         present.push_back(&device);
+        if (auto ns = options.passthrough ? open_nvme(device) : nvme_namespace{}; !ns)
+            return forward_error(ns.error());
+    }
     rr_geometry geometry{superblock.raid_disks,
                          static_cast<rr_u32>(std::countr_zero(superblock.chunk_sectors)),
                          superblock.layout};
@@ -240,6 +243,22 @@ Status array_service::plan() {
     paths_.emplace(members_.plan.set_uuid);
     for (const md::excluded_device& out : members_.plan.excluded)
         log_info("{} is left out: {}", out.path, out.reason);
+    return {};
+}
+
+// Beside the block devices, which stay ours alone.
+Status array_service::open_namespaces() {
+    if (!options_.passthrough)
+        return {};
+    for (const auto& device : members_.devices) {
+        namespaces_.emplace_back();
+        if (!device)
+            continue;
+        auto opened = open_nvme(*device);
+        if (!opened)
+            return forward_error(opened.error());
+        namespaces_.back() = std::move(*opened);
+    }
     return {};
 }
 
@@ -370,6 +389,9 @@ Status array_service::start_queues() {
         config.control_ring_fd = durability_->ring_fd();
         config.zero_copy = array()->zero_copy != 0;
         config.member_fds = members_.fds();
+        config.lba_bytes = members_.present()[0]->logical_block_bytes;
+        for (const auto& ns : namespaces_)
+            config.namespaces.push_back(ns ? &*ns : nullptr);
         queues_.push_back(std::make_unique<queue_thread>(config));
     }
     std::vector<int> rings;
@@ -647,6 +669,7 @@ Status array_service::finish() {
     // Whoever is told of the stop may open the members at once.
     durability_.reset();
     metadata_.reset();
+    namespaces_.clear();
     members_.devices.clear();
     lock_.reset();
     return clean ? removed : clean;
@@ -774,6 +797,7 @@ nlohmann::json array_service::status() const {
             {"uuid", md::to_string(members_.plan.set_uuid)},
             {"block_device", block_path_},
             {"engine", engine_name(host_)},
+            {"passthrough", options_.passthrough},
             {"state", to_string(health_of(a))},
             {"pid", ::getpid()},
             {"queue_threads", threads},

@@ -39,6 +39,7 @@
 #include "engine/layout.h"
 #include "engine/program.h"
 #include "engine/queue.h"
+#include "members/nvme.h"
 #include "service/durability.h"
 #include "service/kept_state.h"
 #include "service/membership.h"
@@ -56,6 +57,7 @@ struct service_options {
     uint32_t slots = 64;
     uint64_t arena_bytes_max = uint64_t{1} << 30;
     bool zero_copy = true;
+    bool passthrough = false;  // NVMe commands to the members, past the block layer
 };
 
 class array_service {
@@ -90,6 +92,7 @@ private:
     Status check_cpus();
     Result<array_members> open_patiently(const md::assembly_options& how) const;
     Status plan();
+    Status open_namespaces();
     Status add_device();
     Status make_arena();
     Status adopt_device(const nlohmann::json& state);
@@ -133,6 +136,7 @@ private:
     service_options options_;
     engine_host host_ = engine_host::bpf;
     array_members members_;
+    std::vector<std::optional<nvme_namespace>> namespaces_;  // by role, with passthrough
     std::optional<array_paths> paths_;
     Fd lock_;
     std::optional<ublk_control> ublk_;

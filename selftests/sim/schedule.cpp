@@ -96,6 +96,7 @@ void choose_traffic(schedule& s, rng& r) {
     s.throttle = r.below(3) ? 0 : r.between(100, 900);
     s.think = r.below(3) ? r.between(0, 50) : 1000;
     s.fused = s.config.zero_copy && r.below(2);
+    s.commands = r.below(2) != 0;
 }
 
 uint32_t some_time(const schedule& s, rng& r) {

@@ -65,8 +65,9 @@ struct schedule {
     uint32_t reads = 0, flushes = 0, fua = 0, copy_flag = 0, unstable = 0, hot = 0, big = 0;
     uint32_t transient = 0, read_error = 0, copy_error = 0, slow = 0, lost_message = 0,
              throttle = 0;
-    bool fused = false;  // the host copies and computes, as with uring_bpf_xor
-    uint32_t delay = 0;  // longest usual one
+    bool fused = false;     // the host copies and computes, as with uring_bpf_xor
+    bool commands = false;  // completions of members count no bytes, as NVMe's
+    uint32_t delay = 0;     // longest usual one
     uint32_t think = 0;
     uint32_t bad_sectors = 0;  // before the start
     uint32_t fault_count = 0;

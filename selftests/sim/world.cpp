@@ -601,7 +601,9 @@ void world::finish(uint32_t index) {
         wrong("slot {} of queue {} asks for what the kernel refuses", rr_token_index(a.token),
               x.queue);
     const uint32_t queue = x.queue;
-    const int32_t result = x.result;
+    const bool whole =
+        plan.commands && on_member(a.act) && x.result == static_cast<int32_t>(a.length);
+    const int32_t result = whole ? RR_RESULT_WHOLE : x.result;
     x.live = false;
     free_ios_.push_back(static_cast<uint16_t>(index));
     say("q{} tag {} act {} role {} done {}", queue, a.tag, a.act, a.role, result);

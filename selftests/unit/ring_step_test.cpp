@@ -17,8 +17,14 @@
 namespace {
 
 // The ring's words first, the CQEs behind them.
-constexpr rr_ring_offsets offsets_in_memory = {
-    .sq_head = 0, .sq_tail = 4, .cq_head = 8, .cq_tail = 12, .cqes = 64, .bytes = 0};
+constexpr rr_ring_offsets offsets_in_memory = {.sq_head = 0,
+                                               .sq_tail = 4,
+                                               .cq_head = 8,
+                                               .cq_tail = 12,
+                                               .cqes = 64,
+                                               .bytes = 0,
+                                               .sqe_shift = RR_RING_SQE_SHIFT,
+                                               .cqe_shift = RR_RING_CQE_SHIFT};
 
 ublksrv_io_desc next_request;
 

@@ -204,6 +204,9 @@ struct rr_action {
 	rr_u8 role;
 };
 
+/* A result of hosts that know that an I/O was done, and do not count its bytes. */
+#define RR_RESULT_WHOLE 0x7fffffff
+
 /* A completion's token: what it was for, in one word. */
 enum rr_token_kind {
 	RR_TOKEN_CLIENT =

@@ -17,7 +17,9 @@ enum {
 	RR_RING_REGION_BYTES = 4096,
 	RR_RING_FILE_CLIENT = 0,  /* registered file: ublkcN */
 	RR_RING_FILE_MEMBER0 = 1, /* + role */
-	RR_RING_FILES = 1 + RR_MEMBERS_MAX,
+	/* NVMe members' block devices: held open exclusively for as long as the ring lives. */
+	RR_RING_FILE_HELD0 = 1 + RR_MEMBERS_MAX,
+	RR_RING_FILES = 1 + 2 * RR_MEMBERS_MAX,
 	/*
 	 * Registered buffers: 0 .. depth - 1 are the clients' pages by tag, then
 	 * the slots' buffers in pieces of 1 GiB, the most that one entry takes.
@@ -25,6 +27,11 @@ enum {
 	RR_RING_BUFFER_SHIFT = 30,
 	/* SQEs in flight at most, so that the CQ ring never overflows. */
 	RR_RING_INFLIGHT_MAX = RR_RING_CQ_ENTRIES - 1024,
+	/* log2 of bytes; NVMe commands (nvme.h) are larger, and so then is everything. */
+	RR_RING_SQE_SHIFT = 6,
+	RR_RING_CQE_SHIFT = 4,
+	RR_RING_SQE_LARGE_SHIFT = 7,
+	RR_RING_CQE_LARGE_SHIFT = 5,
 };
 
 /*
@@ -52,6 +59,8 @@ struct rr_ring {
 	rr_u64 descriptors; /* user address of struct ublksrv_io_desc[depth] */
 	rr_s32 control_fd;  /* ring that NOTIFY messages go to */
 	rr_s32 ring_fd[RR_QUEUES_MAX];
+	rr_u32 lba_shift;	     /* NVMe members: log2 bytes of their blocks */
+	rr_u32 nsid[RR_MEMBERS_MAX]; /* NVMe members: their namespaces, by role */
 };
 
 RR_STATIC_ASSERT(sizeof(struct rr_ring) <= RR_RING_REGION_BYTES, "one page");
@@ -64,7 +73,12 @@ struct rr_ring_offsets {
 	rr_u32 cq_tail;
 	rr_u32 cqes;
 	rr_u32 bytes; /* of the CQ region */
+	rr_u32 sqe_shift;
+	rr_u32 cqe_shift;
 };
+
+/* Members are driven by NVMe commands: known when the program is loaded. */
+#define rr_ring_is_nvme(at) ((at)->sqe_shift == RR_RING_SQE_LARGE_SHIFT)
 
 /* The BPF object's one read-only variable, `ring_at`: set before load. */
 struct rr_program_config {

@@ -1,0 +1,163 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# passthrough.sh BAD-SECTOR: disk4 fails reads there, four times; disk5 fails
+# writes there, always; 6 to 8 have blocks of 4 KiB; 9 is no NVMe disk.
+. "${0%/*}/lib.sh"
+bad=$1
+read -ra plain < <(disks 4)
+modprobe dm-mod
+
+create() { start t "$@" --chunk 64K --assume-clean --passthrough; }
+
+# What the block layer has written to a disk so far, in requests.
+block_writes() { awk '{ print $5 }' "/sys/block/$(basename "$(readlink -f "$1")")/stat"; }
+
+# bad_at DISK...: where member 3 is bad, in the array's sectors.
+bad_at() {
+	local at
+	data_offset=$(($(ringraid --json examine "$1" | jq '.devices[0].data_offset_bytes') / 512))
+	at=$(place 3 "$bad" 4 64)
+	[ "$at" != parity ] || fail "choose another sector: $bad is parity"
+	echo "$at"
+}
+
+# right ENGINE MEMBER...
+right() {
+	local engine=$1 before after sent
+	shift
+	wipe "$@"
+	create "$@" --engine "$engine" --queues 2
+	[ "$(st passthrough)" = true ] || fail "status does not say passthrough"
+	before=$(block_writes "$1")
+	load mix --rw=randrw --bssplit="$own_mix" --iodepth=32 --numjobs=2 --size=24m --offset_increment=24m \
+		--verify_backlog=64 --fdatasync=32
+	load through --rw=randwrite --bs=4k --iodepth=8 --size=2m --sync=dsync
+	after=$(block_writes "$1")
+	sent=$(counter slot_writes)
+	[ "$sent" -gt 500 ] || fail "only $sent member writes"
+	[ $((after - before)) -lt 10 ] || fail "$((after - before)) of $sent writes went through the block layer"
+	[ "$(counter member_flushes)" -gt 0 ] || fail "no flush was sent"
+	if [ "$engine" = bpf ]; then
+		[ "$(counter punts)" = 0 ] || fail "$(counter punts) commands were handed to a worker"
+		[ "$(counter flush_punts)" = 0 ] || fail "a flush was handed to a worker"
+	fi
+	state healthy
+	quietly ringraid fail t 1
+	load degraded --rw=randrw --bssplit="$own_mix" --iodepth=16 --size=16m
+	fill
+	read_all "degraded"
+	no_stream
+	stop
+	take_degraded "$1" "${@:3}"
+	block=$md
+	read_all "by md"
+	readd "$2"
+	check "after md's rebuild"
+	give
+	say "$engine engine, $# members with blocks of $(blockdev --getss "$1"): $sent member writes, $((after - before)) by the block layer"
+}
+
+bad_block() {
+	local members=("${plain[@]:0:3}" /dev/disk4)
+	wipe "${members[@]}"
+	create "${members[@]}"
+	bad_at "${members[0]}" >/dev/null
+	fill
+	read_all
+	state healthy
+	[ "$(counter read_errors)" -gt 0 ] || fail "no read error was seen"
+	[ "$(counter repaired)" -gt 0 ] || fail "the bad block was not rewritten"
+	say "bad block: $(counter read_errors) read errors, $(counter rebuilt_reads) reads served from parity, $(counter repaired) repaired"
+	stop
+	judge "${members[@]}"
+}
+
+write_error() {
+	local members=("${plain[@]:0:3}" /dev/disk5)
+	wipe "${members[@]}"
+	create "${members[@]}"
+	: >"$tmp/ref"
+	truncate -s "$(blockdev --getsize64 "$block")" "$tmp/ref"
+	write_at "$(bad_at "${members[0]}")" 8
+	state degraded
+	[ "$(st 'members | map(.state) | join(" ")')" = "active active active failed" ] || fail "the wrong member is out"
+	mdadm --examine "${plain[0]}" | grep -q 'Array State : AAA\.' || fail "acknowledged before it was in the superblocks"
+	read_all "after the write error"
+	stop
+	say "write error: the member is out, on the survivors before the ack"
+}
+
+# The second successor goes by the block layer, the third by commands again.
+killed() {
+	local how pid
+	wipe "${plain[@]}"
+	create "${plain[@]}" --engine bpf
+	fill
+	background kill9
+	for how in --passthrough '' --passthrough; do
+		sleep 1.$((RANDOM % 10))
+		pid=$(st pid)
+		kill -9 "$pid"
+		# shellcheck disable=SC2086 # nothing, or an option
+		quietly timeout 100 ringraid assemble "${plain[@]}" --engine bpf $how
+		state healthy
+		[ "$(st passthrough)" = "$([ -n "$how" ] && echo true || echo false)" ] || fail "passthrough is $(st passthrough)"
+	done
+	end_background
+	stop
+	judge "${plain[@]}"
+	say "kill -9 three times under load: no error, no resync, parity right"
+}
+
+refusals() {
+	local disk
+	disk=$(readlink -f "${plain[0]}")
+	refused 'no NVMe namespace' ringraid create no /dev/disk9 "${plain[@]:1:3}" --passthrough --force
+	# A table with one partition, of 16 MiB.
+	{
+		head -c 450 /dev/zero
+		printf '\x83\0\0\0\0\x08\0\0\0\x80\0\0'
+		head -c 48 /dev/zero
+		printf '\x55\xaa'
+	} >"$tmp/table"
+	quietly dd if="$tmp/table" of="$disk" bs=512 oflag=direct status=none
+	quietly blockdev --rereadpt "$disk"
+	refused 'is a partition' ringraid create no "${disk}p1" "${plain[@]:1:3}" --passthrough --force
+	wipe "${plain[@]}"
+	quietly blockdev --rereadpt "$disk"
+	create "${plain[@]}"
+	refused "couldn't open" mdadm --zero-superblock "${plain[0]}"
+	stop
+	say "refused: another disk, a partition; a member that is in use stays ours"
+}
+
+# Pulled under load; last, because it does not come back.
+pulled() {
+	local disk
+	wipe "${plain[@]}"
+	create "${plain[@]}"
+	fill
+	disk=$(readlink "${plain[3]}")
+	background pulled
+	sleep 1.5
+	echo 1 >"/sys/block/$disk/device/device/remove"
+	sleep 2
+	end_background
+	write_at 40 8
+	state degraded
+	[ "$(st 'members | map(.state) | join(" ")')" = "active active active failed" ] || fail "the wrong member is out"
+	no_stream
+	stop
+	say "pulled under load: degraded, and no client saw an error"
+}
+
+own_mix=$mix
+right bpf "${plain[@]}"
+right user "${plain[@]}"
+own_mix=4k/40:64k/30:192k/20:1m/10
+right bpf /dev/disk6 /dev/disk7 /dev/disk8
+bad_block
+write_error
+killed
+refusals
+pulled
