@@ -5,7 +5,7 @@ import json
 import os
 import textwrap
 
-COMPETITORS = ["raw", "md", "md-tuned", "md-ppl", "bpf", "bpf-xor", "user", "null", "linear"]
+COMPETITORS = ["raw", "md", "md-tuned", "md-ppl", "bpf", "bpf-xor", "bpf-nvme", "user", "null", "linear"]
 COLOURS = ["#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2",
            "#97bbf5", "#9c6b4e", "#9498a0", "#1b4d3e", "#c9b458", "#7a0019", "#333333"]
 

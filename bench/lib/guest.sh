@@ -67,8 +67,11 @@ fill_members() {
 	done
 }
 
+# ringraid_up ENGINE [OPTION...]
 ringraid_up() {
-	quietly ringraid create bench "${members[@]}" --force --assume-clean --chunk ${chunk_kib}K --engine "$1"
+	local engine=$1
+	shift
+	quietly ringraid create bench "${members[@]}" --force --assume-clean --chunk ${chunk_kib}K --engine "$engine" "$@"
 	ringraid --json status bench >"$tmp/status"
 	block=$(jq -r .block_device "$tmp/status")
 	daemon=$(jq -r .pid "$tmp/status")
@@ -113,6 +116,7 @@ up() {
 	md-ppl) md_up ppl; md_tune ;;
 	bpf | user) ringraid_up "$1" ;;
 	bpf-xor) quietly insmod /bench/uring_bpf_xor.ko; ringraid_up bpf ;;
+	bpf-nvme) ringraid_up bpf --passthrough ;;
 	null) floor_up null "$(blockdev --getsize64 "${members[0]}")" ;;
 	linear) floor_up linear "${members[0]}" ;;
 	*) fail "no competitor $1" ;;
