@@ -55,6 +55,7 @@ const volatile struct rr_shared {
 	struct rr_lock lock[0];
 	struct rr_action action[0];
 	struct rr_ring ring[0];
+	struct rr_program_config config[0];
 } rr_shared = { .abi_version = RR_ABI_VERSION };
 
 /* One struct: separate variables would be laid out in any order. */

@@ -117,8 +117,9 @@ RR_FN int rr_flush_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	rr_u32 role = rr_token_role(token);
 
 	if (res < 0 && rr_transient(res) && q->flush_retries < rr_retries_max()) {
-		q->flush_retries++;
-		if (!rr_retry_later(q, token))
+		if (rr_retry_later(q, token))
+			q->flush_retries++;
+		else
 			rr_flush_emit(a, q, role);
 		return 0;
 	}

@@ -428,7 +428,7 @@ RR_STEP void rr_slot_read_failed(rr_queue_t *q, rr_slot_t *s, rr_u32 role)
 		s->bad = role;
 }
 
-/* 1: the result is final. 0: the I/O will be issued again. */
+/* 1: the I/O is issued again at the next tick. 0: too many wait for it. */
 RR_STEP int rr_retry_later(rr_queue_t *q, rr_u64 token)
 {
 	rr_u32 n = q->retry_count;
@@ -470,8 +470,10 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		res = length;
 	if (res != length && rr_transient(res) && s->retries < rr_retries_max() &&
 	    !rr_slot_reads_lost(a, q, token)) {
-		s->retries += rr_patience(res);
-		if (!rr_retry_later(q, token))
+		/* Patience counts ticks: without room to wait for one it costs none. */
+		if (rr_retry_later(q, token))
+			s->retries += rr_patience(res);
+		else
 			rr_slot_emit(a, q, slot, role);
 		return 0;
 	}

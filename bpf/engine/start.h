@@ -261,8 +261,9 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	from = (p.start + sector) & ((1U << a->geometry.chunk_shift) - 1);
 	if (rr_transient(res) && r->retries < rr_retries_max() &&
 	    !(rr_load(a->state) >> role & 1)) {
-		r->retries += rr_patience(res);
-		if (!rr_retry_later(q, token))
+		if (rr_retry_later(q, token))
+			r->retries += rr_patience(res);
+		else
 			rr_direct_emit(a, q, tag, role,
 				       (p.stripe << a->geometry.chunk_shift) + from, sector,
 				       sectors);

@@ -8,8 +8,9 @@
  * What the block layer would do is therefore done here: commands stay below the
  * member's limits (the loader plans them), errors are judged and tried again by
  * the engine, and a flush is a command. The driver does not retry passthrough.
- * Its timeout is the queue's (sysfs io_timeout): it resets the controller, and
- * what was in flight comes back as -EINTR, which is tried again.
+ * Its timeout is the queue's (sysfs io_timeout): it aborts the command, the next
+ * time it resets the controller, and what was in flight comes back as -EINTR,
+ * which is tried again.
  *
  * Sources: NVM Express Base and NVM Command Set Specification; struct
  * nvme_uring_cmd of <linux/nvme_ioctl.h> (user_host.c compares it).
@@ -49,27 +50,28 @@ RR_STATIC_ASSERT(sizeof(struct rr_nvme_command) == 72, "struct nvme_uring_cmd");
 /* The status field as the driver gives it, without the phase bit. */
 enum {
 	RR_NVME_TYPE = 7 << 8,
-	RR_NVME_TYPE_MEDIA = 2 << 8,
 	RR_NVME_TYPE_PATH = 3 << 8,
 	RR_NVME_CODE = 0x7ff,
 	RR_NVME_INTERRUPTED = 0x21,
 	RR_NVME_NOT_READY = 0x82,
+	RR_NVME_RETRY_DELAY = 3 << 11, /* which of the controller's delays */
 	RR_NVME_DO_NOT_RETRY = 1 << 14,
 };
 
 /*
- * An error that lasts costs the block, or the member. Of the others, what says
- * that the controller or the path is busy with itself is waited for as long as
- * a member may take; the rest, as the driver does it, for a moment.
+ * Only what is not to be tried again is final: as the driver does it for the
+ * block layer, every other error gets a few more tries. What says that the
+ * controller or the path is busy with itself, or names a delay, is waited for as
+ * long as a member may take.
  */
 RR_STEP rr_s32 rr_nvme_error(rr_u32 status)
 {
-	rr_u32 type = status & RR_NVME_TYPE;
 	rr_u32 code = status & RR_NVME_CODE;
 
-	if ((status & RR_NVME_DO_NOT_RETRY) || type == RR_NVME_TYPE_MEDIA)
+	if (status & RR_NVME_DO_NOT_RETRY)
 		return -RR_EIO;
-	if (type == RR_NVME_TYPE_PATH || code == RR_NVME_INTERRUPTED || code == RR_NVME_NOT_READY)
+	if ((status & RR_NVME_TYPE) == RR_NVME_TYPE_PATH || (status & RR_NVME_RETRY_DELAY) ||
+	    code == RR_NVME_INTERRUPTED || code == RR_NVME_NOT_READY)
 		return -RR_EAGAIN;
 	return 0;
 }

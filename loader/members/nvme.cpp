@@ -57,6 +57,10 @@ Result<nvme_namespace> open_nvme(const member_device& member, const std::string&
     const fs::path generic = fs::path(sysfs) / "class/nvme-generic" / name;
     if (ec || name.empty() || !fs::exists(generic / "dev"))
         return with_hint(fail(ENOTSUP, "{} is no NVMe namespace", member.path), whole_hint);
+    // While no path is there a head refuses commands, and the block layer waits.
+    if (fs::canonical(block / "device", ec).filename().string().starts_with("nvme-subsys"))
+        return with_hint(fail(ENOTSUP, "{} is a multipath device", member.path),
+                         "leave out --passthrough: the block layer waits for paths");
     if (const std::string bytes = first_line(block / "metadata_bytes");
         !bytes.empty() && bytes != "0")
         return with_hint(

@@ -22,7 +22,8 @@ struct nvme_namespace {
     uint32_t nsid = 0;
 };
 
-// ENOTSUP: no NVMe namespace, a part of one, or one whose blocks carry metadata.
+// ENOTSUP: no NVMe namespace, a part of one, a multipath head, or one whose
+// blocks carry metadata.
 [[nodiscard]] Result<nvme_namespace> open_nvme(const member_device& member,
                                                const std::string& sysfs = "/sys",
                                                const std::string& dev = "/dev");

@@ -2,10 +2,12 @@
 #include "service/array_service.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -250,10 +252,16 @@ Status array_service::plan() {
 Status array_service::open_namespaces() {
     if (!options_.passthrough)
         return {};
-    for (const auto& device : members_.devices) {
+    for (size_t role = 0; role < members_.devices.size(); role++) {
+        const auto& device = members_.devices[role];
         namespaces_.emplace_back();
         if (!device)
             continue;
+        const uint64_t offset = members_.plan.members[role]->superblock.data_offset;
+        if ((offset << RR_SECTOR_SHIFT) % device->logical_block_bytes != 0)
+            return with_hint(fail(ENOTSUP, "the data of {} begins within a block of {} bytes",
+                                  device->path, device->logical_block_bytes),
+                             "leave out --passthrough");
         auto opened = open_nvme(*device);
         if (!opened)
             return forward_error(opened.error());
@@ -669,10 +677,21 @@ Status array_service::finish() {
     // Whoever is told of the stop may open the members at once.
     durability_.reset();
     metadata_.reset();
+    drop_caches();
     namespaces_.clear();
     members_.devices.clear();
     lock_.reset();
     return clean ? removed : clean;
+}
+
+// Nobody has told the members' page caches what commands wrote.
+void array_service::drop_caches() {
+    if (namespaces_.empty())
+        return;
+    for (const auto& device : members_.devices) {
+        if (device && ::ioctl(device->fd.get(), BLKFLSBUF) != 0)
+            log_error("the page cache of {} may be old: {}", device->path, std::strerror(errno));
+    }
 }
 
 void array_service::remove_traces() {

@@ -126,6 +126,7 @@ private:
     void publish_members();
     void publish_array();
     void make_link();
+    void drop_caches();
     void remove_traces();
     void take_back_dirty();
     std::optional<std::string> handle(const std::string& line, Fd& client);

@@ -64,9 +64,12 @@ Result<kept_state> kept_state::adopt(const array_paths& paths, int arena_fd) {
         auto found = store::recover(out.store_, pins);
         if (found && found->state != store::whole::settled)
             log_info("the KV store: {}", found->sentence);
-        usable = !found                 ? Status(forward_error(found.error()))
-                 : out.active_program() ? Status{}
-                                        : out.move_to_builtin(arena_fd);
+        auto saved = out.active_program();
+        // An older daemon's program may not know what this one would tell it.
+        const bool fits = saved && check_shared_types(*saved);
+        usable = !found ? Status(forward_error(found.error()))
+                 : fits ? Status{}
+                        : out.move_to_builtin(arena_fd);
         if (usable)
             return out;
     }

@@ -6,8 +6,11 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <fstream>
+
 #include "md_helpers.h"
 #include "members/member.h"
+#include "members/nvme.h"
 
 namespace rr::test {
 namespace {
@@ -260,6 +263,70 @@ TEST_F(MemberLoop, GivenTwiceIsTheSameDevice) {
     const auto members = open_members({path_, path_});
     ASSERT_FALSE(members);
     EXPECT_EQ(members.error().err, EEXIST);
+}
+
+// --- NVMe namespaces, on a made-up sysfs.
+
+class NvmeMembers : public testing::Test {
+protected:
+    // sysfs of a block device 259:N called @name, on @parent.
+    member_device disk(const std::string& name, const std::string& parent) {
+        const fs::path device = root_ / "devices" / parent;
+        const fs::path node = device / name;
+        fs::create_directories(node);
+        fs::create_directory_symlink(device, node / "device");
+        fs::create_directories(root_ / "dev/block");
+        member_device member;
+        member.path = "/dev/" + name;
+        member.device = makedev(259, ++made_);
+        fs::create_directory_symlink(node, root_ / "dev/block" / fmt::format("259:{}", made_));
+        return member;
+    }
+    void generic(const std::string& name, const std::string& parent) {
+        const fs::path node = root_ / "class/nvme-generic" / name;
+        fs::create_directories(node);
+        fs::create_directory_symlink(root_ / "devices" / parent, node / "device");
+        std::ofstream(node / "dev") << "1:3\n";
+    }
+    void attribute(const std::string& path, const std::string& text) {
+        std::ofstream(root_ / "devices" / path) << text << '\n';
+    }
+    std::string refusal(const member_device& member) {
+        const auto opened = open_nvme(member, root_, "/dev");
+        return opened ? "" : opened.error().what;
+    }
+
+    scratch_dir dir_;
+    fs::path root_ = fs::path(dir_.file("sys", 0) + ".d");
+    unsigned made_ = 0;
+};
+
+TEST_F(NvmeMembers, WhatTakesNoCommandsIsRefused) {
+    EXPECT_NE(refusal(disk("sda", "scsi0")).find("no NVMe namespace"), std::string::npos);
+    EXPECT_NE(refusal(disk("nvme9n1", "nvme9")).find("no NVMe namespace"), std::string::npos);
+    const member_device part = disk("nvme0n1p1", "nvme0/nvme0n1");
+    attribute("nvme0/nvme0n1/nvme0n1p1/partition", "1");
+    EXPECT_NE(refusal(part).find("is a partition"), std::string::npos);
+}
+
+TEST_F(NvmeMembers, AMultipathDeviceIsRefused) {
+    const member_device head = disk("nvme1n1", "nvme-subsys1");
+    generic("ng1n1", "nvme-subsys1");
+    EXPECT_NE(refusal(head).find("multipath"), std::string::npos);
+}
+
+TEST_F(NvmeMembers, BlocksWithMetadataAreRefused) {
+    const member_device disk2 = disk("nvme2n1", "nvme2");
+    generic("ng2n1", "nvme2");
+    attribute("nvme2/nvme2n1/metadata_bytes", "8");
+    EXPECT_NE(refusal(disk2).find("8 bytes of metadata"), std::string::npos);
+    attribute("nvme2/nvme2n1/metadata_bytes", "0");
+    EXPECT_EQ(refusal(disk2).find("metadata"), std::string::npos);
+}
+
+TEST_F(NvmeMembers, ANodeOfSomebodyElseIsRefused) {
+    const member_device disk3 = disk("null", "nvme3");  // /dev/ngnull there is none
+    EXPECT_NE(refusal(disk3).find("no NVMe namespace"), std::string::npos);
 }
 
 }  // namespace

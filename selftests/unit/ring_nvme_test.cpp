@@ -48,7 +48,7 @@ int rr_host_fuse(rr_host_t*, rr_array*, rr_queue*, rr_u32) {
 
 constexpr uint32_t members = 4;
 constexpr uint32_t lba_shift = 12;
-constexpr int unrecovered_read = 0x281;
+constexpr int unrecovered_read = 0x4281;  // with "do not retry"
 constexpr int internal_error = 0x006;
 constexpr int not_ready = 0x082;
 constexpr int do_not_retry = 0x4000;
@@ -210,7 +210,7 @@ TEST_F(RingNvme, ABadBlockIsReadFromItsPeersAtOnce) {
 }
 
 TEST_F(RingNvme, WhatMayPassIsTriedAgain) {
-    for (int status : {internal_error, not_ready, 0x371, -EINTR}) {
+    for (int status : {internal_error, not_ready, 0x281, 0x371, -EINTR}) {
         request(UBLK_IO_OP_READ, 0, 8);
         answer(sent(), status);
         run();
@@ -223,6 +223,34 @@ TEST_F(RingNvme, WhatMayPassIsTriedAgain) {
         fetches_[0] = commit;
         EXPECT_EQ(reinterpret_cast<const ublksrv_io_cmd*>(commit.sqe.cmd)->result, 4096) << status;
     }
+}
+
+// How often a read is issued until its peers are asked.
+TEST_F(RingNvme, APathIsWaitedForLongerThanABlock) {
+    auto tries = [&](int status) {
+        request(UBLK_IO_OP_READ, 0, 8);
+        int n = 1;
+        large_sqe read = sent();
+        for (; n < 2 * RR_RETRIES_MAX; n++) {
+            answer(read, status);
+            run();
+            if (read = sent(); read.sqe.opcode != IORING_OP_TIMEOUT)
+                break;
+            answer(read, -ETIME);
+            run();
+            read = sent();
+        }
+        return n;
+    };
+    EXPECT_EQ(tries(0x281), 9);
+}
+
+TEST_F(RingNvme, ABusyPathIsWaitedForAsLongAsAMemberMayTake) {
+    for (int status : {0x371, not_ready, 0x006 | 1 << 11}) {
+        EXPECT_EQ(rr_nvme_error(static_cast<rr_u32>(status)), -EAGAIN) << status;
+    }
+    EXPECT_EQ(rr_nvme_error(0x280), 0);
+    EXPECT_EQ(rr_nvme_error(0x371 | do_not_retry), -EIO);
 }
 
 TEST_F(RingNvme, AWriteThatFailsForGoodCostsTheMember) {

@@ -126,9 +126,17 @@ refusals() {
 	wipe "${plain[@]}"
 	quietly blockdev --rereadpt "$disk"
 	create "${plain[@]}"
+	# Cached before it is written, and read after the stop: what is there now.
+	dd if="$disk" of=/dev/null bs=1M status=none
+	exec {held}<"$disk"
+	fill
 	refused "couldn't open" mdadm --zero-superblock "${plain[0]}"
 	stop
-	say "refused: another disk, a partition; a member that is in use stays ours"
+	dd if="$disk" of="$tmp/cached" bs=1M status=none
+	dd if="$disk" of="$tmp/direct" bs=1M iflag=direct status=none
+	exec {held}<&-
+	same "$tmp/direct" "$tmp/cached" "the page cache of a member after the stop"
+	say "refused: another disk, a partition; a member that is in use stays ours; its page cache is dropped"
 }
 
 # Pulled under load; last, because it does not come back.
