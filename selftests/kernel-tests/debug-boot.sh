@@ -4,7 +4,7 @@
 # are on: bugs that LKDTM plants are seen, and fail a run.
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 mapfile -t members < <(nvme 4 16M)
-kernel_guest debug boot "${members[@]}"
+kernel_guest debug boot "${members[@]}" --mem 2048
 kernel_guest debug detectors --append kasan_multi_shot --allow-dmesg .
 rc=0
 "$run" vm --kernel debug -- sh -c 'echo WRITE_AFTER_FREE >/sys/kernel/debug/provoke-crash/DIRECT' >"$dir/log" 2>&1 || rc=$?

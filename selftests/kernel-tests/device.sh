@@ -4,7 +4,7 @@
 # with --full all.
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 export RINGRAID_KERNEL=patched
-slice=(verifier fio-verify errors kill9)
+slice=(verifier fio-verify errors kill9 passthrough upgrade md-judge)
 if is_full; then mapfile -t slice < <(basename -s .sh "$tests"/*.sh); fi
 
 failed=0

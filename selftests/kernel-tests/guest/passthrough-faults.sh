@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Statuses and timeouts of NVMe commands under load: what passes is tried again,
+# what lasts costs a block or the member, and no client sees any of it.
+# shellcheck source=selftests/vm-tests/guest/lib.sh
+. "${0%/*}/../t/lib.sh"
+read -ra members < <(disks 4)
+disk=$(readlink -f "${members[2]}")
+disk=${disk#/dev/}
+inject=/sys/kernel/debug/$disk/fault_inject
+retries_before=0
+
+# every STATUS OPCODE PERCENT TIMES DO-NOT-RETRY: from now on.
+every() {
+	echo "$1" >$inject/status
+	echo "$2" >$inject/opcode
+	echo "$5" >$inject/dont_retry
+	echo 0 >$inject/verbose
+	echo "$4" >$inject/times
+	echo "$3" >$inject/probability
+}
+
+never() { echo 0 >$inject/probability; }
+
+fresh() {
+	wipe "${members[@]}"
+	start t "${members[@]}" --chunk 64K --assume-clean --passthrough --engine bpf
+	fill
+}
+
+over() {
+	end_background
+	never
+}
+
+# Read errors of the medium: rebuilt from the peers, rewritten, nobody is out.
+media() {
+	local spent
+	background media
+	every 0x281 0x02 2 40 Y
+	sleep 3
+	over
+	spent=$(counter read_errors)
+	[ "$spent" -gt 0 ] || fail "no read error was seen"
+	[ "$(counter repaired)" -gt 0 ] || fail "nothing was repaired"
+	state healthy
+	say "unrecovered reads: $spent seen, $(counter repaired) blocks rewritten, healthy"
+}
+
+# tried STATUS WHAT: commands that fail so are issued again.
+tried() {
+	retries_before=$(counter retries)
+	background tried
+	every "$1" 0xffff 10 30 N
+	sleep 3
+	over
+	[ "$(counter retries)" -gt "$retries_before" ] || fail "nothing was tried again"
+	state healthy
+	say "$2: $(($(counter retries) - retries_before)) commands tried again, healthy"
+}
+
+# Commands that do not come back: the driver resets the controller.
+timeouts() {
+	local fail_timeout=/sys/kernel/debug/fail_io_timeout
+	retries_before=$(counter retries)
+	background timeouts
+	echo 0 >$fail_timeout/verbose
+	echo 2 >$fail_timeout/times
+	echo 1 >"/sys/block/$disk/io-timeout-fail"
+	echo 100 >$fail_timeout/probability
+	sleep 12
+	echo 0 >$fail_timeout/probability
+	echo 0 >"/sys/block/$disk/io-timeout-fail"
+	over
+	dmesg >"$tmp/dmesg"
+	grep -qE 'nvme.* timeout, aborting' "$tmp/dmesg" || fail "no command timed out"
+	grep -qE 'nvme.* timeout, reset controller' "$tmp/dmesg" || fail "the controller was not reset"
+	[ "$(counter retries)" -gt "$retries_before" ] || fail "nothing was tried again"
+	state healthy
+	say "commands that never come back: the controller was reset, $(($(counter retries) - retries_before)) tried again, healthy"
+}
+
+# A write that fails for good.
+lost() {
+	background lost
+	every 0x280 0x01 100 1 Y
+	sleep 2
+	over
+	state degraded
+	[ "$(st 'members | map(.state) | join(" ")')" = "active active failed active" ] || fail "the wrong member is out"
+	say "a write fault: the member is out"
+}
+
+echo 0 >/proc/sys/kernel/printk
+fresh
+media
+tried 0x06 "internal errors"
+tried 0x281 "reads that succeed the next time"
+tried 0x82 "a namespace that is not ready"
+timeouts
+no_stream
+stop
+judge "${members[@]}"
+fresh
+lost
+stop

@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Runs the installed ublk selftests one by one, as their own runner does; their
+# files lie on a file system that knows O_DIRECT.
+# shellcheck source=selftests/vm-tests/guest/lib.sh
+. "${0%/*}/../t/lib.sh"
+quietly mkfs.ext4 -q /dev/disk0
+mkdir -p /test/files
+quietly mount /dev/disk0 /test/files
+export TMPDIR=/test/files PATH=/test/selftests/bin:$PATH
+# There is no udev to wait for: devtmpfs has a node when its device is there.
+printf '#!/bin/sh\n[ "$1" = settle ]\n' >/test/selftests/bin/udevadm
+chmod +x /test/selftests/bin/udevadm
+cd /test/selftests/ublk
+i=0
+for t in test_*.sh; do
+	[[ $t != test_common.sh ]] || continue
+	# Emulated, these take minutes each.
+	[[ ! $t =~ ^test_(stress|loop|generic_07) ]] || is_full || continue
+	i=$((i + 1)) rc=0
+	timeout 120 bash "./$t" >"$tmp/log" 2>&1 || rc=$?
+	case $rc in
+	0) echo "ok $i $t" ;;
+	4) echo "ok $i $t # SKIP $(tail -n1 "$tmp/log")" ;;
+	*) echo "not ok $i $t # exit code $rc"; sed 's/^/# /' "$tmp/log" | tail -n 20 ;;
+	esac
+done
+echo "1..$i"
+cd /
+quietly umount /test/files

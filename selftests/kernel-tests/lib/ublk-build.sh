@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# ublk-build.sh OUT: the kernel's own ublk selftests, of the patched kernel's
+# tree, built by the kernel's own make.
+set -euo pipefail
+out=$1
+top=${RINGRAID_TOP:?} vm_dir=$RINGRAID_TOP/selftests/vm cache=${RINGRAID_CACHE:?}
+for part in lib apt root kernel patched; do
+	# shellcheck source=/dev/null
+	. "$vm_dir/$part.sh"
+done
+patched_ensure normal
+make_work ublk
+# shellcheck disable=SC2154 # work, patched_kernel: of lib.sh and patched.sh
+cp -a "$patched_kernel/tree" "$work/tree"
+logged "$cache/log/ublk-selftests.log" in_root make -C "$work/tree/tools/testing/selftests" \
+	TARGETS=ublk SKIP_TARGETS= INSTALL_PATH="$work/installed" install || die "the ublk selftests do not build"
+cp -a "$work/installed/." "$out/"
+# What the guest has of these is busybox's, whose templates need more X.
+mkdir -p "$out/bin"
+for tool in mktemp realpath truncate stat; do
+	in_root cat "/usr/bin/$tool" >"$out/bin/$tool"
+	chmod +x "$out/bin/$tool"
+done
