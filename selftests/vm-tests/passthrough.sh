@@ -5,7 +5,7 @@
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 # Past the superblock; the guest needs it to hold data on member 3.
 bad=$((20480 + (4 * (seed % 20) + 1 + seed % 3) * 128 + 16))
-for ((i = 0; i < 4; i++)); do
+for ((i = 0; i < 30; i++)); do
 	printf '[inject-error]\nevent = "read_aio"\nerrno = "5"\nsector = "%d"\niotype = "read"\nonce = "on"\n' $bad
 done >"$dir/read"
 printf '[inject-error]\nevent = "write_aio"\nerrno = "5"\nsector = "%d"\niotype = "write"\n' $bad >"$dir/write"

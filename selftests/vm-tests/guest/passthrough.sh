@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# passthrough.sh BAD-SECTOR: disk4 fails reads there, four times; disk5 fails
+# passthrough.sh BAD-SECTOR: disk4 fails reads there, thirty times; disk5 fails
 # writes there, always; 6 to 8 have blocks of 4 KiB; 9 is no NVMe disk.
 . "${0%/*}/lib.sh"
 bad=$1
