@@ -12,15 +12,15 @@ retries_before=0
 
 # every STATUS OPCODE PERCENT TIMES DO-NOT-RETRY: from now on.
 every() {
-	echo "$1" >$inject/status
-	echo "$2" >$inject/opcode
-	echo "$5" >$inject/dont_retry
-	echo 0 >$inject/verbose
-	echo "$4" >$inject/times
-	echo "$3" >$inject/probability
+	echo "$1" >"$inject/status"
+	echo "$2" >"$inject/opcode"
+	echo "$5" >"$inject/dont_retry"
+	echo 0 >"$inject/verbose"
+	echo "$4" >"$inject/times"
+	echo "$3" >"$inject/probability"
 }
 
-never() { echo 0 >$inject/probability; }
+never() { echo 0 >"$inject/probability"; }
 
 fresh() {
 	wipe "${members[@]}"

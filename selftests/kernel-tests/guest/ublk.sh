@@ -9,6 +9,7 @@ mkdir -p /test/files
 quietly mount /dev/disk0 /test/files
 export TMPDIR=/test/files PATH=/test/selftests/bin:$PATH
 # There is no udev to wait for: devtmpfs has a node when its device is there.
+# shellcheck disable=SC2016 # an argument of the script itself
 printf '#!/bin/sh\n[ "$1" = settle ]\n' >/test/selftests/bin/udevadm
 chmod +x /test/selftests/bin/udevadm
 cd /test/selftests/ublk
