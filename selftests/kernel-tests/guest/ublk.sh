@@ -16,6 +16,9 @@ cd /test/selftests/ublk
 i=0
 for t in test_*.sh; do
 	[[ $t != test_common.sh ]] || continue
+	# Its dd has to open the device before the daemon's death takes it away, for
+	# which nobody waits: emulated, dd is later and writes a file of that name.
+	[ "$t" != test_generic_06.sh ] || continue
 	# Emulated, these take minutes each.
 	[[ ! $t =~ ^test_(stress|loop|generic_07) ]] || is_full || continue
 	i=$((i + 1)) rc=0
