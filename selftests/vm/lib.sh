@@ -64,7 +64,7 @@ version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n1)" = "$2" ];
 make_work() {
 	local d
 	mkdir -p "$cache/work"
-	for d in "$cache"/work/*/; do
+	for d in "$cache/work"/*/; do
 		[ ! -e "$d/lock" ] || flock -n "$d/lock" rm -rf -- "$d" || true
 	done
 	work=$(mktemp -d -p "$cache/work" "${1:-run}.XXXXXX")

@@ -27,7 +27,7 @@ Boots a kernel in QEMU, runs one command or script as root in it, powers off.
          OPT blkdebug=FILE   inject I/O errors by QEMU's blkdebug rules
          OPT dev.PROP=VALUE  a property of the device (dev.logical_block_size=4096)
          OPT anything else   added to QEMU's -drive as it is
-  --file SRC[:DEST]    put a file or a directory into the guest (DEST: /root/NAME)
+  --file SRC[:DEST]    put a file or a directory into the guest (DEST: NAME in the working directory)
   --tree DIR           DIR as a read-only ext4 disk, mounted at /data
   --out DIR            bring the guest's /out back into DIR
   --module NAME        load this module at boot; repeatable
@@ -206,10 +206,10 @@ vm_put_project() {
 
 # vm_put_file OVERLAY SRC SRC[:DEST]
 vm_put_file() {
-	local dest=/root/${2##*/}
+	local dest=root/${2##*/}
 	[ "$2" = "$3" ] || dest=${3#*:}
 	# /lib and the like are links into /usr in the guest.
-	dest=$1$(sed -E 's,^/(bin|sbin|lib|lib64)/,/usr/\1/,' <<<"$dest")
+	dest=$1/$(sed -E 's,^/*,,; s,^(bin|sbin|lib|lib64)/,usr/\1/,' <<<"$dest")
 	mkdir -p "$(dirname "$dest")"
 	cp -rL "$2" "$dest" || die "cannot read the file $2"
 }
