@@ -19,6 +19,10 @@ def iops(workload, base, target):
     return value
 
 
+def iops_target(what, target, workload, base, reason):
+    return "IOPS, " + what, ">=", target, iops(workload, base, target), reason
+
+
 def instructions(workload, base):
     def value(data):
         d = data["instructions"]
@@ -47,14 +51,14 @@ TARGETS = [
     ("ns of the engine in BPF, 4 KiB read", "<=", 100, engine_ns("read_4k")),
     ("ns of the engine in BPF, 4 KiB read-modify-write, XOR apart", "<=", 250, engine_ns("write_4k_rmw"),
      reasons.engine_rmw),
-    ("IOPS, 4 KiB random write, to tuned md", ">=", 2, iops("randwrite-4k-qd32", "md-tuned", 2),
-     reasons.write_iops),
-    ("IOPS, full stripe write, to tuned md", ">=", 1, iops("write-stripe-qd8", "md-tuned", 1),
-     reasons.stripe_iops),
-    ("IOPS, degraded 4 KiB read, to tuned md", ">=", 2, iops("degraded-randread-4k-qd32", "md-tuned", 2),
-     reasons.degraded_iops),
-    ("IOPS, 4 KiB random read, to ublk's linear target", ">=", 0.95, iops("randread-4k-qd32", "linear", 0.95),
-     reasons.read_iops),
+    iops_target("4 KiB random write, to tuned md", 2, "randwrite-4k-qd32", "md-tuned",
+                reasons.write_iops),
+    iops_target("full stripe write, to tuned md", 1, "write-stripe-qd8", "md-tuned",
+                reasons.stripe_iops),
+    iops_target("degraded 4 KiB read, to tuned md", 2, "degraded-randread-4k-qd32", "md-tuned",
+                reasons.degraded_iops),
+    iops_target("4 KiB random read, to ublk's linear target", 0.95, "randread-4k-qd32", "linear",
+                reasons.read_iops),
     ("instructions, 4 KiB random write, to tuned md", "<=", 0.5, instructions("randwrite-4k", "md-tuned"),
      reasons.write_instructions),
     ("member I/Os, 4 KiB random read, to the least", "<=", 1.01, member_io("randread-4k")),

@@ -324,8 +324,8 @@ TEST_F(NvmeMembers, BlocksWithMetadataAreRefused) {
     EXPECT_EQ(refusal(disk2).find("metadata"), std::string::npos);
 }
 
-TEST_F(NvmeMembers, ANodeOfSomebodyElseIsRefused) {
-    const member_device disk3 = disk("null", "nvme3");  // /dev/ngnull there is none
+TEST_F(NvmeMembers, ADiskWithoutTheDriversNameIsRefused) {
+    const member_device disk3 = disk("null", "nvme3");
     EXPECT_NE(refusal(disk3).find("no NVMe namespace"), std::string::npos);
 }
 

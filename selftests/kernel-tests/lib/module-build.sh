@@ -6,12 +6,13 @@
 # selftest.
 set -euo pipefail
 out=$1
-top=${RINGRAID_TOP:?} vm_dir=$RINGRAID_TOP/selftests/vm cache=${RINGRAID_CACHE:?}
-patches=${RINGRAID_PATCHES:-$top/kfunc-patches}
-for part in lib apt root kernel patched; do
+# shellcheck source=selftests/vm/environment.sh
+. "${RINGRAID_TOP:?}/selftests/vm/environment.sh"
+for part in kernel patched; do
 	# shellcheck source=/dev/null
 	. "$vm_dir/$part.sh"
 done
+patches=${RINGRAID_PATCHES:-$top/kfunc-patches}
 
 # build_module NAME: of the sources in $work/NAME; prints the module.
 # shellcheck disable=SC2154 # work: by make_work

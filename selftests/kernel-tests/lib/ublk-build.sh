@@ -4,9 +4,9 @@
 # tree, built by the kernel's own make.
 set -euo pipefail
 out=$1
-# shellcheck disable=SC2034 # variables of what is sourced
-top=${RINGRAID_TOP:?} vm_dir=$RINGRAID_TOP/selftests/vm cache=${RINGRAID_CACHE:?}
-for part in lib apt root kernel patched; do
+# shellcheck source=selftests/vm/environment.sh
+. "${RINGRAID_TOP:?}/selftests/vm/environment.sh"
+for part in kernel patched; do
 	# shellcheck source=/dev/null
 	. "$vm_dir/$part.sh"
 done
