@@ -7,14 +7,12 @@ read -ra members < <(disks 4)
 
 # served WHAT OPTION...
 served() {
-	local what=$1 pid
+	local what=$1
 	shift
 	wipe "${members[@]}"
 	start t "${members[@]}" --chunk 64K --assume-clean "$@"
 	load mix --rw=randrw --bssplit=$mix --iodepth=16 --numjobs=2 --size=8m --offset_increment=8m --fdatasync=32
-	pid=$(st pid)
-	kill -9 "$pid"
-	while [ -e "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.1; done
+	kill_daemon
 	again "${members[@]}" "$@"
 	state healthy
 	quietly ringraid fail t 1

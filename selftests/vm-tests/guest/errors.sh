@@ -34,7 +34,7 @@ table() {
 # The start of the data of the members to come.
 probe_offset() {
 	start t "$@" --chunk 64K --assume-clean --engine $engine
-	data_offset=$(($(ringraid --json examine "$1" | jq '.devices[0].data_offset_bytes') / 512))
+	data_offset=$(offset_of "$1")
 }
 
 # Bad blocks that QEMU reports: the disk says "unrecovered read error".

@@ -9,11 +9,9 @@ read -ra members < <(disks 4)
 
 # kill_and_recover ENGINE HEALTH MEMBER...
 kill_and_recover() {
-	local engine=$1 health=$2 pid old=$block
+	local engine=$1 health=$2 old=$block
 	shift 2
-	pid=$(st pid)
-	kill -9 "$pid"
-	while [ -e "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.02; done
+	kill_daemon
 	[ $((RANDOM % 2)) = 0 ] || sleep 0.$((RANDOM % 9))
 	local rc=0
 	timeout 100 ringraid assemble "$@" --engine "$engine" >"$tmp/assemble" 2>&1 || rc=$?

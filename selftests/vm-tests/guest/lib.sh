@@ -78,6 +78,14 @@ again() {
 
 stop() { quietly ringraid stop; }
 
+# kill_daemon: by kill -9; returns when it is gone.
+kill_daemon() {
+	local pid
+	pid=$(st pid)
+	kill -9 "$pid"
+	while [ -e "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.02; done
+}
+
 # st FIELD: of the status, as jq names it.
 st() { (ringraid --json status 2>/dev/null || true) | jq -r ".$1"; }
 counter() { ringraid --json stats | jq -r ".$1"; }
@@ -186,6 +194,9 @@ readd() {
 same() { cmp "$1" "$2" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "$1 and $2 differ${3:+: $3}"; }; }
 
 data_offset=2048 # of the members, in sectors
+
+# offset_of DISK: where a member's data begins, in sectors.
+offset_of() { echo $(($(ringraid --json examine "$1" | jq '.devices[0].data_offset_bytes') / 512)); }
 
 # place ROLE SECTOR MEMBERS CHUNK-KIB: where that sector of a member is in a
 # left-symmetric array, in sectors; "parity" where it holds parity.

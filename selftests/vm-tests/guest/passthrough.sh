@@ -15,7 +15,7 @@ block_writes() { awk '{ print $5 }' "/sys/block/$(basename "$(readlink -f "$1")"
 # bad_at DISK...: where member 3 is bad, in the array's sectors.
 bad_at() {
 	local at
-	data_offset=$(($(ringraid --json examine "$1" | jq '.devices[0].data_offset_bytes') / 512))
+	data_offset=$(offset_of "$1")
 	at=$(place 3 "$bad" 4 64)
 	[ "$at" != parity ] || fail "choose another sector: $bad is parity"
 	echo "$at"

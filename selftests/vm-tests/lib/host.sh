@@ -24,6 +24,18 @@ nvme() {
 	for ((i = 0; i < $1; i++)); do printf -- '--disk\nnvme:%s\n' "$2"; done
 }
 
+# bad_sector: sets $bad, and makes $dir/read, by which a disk fails its reads thirty
+# times, and $dir/write, by which it fails all writes there. It is somewhere past
+# the superblock; the guest needs it to hold data on member 3.
+bad_sector() {
+	local i
+	bad=$((20480 + (4 * (seed % 20) + 1 + seed % 3) * 128 + 16))
+	for ((i = 0; i < 30; i++)); do
+		printf '[inject-error]\nevent = "read_aio"\nerrno = "5"\nsector = "%d"\niotype = "read"\nonce = "on"\n' $bad
+	done >"$dir/read"
+	printf '[inject-error]\nevent = "write_aio"\nerrno = "5"\nsector = "%d"\niotype = "write"\n' $bad >"$dir/write"
+}
+
 # guest NAME [VM-OPTION]... [-- ARG]...: boots and runs guest/NAME.sh ARG...
 guest() {
 	local name=$1 options=()
