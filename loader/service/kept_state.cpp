@@ -86,7 +86,19 @@ Status kept_state::move_to_builtin(int arena_fd) {
         if (Status ok = store::commit(store_, host); !ok)
             return ok;
     }
-    auto done = store::apply(store_, *declared, host, {});
+    auto now = store_.describe();
+    if (now && now->version == declared->version && now->hash() == declared->hash()) {
+        // The same values: without its file, the generation's program is the built-in one.
+        const kv_header& h = store_.at().header();
+        std::error_code failed;
+        std::filesystem::remove(paths_.program(h.bank[store_.at().active()].generation), failed);
+        log_info("the dead daemon's program is of another build; the built-in one is taken");
+        return failed ? Status(fail(failed.value(), "cannot remove it")) : Status{};
+    }
+    // What does not fit is lost; a new store would lose the rest as well.
+    store::rollout_options how;
+    how.words.insert("*");
+    auto done = store::apply(store_, *declared, host, how);
     if (!done)
         return forward_error(done.error());
     log_info("the KV store was moved from version {} to {}", done->from_version, done->to_version);

@@ -29,8 +29,8 @@ public:
     // A new store for the built-in program.
     static Result<kept_state> make(const array_paths& paths);
     // That of a daemon that died. A roll-out that was cut off is settled; a
-    // store of another version than the built-in program's, whose own program
-    // is not there any more, is moved to the built-in one.
+    // store whose own program is not there any more, or was built for another
+    // arena or ring, is moved to the built-in one.
     static Result<kept_state> adopt(const array_paths& paths, int arena_fd);
 
     [[nodiscard]] store::store& at() { return store_; }

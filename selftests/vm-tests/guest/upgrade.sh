@@ -104,8 +104,23 @@ for ((i = 0; i < rounds; i++)); do
 	grown
 	[ "$(st program_version)" = 1 ] || to 1 $o/raid5.bpf.o --accept '*'
 done
+# The daemon that died had a program for another arena: of the same version, and
+# of another one.
+older() {
+	kill_daemon
+	for program in /run/ringraid/*/program-*.bpf.o; do cp "$1" "$program"; done
+	again "${members[0]}" "${members[1]}" "${members[3]}"
+	grep -qE "$2" "$tmp/log" || { cat "$tmp/log"; fail "the older program was taken"; }
+	[ "$(st program_version)" = 1 ] || fail "version $(st program_version)"
+	ringraid --json stats >"$tmp/after"
+	grown
+}
+to 1 $o/raid5.bpf.o
+older $o/foreign.bpf.o 'another build; the built-in'
+to 2 $o/next.bpf.o
+older $o/foreign.bpf.o 'KV store was moved from version 2 to 1'
 end_background
-say "killed $rounds times in an upgrade, under load: one version or the other, whole"
+say "killed $rounds times in an upgrade, under load: one version or the other, whole; an older program is replaced"
 no_stream
 dd if="$block" of="$tmp/ref" bs=1M iflag=direct status=none
 stop
@@ -114,6 +129,21 @@ block=$md
 read_all 'by md'
 give
 say 'md reads the same bytes'
+
+# NVMe commands, and another version that sends them.
+wipe "${members[@]}"
+start t "${members[@]}" --chunk 64K --assume-clean --passthrough
+background commands
+to 2 $o/next.bpf.o
+sleep 1
+to 1 $o/raid5.bpf.o --accept '*'
+sleep 1
+[ "$(st passthrough)" = true ] || fail "no passthrough any more"
+end_background
+no_stream
+stop
+judge "${members[@]}"
+say "with NVMe commands, too"
 
 # The user engine has no program.
 wipe "${members[@]}"
