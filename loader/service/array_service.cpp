@@ -295,8 +295,10 @@ Status array_service::add_device() {
     if (!opened)
         return forward_error(opened.error());
     ublk_.emplace(std::move(*opened));
-    if (auto state = read_json(paths_->state))
+    if (auto state = read_json(paths_->state)) {
+        drop_caches();
         return adopt_device(*state);
+    }
     if (members_.plan.needs_resync)
         return with_hint(fail(EUCLEAN, "the parity of {} must be recomputed first",
                               short_name(members_.plan.name)),
@@ -677,17 +679,17 @@ Status array_service::finish() {
     // Whoever is told of the stop may open the members at once.
     durability_.reset();
     metadata_.reset();
-    drop_caches();
+    if (!namespaces_.empty())
+        drop_caches();
     namespaces_.clear();
     members_.devices.clear();
     lock_.reset();
     return clean ? removed : clean;
 }
 
-// Nobody has told the members' page caches what commands wrote.
+// Nobody has told the members' page caches what commands wrote, ours or those of
+// a daemon that was killed.
 void array_service::drop_caches() {
-    if (namespaces_.empty())
-        return;
     for (const auto& device : members_.devices) {
         if (device && ::ioctl(device->fd.get(), BLKFLSBUF) != 0)
             log_error("the page cache of {} may be old: {}", device->path, std::strerror(errno));

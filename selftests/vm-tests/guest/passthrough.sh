@@ -87,26 +87,58 @@ write_error() {
 	say "write error: the member is out, on the survivors before the ack"
 }
 
-# The second successor goes by the block layer, the third by commands again.
+# killed ENGINE: every other successor goes by the block layer. What somebody had
+# cached of a member before is what is there at the end.
 killed() {
-	local how pid
+	local how
 	wipe "${plain[@]}"
-	create "${plain[@]}" --engine bpf
+	create "${plain[@]}" --engine "$1"
 	fill
+	cached "${plain[0]}"
 	background kill9
-	for how in --passthrough '' --passthrough; do
+	for how in '' --passthrough ''; do
 		sleep 1.$((RANDOM % 10))
-		pid=$(st pid)
-		kill -9 "$pid"
+		kill_daemon
 		# shellcheck disable=SC2086 # nothing, or an option
-		quietly timeout 100 ringraid assemble "${plain[@]}" --engine bpf $how
+		quietly timeout 100 ringraid assemble "${plain[@]}" --engine "$1" $how
 		state healthy
 		[ "$(st passthrough)" = "$([ -n "$how" ] && echo true || echo false)" ] || fail "passthrough is $(st passthrough)"
 	done
 	end_background
 	stop
+	judge_cache "after kill -9"
 	judge "${plain[@]}"
-	say "kill -9 three times under load: no error, no resync, parity right"
+	say "$1 engine: kill -9 three times under load: no error, no resync, parity right"
+}
+
+# cached DISK: reads all of it through the page cache, and keeps it open.
+cached() {
+	held_disk=$(readlink -f "$1")
+	exec {held}<"$held_disk"
+	dd if="$held_disk" of=/dev/null bs=1M status=none
+}
+
+# judge_cache WHEN: the page cache has what is on the disk.
+judge_cache() {
+	dd if="$held_disk" of="$tmp/cached" bs=1M status=none
+	dd if="$held_disk" of="$tmp/direct" bs=1M iflag=direct status=none
+	exec {held}<&-
+	same "$tmp/direct" "$tmp/cached" "the page cache of a member $1"
+}
+
+# An array of disks with small blocks, copied to some with larger ones.
+within_a_block() {
+	local i
+	for i in 0 1 2; do quietly wipefs -a "${plain[i]}"; done
+	quietly mdadm --create "$md" --run --level=5 --raid-devices=3 --chunk=64 --metadata=1.2 --bitmap=none \
+		--assume-clean --data-offset=2049s "${plain[@]:0:3}"
+	give
+	for i in 0 1 2; do
+		quietly dd if="${plain[i]}" of="/dev/disk$((6 + i))" bs=1M oflag=direct iflag=direct
+		wipe "${plain[i]}"
+	done
+	refused 'begins within a block' ringraid assemble /dev/disk6 /dev/disk7 /dev/disk8 --passthrough
+	wipe /dev/disk6 /dev/disk7 /dev/disk8
 }
 
 refusals() {
@@ -126,17 +158,13 @@ refusals() {
 	wipe "${plain[@]}"
 	quietly blockdev --rereadpt "$disk"
 	create "${plain[@]}"
-	# Cached before it is written, and read after the stop: what is there now.
-	dd if="$disk" of=/dev/null bs=1M status=none
-	exec {held}<"$disk"
+	cached "$disk"
 	fill
 	refused "couldn't open" mdadm --zero-superblock "${plain[0]}"
 	stop
-	dd if="$disk" of="$tmp/cached" bs=1M status=none
-	dd if="$disk" of="$tmp/direct" bs=1M iflag=direct status=none
-	exec {held}<&-
-	same "$tmp/direct" "$tmp/cached" "the page cache of a member after the stop"
-	say "refused: another disk, a partition; a member that is in use stays ours; its page cache is dropped"
+	judge_cache "after the stop"
+	within_a_block
+	say "refused: another disk, a partition, data that begins within a block; a member that is in use stays ours; its page cache is dropped"
 }
 
 # Pulled under load; last, because it does not come back.
@@ -166,6 +194,7 @@ own_mix=4k/40:64k/30:192k/20:1m/10
 right bpf /dev/disk6 /dev/disk7 /dev/disk8
 bad_block
 write_error
-killed
+killed bpf
+killed user
 refusals
 pulled
