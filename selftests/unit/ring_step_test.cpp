@@ -2,55 +2,14 @@
 // A turn of a queue on a ring in plain memory: what it does when io_uring
 // refuses a command for want of memory, when a queue is parked, and when a turn
 // is the last one.
-#include <gtest/gtest.h>
-#include <liburing.h>
-#include <linux/ublk_cmd.h>
-
-#include <array>
 #include <cerrno>
-#include <cstddef>
-#include <vector>
+#include <cstdint>
 
-#include "engine_under_test.h"
-#include "ringraid/ring.h"
+#include "ring_in_memory.h"
 
 namespace {
 
-// The ring's words first, the CQEs behind them.
-constexpr rr_ring_offsets offsets_in_memory = {.sq_head = 0,
-                                               .sq_tail = 4,
-                                               .cq_head = 8,
-                                               .cq_tail = 12,
-                                               .cqes = 64,
-                                               .bytes = 0,
-                                               .sqe_shift = RR_RING_SQE_SHIFT,
-                                               .cqe_shift = RR_RING_CQE_SHIFT};
-
-ublksrv_io_desc next_request;
-
-const rr_ring_offsets* rr_host_offsets() {
-    return &offsets_in_memory;
-}
-
-long rr_host_descriptor(rr_ring*, rr_u32, ublksrv_io_desc* d) {
-    *d = next_request;
-    return 0;
-}
-
-// What the host's part of a fused action gives back.
-int fuse_result;
-uint32_t fused_slots;
-
-struct rr_host_t {};
-#define rr_host_fuses() 1
-int rr_host_fuse(rr_host_t*, rr_array*, rr_queue*, rr_u32) {
-    fused_slots++;
-    return fuse_result;
-}
-
-#define typeof __typeof__
-#include "ring/step.h"
-#undef typeof
+using rr::test::next_request;
 
 struct command {
     uint32_t cmd_op;
@@ -59,30 +18,10 @@ struct command {
     bool operator==(const command&) const = default;
 };
 
-class RingStep : public testing::Test {
+class RingStep : public ring_in_memory<io_uring_sqe> {
 protected:
-    RingStep() : array_(rr::test::shape(4, 128)) { run(); }
+    RingStep() : ring_in_memory(rr::test::shape(4, 128)) { run(); }
 
-    int run() { return rr_step(nullptr, array_.get(), queue(), &ring_, sq_.data(), cq_.data()); }
-    rr_queue* queue() { return array_.queue(); }
-    uint32_t& word(uint32_t offset) { return *reinterpret_cast<uint32_t*>(cq_.data() + offset); }
-
-    // The oldest SQE that nobody took.
-    io_uring_sqe sent() {
-        uint32_t& head = word(offsets_in_memory.sq_head);
-        EXPECT_NE(head, word(offsets_in_memory.sq_tail));
-        return reinterpret_cast<io_uring_sqe*>(sq_.data())[head++ % RR_RING_SQ_ENTRIES];
-    }
-    bool nothing_sent() {
-        return word(offsets_in_memory.sq_head) == word(offsets_in_memory.sq_tail);
-    }
-    void answer(const io_uring_sqe& sqe, int32_t result) {
-        uint32_t& tail = word(offsets_in_memory.cq_tail);
-        auto* cqe = reinterpret_cast<io_uring_cqe*>(cq_.data() + offsets_in_memory.cqes) +
-                    tail++ % RR_RING_CQ_ENTRIES;
-        cqe->user_data = sqe.user_data;
-        cqe->res = result;
-    }
     io_uring_sqe take(int32_t result) {
         io_uring_sqe sqe = sent();
         answer(sqe, result);
@@ -94,11 +33,6 @@ protected:
         const auto* c = reinterpret_cast<const ublksrv_io_cmd*>(sqe.cmd);
         return {sqe.cmd_op, c->tag, c->result};
     }
-
-    rr::test::small_array array_;
-    rr_ring ring_{};
-    std::vector<rr_u8> sq_ = std::vector<rr_u8>(RR_RING_SQ_ENTRIES * sizeof(io_uring_sqe));
-    std::vector<rr_u8> cq_ = std::vector<rr_u8>(64 + RR_RING_CQ_ENTRIES * sizeof(io_uring_cqe));
 };
 
 TEST_F(RingStep, AFetchWithoutMemoryIsRepeatedAfterATick) {
