@@ -8,6 +8,7 @@ read -ra members < <(disks 4)
 disk=$(readlink -f "${members[2]}")
 disk=${disk#/dev/}
 inject=/sys/kernel/debug/$disk/fault_inject
+fail_timeout=/sys/kernel/debug/fail_io_timeout
 retries_before=0
 
 # every STATUS OPCODE PERCENT TIMES DO-NOT-RETRY: from now on.
@@ -28,7 +29,9 @@ fresh() {
 	fill
 }
 
+# The load is to have begun, however soon its fault was seen.
 over() {
+	sleep 2
 	end_background
 	never
 }
@@ -38,11 +41,10 @@ media() {
 	local spent
 	background media
 	every 0x281 0x02 2 40 Y
-	sleep 3
+	until [ "$(counter repaired)" -gt 0 ]; do sleep 0.5; done
 	over
 	spent=$(counter read_errors)
 	[ "$spent" -gt 0 ] || fail "no read error was seen"
-	[ "$(counter repaired)" -gt 0 ] || fail "nothing was repaired"
 	state healthy
 	say "unrecovered reads: $spent seen, $(counter repaired) blocks rewritten, healthy"
 }
@@ -52,39 +54,59 @@ tried() {
 	retries_before=$(counter retries)
 	background tried
 	every "$1" 0xffff 10 30 N
-	sleep 3
+	until [ "$(counter retries)" -gt "$retries_before" ]; do sleep 0.5; done
 	over
-	[ "$(counter retries)" -gt "$retries_before" ] || fail "nothing was tried again"
 	state healthy
 	say "$2: $(($(counter retries) - retries_before)) commands tried again, healthy"
 }
 
-# Commands that do not come back: the driver resets the controller.
-timeouts() {
-	local fail_timeout=/sys/kernel/debug/fail_io_timeout
-	retries_before=$(counter retries)
-	background timeouts
+# swallow COUNT: returns when as many commands have gone and will not come back.
+swallow() {
 	echo 0 >$fail_timeout/verbose
-	echo 2 >$fail_timeout/times
+	echo "$1" >$fail_timeout/times
 	echo 1 >"/sys/block/$disk/io-timeout-fail"
 	echo 100 >$fail_timeout/probability
-	sleep 12
+	until [ "$(cat $fail_timeout/times)" = 0 ]; do sleep 0.01; done
 	echo 0 >$fail_timeout/probability
 	echo 0 >"/sys/block/$disk/io-timeout-fail"
+}
+
+# Commands that do not come back: the driver resets the controller.
+timeouts() {
+	retries_before=$(counter retries)
+	background timeouts
+	swallow 2
+	until [ "$(counter retries)" -gt "$retries_before" ]; do sleep 0.5; done
 	over
 	dmesg >"$tmp/dmesg"
 	grep -qE 'nvme.* timeout, aborting' "$tmp/dmesg" || fail "no command timed out"
 	grep -qE 'nvme.* timeout, reset controller' "$tmp/dmesg" || fail "the controller was not reset"
-	[ "$(counter retries)" -gt "$retries_before" ] || fail "nothing was tried again"
 	state healthy
 	say "commands that never come back: the controller was reset, $(($(counter retries) - retries_before)) tried again, healthy"
+}
+
+# The daemon is killed while a command is out. Until that has come back, nobody else
+# may open the disk: it could be written to behind the back of its next owner.
+held() {
+	background held
+	echo 10000 >"/sys/block/$disk/queue/io_timeout"
+	swallow 1
+	kill_daemon
+	refused "couldn't open" mdadm --zero-superblock "/dev/$disk"
+	until timeout 100 ringraid assemble "${members[@]}" --passthrough --engine bpf >"$tmp/log" 2>&1; do
+		grep -q "is in use" "$tmp/log" || { cat "$tmp/log"; fail "nobody took over"; }
+	done
+	echo 2000 >"/sys/block/$disk/queue/io_timeout"
+	end_background
+	state healthy
+	say "kill -9 with a command that does not come back: the disk stays ours until it has"
 }
 
 # A write that fails for good.
 lost() {
 	background lost
 	every 0x280 0x01 100 1 Y
-	sleep 2
+	until [ "$(st state)" != healthy ]; do sleep 0.5; done
 	over
 	state degraded
 	[ "$(st 'members | map(.state) | join(" ")')" = "active active failed active" ] || fail "the wrong member is out"
@@ -98,6 +120,7 @@ tried 0x06 "internal errors"
 tried 0x281 "reads that succeed the next time"
 tried 0x82 "a namespace that is not ready"
 timeouts
+held
 no_stream
 stop
 judge "${members[@]}"

@@ -6,6 +6,7 @@
 # whose warnings are the package's own, and after each. Only what a patch
 # changes is compiled again, so a warning is new if no build before had it.
 # Debian's sparse is older than a keyword of this kernel: it is given its name.
+# shellcheck disable=SC2154 # work: by make_work
 set -euo pipefail
 # shellcheck source=selftests/vm/environment.sh
 . "${RINGRAID_TOP:?}/selftests/vm/environment.sh"
@@ -68,7 +69,6 @@ apply() {
 root_ensure
 source_ensure
 make_work series
-# shellcheck disable=SC2154 # work: by make_work
 tree=$work/tree obj=$work/obj
 cp -al "$cache/source/$(source_cached)" "$tree"
 : >"$work/known"
