@@ -14,8 +14,7 @@
  *                P = D0 ^ D1 ^ ..., payloads that are the hull copied on the way
  *   RECON        the lost block = XOR of the others; then as RCW
  *   PAYLOAD      D = payload
- *   REBUILD      client's pages = XOR of the peers; through the slot's buffer
- *                when the block is to be rewritten
+ *   REBUILD      D = XOR of the peers; client's pages = D
  *
  *   D = 3, full stripe: one call, references P, C0>D0, C1>D1, C2>D2
  *
@@ -119,21 +118,19 @@ RR_STEP int rr_fuse_sum_to(rr_host_t *host, rr_array_t *a, rr_queue_t *q, rr_u32
 	return rr_fuse_sum(host, a, q, slot, roles);
 }
 
-/* The answer of a rebuild: straight to the client unless the block will be rewritten. */
+/*
+ * The answer of a rebuild. It is summed up in the slot: a client may look at its
+ * pages meanwhile, and the sum in the making is other people's data.
+ */
 RR_FN int rr_fuse_rebuild(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
 			  rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u32 role = s->role & (RR_MEMBERS_MAX - 1);
-	rr_u32 peers = rr_all_roles(a) & ~(1U << role);
 	struct rr_xor_ref *refs = rr_host_refs(q);
 	int ret;
 
-	if (rr_load(a->state) >> role & 1) {
-		rr_ref_client(&refs[0], s, role, 0);
-		return rr_fuse_sum(host, a, q, slot, peers);
-	}
-	ret = rr_fuse_sum_to(host, a, q, slot, role, peers);
+	ret = rr_fuse_sum_to(host, a, q, slot, role, rr_all_roles(a) & ~(1U << role));
 	if (ret)
 		return ret;
 	rr_ref_client(&refs[0], s, role, 0);

@@ -15,7 +15,14 @@ static int __init rr_xor_init(void)
 {
 	int ret = rr_layout_check();
 
-	return ret ? ret : iou_bpf_xor_init();
+	if (ret)
+		return ret;
+	/* Without, the kernel registers nothing and says that all is well. */
+	if (!THIS_MODULE->btf_data_size) {
+		pr_err("uring_bpf_xor: built without BTF: no program could call it (pahole and the kernel's vmlinux were missing)\n");
+		return -ENOEXEC;
+	}
+	return iou_bpf_xor_init();
 }
 module_init(rr_xor_init);
 

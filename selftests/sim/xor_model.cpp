@@ -28,6 +28,7 @@ bool xor_model::reachable(const rr_xor_ref& r, uint32_t bytes, bool write, bool 
 }
 
 int xor_model::check(std::span<const rr_xor_ref> refs, uint32_t bytes, uint64_t flags) const {
+    const size_t one_source = refs.size() > 1 && refs[1].flags & RR_XOR_REF_COPY ? 3 : 2;
     if (refs.size() < 2 || refs.size() > RR_XOR_REFS_MAX || bytes == 0 || bytes % 512 != 0)
         return -EINVAL;
     bool copy = false;
@@ -36,7 +37,9 @@ int xor_model::check(std::span<const rr_xor_ref> refs, uint32_t bytes, uint64_t 
         copy = (refs[i].flags & RR_XOR_REF_COPY) != 0;
         if (copy && (written || i + 1 == refs.size()))
             return -EINVAL;
-        if (!reachable(refs[i], bytes, written, !written || (i == 0 && flags != 0)))
+        // A sum is looked at while it is made, and a copy is what is summed up.
+        const bool read = i > 0 || flags != 0 || refs.size() > one_source;
+        if (!reachable(refs[i], bytes, written, read))
             return -EFAULT;
         for (size_t j = 0; written && j < refs.size(); j++)
             if (j != i && refs[j].index == refs[i].index &&
