@@ -3,7 +3,7 @@
  * Members behind NVMe's passthrough: commands to the namespace's character
  * device, and what their status means.
  *
- * The block layer is not asked: no bio, no plug, no scheduler, no accounting;
+ * The block layer is not asked: no plug, no scheduler, no accounting;
  * the driver's completion goes to the ring, whose next turn issues what follows.
  * What the block layer would do is therefore done here: commands stay below the
  * member's limits (the loader plans them), errors are judged and tried again by

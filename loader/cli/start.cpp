@@ -131,6 +131,11 @@ Status resync_if_needed(const service_options& options) {
     array_members& members = *opened;
     if (!members.plan.needs_resync)
         return {};
+    // What the start would refuse, before an hour of work.
+    if (options.passthrough) {
+        if (auto known = members.open_namespaces(); !known)
+            return forward_error(known.error());
+    }
 
     md::array_metadata metadata(members.metadata_state(), md::write_to(members.fds()));
     if (auto report = metadata.mark_dirty(); !report)

@@ -136,11 +136,6 @@ queue_limits read_queue_limits(dev_t device, const std::string& sysfs) {
     limits.dma_alignment = read_number(queue + "dma_alignment");
     limits.virt_boundary_mask = read_number(queue + "virt_boundary_mask");
     limits.physical_block_bytes = read_number(queue + "physical_block_size");
-    const auto cache = read_text(queue + "write_cache");
-    if (cache == "write back")
-        limits.cache = write_cache::write_back;
-    else if (cache == "write through")
-        limits.cache = write_cache::write_through;
     return limits;
 }
 

@@ -23,8 +23,6 @@
 
 namespace rr {
 
-enum class write_cache { unknown, write_through, write_back };
-
 // Bytes unless named otherwise.
 struct queue_limits {
     std::optional<uint64_t> max_io_bytes;  // sysfs max_sectors_kb
@@ -33,7 +31,6 @@ struct queue_limits {
     std::optional<uint64_t> dma_alignment;  // mask
     std::optional<uint64_t> virt_boundary_mask;
     std::optional<uint64_t> physical_block_bytes;
-    write_cache cache = write_cache::unknown;
 };
 
 struct member_device {

@@ -50,12 +50,12 @@ Result<nvme_namespace> open_nvme(const member_device& member, const std::string&
     std::error_code ec;
     const fs::path block = fs::canonical(
         fmt::format("{}/dev/block/{}:{}", sysfs, major(member.device), minor(member.device)), ec);
-    if (fs::exists(block / "partition"))
+    if (!ec && fs::exists(block / "partition", ec))
         return with_hint(fail(ENOTSUP, "{} is a partition: NVMe commands know none", member.path),
                          whole_hint);
     const std::string name = char_name(block.filename());
     const fs::path generic = fs::path(sysfs) / "class/nvme-generic" / name;
-    if (ec || name.empty() || !fs::exists(generic / "dev"))
+    if (ec || name.empty() || !fs::exists(generic / "dev", ec))
         return with_hint(fail(ENOTSUP, "{} is no NVMe namespace", member.path), whole_hint);
     // While no path is there a head refuses commands, and the block layer waits.
     if (fs::canonical(block / "device", ec).filename().string().starts_with("nvme-subsys"))

@@ -37,7 +37,9 @@ namespace rr {
 namespace {
 
 constexpr uint32_t queues_default_max = 4;
-constexpr auto dying_wait = std::chrono::seconds(10);
+// A killed daemon's commands may be in flight for as long as the NVMe driver takes
+// to abort one and to reset the controller, 30 s each.
+constexpr auto dying_wait = std::chrono::seconds(90);
 constexpr int answer_ms = 2000;
 constexpr auto dying_poll = std::chrono::milliseconds(20);
 
@@ -220,11 +222,14 @@ Result<array_members> array_service::open_patiently(const md::assembly_options& 
     auto end = std::chrono::steady_clock::now() + dying_wait;
     for (;;) {
         auto opened = open_array(options_.devices, how);
-        if (opened || opened.error().err != EBUSY || std::chrono::steady_clock::now() > end)
+        if (opened || opened.error().err != EBUSY)
             return opened;
         auto socket = served_before(options_.devices);
         if (!socket)
             return opened;
+        if (std::chrono::steady_clock::now() > end)
+            return with_hint(forward_error(opened.error()),
+                             "if that is a killed daemon's I/O, try again when it is over");
         if (ask(*socket, R"({"command":"status"})", answer_ms))
             return with_hint(fail(EBUSY, "the array is being served"), "ringraid status");
         std::this_thread::sleep_for(dying_poll);
@@ -252,21 +257,10 @@ Status array_service::plan() {
 Status array_service::open_namespaces() {
     if (!options_.passthrough)
         return {};
-    for (size_t role = 0; role < members_.devices.size(); role++) {
-        const auto& device = members_.devices[role];
-        namespaces_.emplace_back();
-        if (!device)
-            continue;
-        const uint64_t offset = members_.plan.members[role]->superblock.data_offset;
-        if ((offset << RR_SECTOR_SHIFT) % device->logical_block_bytes != 0)
-            return with_hint(fail(ENOTSUP, "the data of {} begins within a block of {} bytes",
-                                  device->path, device->logical_block_bytes),
-                             "leave out --passthrough");
-        auto opened = open_nvme(*device);
-        if (!opened)
-            return forward_error(opened.error());
-        namespaces_.back() = std::move(*opened);
-    }
+    auto opened = members_.open_namespaces();
+    if (!opened)
+        return forward_error(opened.error());
+    namespaces_ = std::move(*opened);
     return {};
 }
 
@@ -296,6 +290,7 @@ Status array_service::add_device() {
         return forward_error(opened.error());
     ublk_.emplace(std::move(*opened));
     if (auto state = read_json(paths_->state)) {
+        // The devices are ours alone: the dead daemon's commands are over.
         drop_caches();
         return adopt_device(*state);
     }

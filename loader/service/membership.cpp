@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "md/whitelist.h"
+#include "ringraid/abi.h"
 
 namespace rr {
 
@@ -45,6 +46,25 @@ std::vector<resync_member> array_members::resync_members() const {
     out.reserve(devices.size());
     for (size_t role = 0; role < devices.size(); role++)
         out.push_back({devices[role]->fd.get(), plan.members[role]->superblock.data_offset});
+    return out;
+}
+
+Result<std::vector<std::optional<nvme_namespace>>> array_members::open_namespaces() const {
+    std::vector<std::optional<nvme_namespace>> out(devices.size());
+    for (size_t role = 0; role < devices.size(); role++) {
+        const auto& device = devices[role];
+        if (!device)
+            continue;
+        const uint64_t offset = plan.members[role]->superblock.data_offset;
+        if ((offset << RR_SECTOR_SHIFT) % device->logical_block_bytes != 0)
+            return with_hint(fail(ENOTSUP, "the data of {} begins within a block of {} bytes",
+                                  device->path, device->logical_block_bytes),
+                             "leave out --passthrough");
+        auto opened = open_nvme(*device);
+        if (!opened)
+            return forward_error(opened.error());
+        out[role] = std::move(*opened);
+    }
     return out;
 }
 

@@ -10,6 +10,7 @@
 #include "md/assemble.h"
 #include "md/update.h"
 #include "members/member.h"
+#include "members/nvme.h"
 #include "resync/resync.h"
 
 namespace rr {
@@ -26,6 +27,9 @@ struct array_members {
     [[nodiscard]] md::array_metadata::state metadata_state() const;
     // Complete arrays only.
     [[nodiscard]] std::vector<resync_member> resync_members() const;
+    // For NVMe commands, by role; nothing where missing. Errors as of open_nvme();
+    // ENOTSUP: data that begins within a block.
+    [[nodiscard]] Result<std::vector<std::optional<nvme_namespace>>> open_namespaces() const;
 };
 
 // Opens @paths exclusively. Errors as of open_members() and plan_assembly();

@@ -169,7 +169,6 @@ TEST_F(MemberLimits, ADiskHasItsOwn) {
     publish(disk, "dma_alignment", "3");
     publish(disk, "virt_boundary_mask", "4095");
     publish(disk, "physical_block_size", "4096");
-    publish(disk, "write_cache", "write back");
     const queue_limits limits = read_queue_limits(makedev(259, 3), root_);
     EXPECT_EQ(limits.max_io_bytes, 1280U * 1024);
     EXPECT_EQ(limits.max_segments, 127U);
@@ -177,7 +176,6 @@ TEST_F(MemberLimits, ADiskHasItsOwn) {
     EXPECT_EQ(limits.dma_alignment, 3U);
     EXPECT_EQ(limits.virt_boundary_mask, 4095U);
     EXPECT_EQ(limits.physical_block_bytes, 4096U);
-    EXPECT_EQ(limits.cache, write_cache::write_back);
 }
 
 TEST_F(MemberLimits, APartitionHasItsParents) {
@@ -186,18 +184,15 @@ TEST_F(MemberLimits, APartitionHasItsParents) {
     std::ofstream(disk / "nvme0n1p2" / "partition") << "2\n";
     fs::create_directories(disk / "queue");
     std::ofstream(disk / "queue" / "max_segments") << "33\n";
-    std::ofstream(disk / "queue" / "write_cache") << "write through\n";
     fs::create_directories(root_ / "dev" / "block");
     fs::create_directory_symlink(disk / "nvme0n1p2", root_ / "dev" / "block" / "259:7");
     const queue_limits limits = read_queue_limits(makedev(259, 7), root_);
     EXPECT_EQ(limits.max_segments, 33U);
-    EXPECT_EQ(limits.cache, write_cache::write_through);
 }
 
 TEST_F(MemberLimits, WhatIsNotPublishedOrNotANumberIsAbsent) {
     publish("dev/block/8:0", "max_segments", "many");
     publish("dev/block/8:0", "dma_alignment", "-1");
-    publish("dev/block/8:0", "write_cache", "none");
     publish("dev/block/8:0", "max_segment_size", std::string(30, '9'));
     const queue_limits limits = read_queue_limits(makedev(8, 0), root_);
     EXPECT_FALSE(limits.max_segments);
@@ -205,7 +200,6 @@ TEST_F(MemberLimits, WhatIsNotPublishedOrNotANumberIsAbsent) {
     EXPECT_FALSE(limits.max_segment_bytes);
     EXPECT_FALSE(limits.max_io_bytes);
     EXPECT_FALSE(limits.virt_boundary_mask);
-    EXPECT_EQ(limits.cache, write_cache::unknown);
 }
 
 // --- Block devices.
@@ -239,7 +233,7 @@ TEST_F(MemberLoop, IsOpenedExclusivelyAndDirect) {
     EXPECT_EQ(member->logical_block_bytes, 512U);
     EXPECT_NE(::fcntl(member->fd.get(), F_GETFL) & O_DIRECT, 0);
     EXPECT_TRUE(member->limits.max_io_bytes);
-    EXPECT_NE(member->limits.cache, write_cache::unknown);
+
     EXPECT_EQ(error_of(open_member(path_)), EBUSY);
     EXPECT_TRUE(open_member(path_, {.read_only = true})) << "examine works beside an owner";
     member->fd.reset();

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// How long an I/O may be that no member splits: as NVMe commands, nobody below
+// would. Compared with buffers laid out page by page.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "service/limits.h"
+
+namespace {
+
+using rr::member_device;
+
+constexpr uint64_t page = 4096;
+
+// Pages that a buffer touches, wherever in a page it begins (in sectors).
+uint64_t pages_at_most(uint64_t bytes) {
+    uint64_t most = 0;
+    for (uint64_t at = 0; at < page; at += 512) {
+        uint64_t n = 0;
+        for (uint64_t p = 0; p < at + bytes; p += page)
+            n += p + page > at ? 1 : 0;
+        most = std::max(most, n);
+    }
+    return most;
+}
+
+uint32_t sectors_of(const std::vector<member_device>& members) {
+    std::vector<const member_device*> all;
+    for (const member_device& m : members)
+        all.push_back(&m);
+    return rr::member_io_sectors(all);
+}
+
+member_device with(std::optional<uint64_t> bytes, std::optional<uint64_t> segments) {
+    member_device m;
+    m.limits.max_io_bytes = bytes;
+    m.limits.max_segments = segments;
+    return m;
+}
+
+class MemberIo : public testing::TestWithParam<std::tuple<uint64_t, uint64_t>> {};
+
+TEST_P(MemberIo, FitsWhereverItsBufferLies) {
+    const auto [kib, segments] = GetParam();
+    std::vector<member_device> members;
+    members.push_back(with(4096 * 1024, 1024));
+    members.push_back(with(kib * 1024, segments));
+    const uint64_t bytes = uint64_t{sectors_of(members)} * 512;
+    ASSERT_GT(bytes, 0U);
+    EXPECT_LE(bytes, kib * 1024);
+    EXPECT_LE(bytes, 4U << 20);
+    if (segments > 1) {
+        EXPECT_LE(pages_at_most(bytes), segments);
+        // A page more would be too long, or too much for some place.
+        EXPECT_TRUE(bytes + page > std::min<uint64_t>(kib * 1024, 4 << 20) ||
+                    pages_at_most(bytes + page) > segments);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MemberIo,
+                         testing::Combine(testing::Values(4, 64, 128, 252, 512, 1280, 8192),
+                                          testing::Values(1, 2, 17, 33, 128, 256)));
+
+TEST(MemberIoDefault, WhatIsNotSaidIsTakenForLittle) {
+    std::vector<member_device> members;
+    members.push_back(with(std::nullopt, std::nullopt));
+    EXPECT_EQ(sectors_of(members), 128U * 1024 / 512);
+}
+
+}  // namespace
