@@ -115,7 +115,12 @@ up() {
 	md-tuned) md_up resync; md_tune ;;
 	md-ppl) md_up ppl; md_tune ;;
 	bpf | user) ringraid_up "$1" ;;
-	bpf-xor) quietly insmod /bench/uring_bpf_xor.ko; ringraid_up bpf ;;
+	bpf-xor)
+		quietly insmod /bench/uring_bpf_xor.ko
+		ringraid_up bpf
+		ringraid --json status | jq -e '.xor == "the kernel'\''s uring_bpf_xor"' >/dev/null ||
+			fail "parity is computed by $(ringraid --json status | jq -r .xor)"
+		;;
 	bpf-nvme) ringraid_up bpf --passthrough ;;
 	null) floor_up null "$(blockdev --getsize64 "${members[0]}")" ;;
 	linear) floor_up linear "${members[0]}" ;;

@@ -5,7 +5,7 @@
 # be most of them.
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 mkdir "$dir/out"
-bash "$ktests/lib/ublk-build.sh" "$dir/out"
+bash "$ktests/lib/kselftest-build.sh" ublk "$dir/out"
 kernel_guest patched ublk --mem 2048 --timeout 3000 --disk nvme:4G --file "$dir/out:/test/selftests" >"$dir/log" ||
 	{ cat "$dir/log"; fail "in the guest"; }
 passed=$(grep -c '^ok ' "$dir/log" || true)

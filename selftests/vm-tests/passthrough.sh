@@ -5,6 +5,6 @@
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 bad_sector
 mapfile -t members < <(nvme 4 48M)
-mapfile -t large < <(nvme 3 48M,dev.logical_block_size=4096,dev.physical_block_size=4096)
+mapfile -t large < <(nvme 3 48M,dev.logical_block_size=4096,dev.physical_block_size=4096,dev.mdts=5)
 guest passthrough "${members[@]}" --disk "nvme:48M,blkdebug=$dir/read" --disk "nvme:48M,blkdebug=$dir/write" \
 	"${large[@]}" --disk virtio:16M --timeout 1500 -- "$bad"

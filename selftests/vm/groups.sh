@@ -10,22 +10,26 @@
 #   mutations  bugs planted in the engine, each of which sim must see
 #   vm    selftests/vm-tests/*.sh, each on the host side, each booting its VMs
 #   kernel  selftests/kernel-tests/*.sh, the same with the patched kernel and its
-#         debug flavour, which are built first
+#         debug flavour, which are built first. All of them are run by name or with
+#         --full; a run of every group takes what is short and needs one kernel
 #
+# Those of vm and kernel run side by side, as a guest waits as often as it computes.
 # A vm or kernel test exits 0 (pass), 77 (skip, the last line it printed is the reason)
 # or else (fail). It finds RINGRAID_RUN (this entry point), RINGRAID_TOP (the
 # tree), RINGRAID_BUILD (the build directory) and RINGRAID_LEVEL (quick, normal
 # or full) in its environment. Programs of the other groups see the level too.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
-groups_all=(tidy unit sim store mutations vm)
+groups_all=(tidy unit sim store mutations vm kernel)
 groups_quick=(tidy unit sim store)
+kernel_slice=(boot module passthrough selftest)
 
 test_usage() {
 	cat <<'EOF'
 usage: ./run test [GROUP] [--quick | --full] [ARGS...]
-GROUP is tidy, unit, sim, store, mutations, vm or kernel; all of them but kernel by
-default (it builds two kernels first, ten minutes each).
+GROUP is tidy, unit, sim, store, mutations, vm or kernel; all of them by default, but
+of kernel a slice (by its name it is run whole, and builds two kernels first, ten
+minutes each).
 --quick leaves out mutations and what boots a kernel; --full takes the long
 versions. store loads BPF programs into the running kernel, as root.
 ARGS go to the group: unit and store take GoogleTest's options (store also
@@ -57,6 +61,7 @@ cmd_test() {
 	[ $RINGRAID_LEVEL != quick ] || groups=("${groups_quick[@]}")
 	[ -z "$named" ] || groups=("$named")
 	make_work test
+	trap 'end_scripts; rm -rf -- "$work"' EXIT
 	ktap_start
 	if (build_ensure) </dev/null; then
 		for g in "${groups[@]}"; do "group_$g" "${args[@]}"; done
@@ -90,32 +95,59 @@ group_store() {
 }
 
 group_vm() { group_scripts vm "$@"; }
-group_kernel() { group_scripts kernel "$@"; }
+
+group_kernel() {
+	[ $# -gt 0 ] || [ -n "$named" ] || [ "$RINGRAID_LEVEL" = full ] || set -- "${kernel_slice[@]}"
+	group_scripts kernel "$@"
+}
 
 # group_scripts GROUP [NAME]...: selftests/GROUP-tests/*.sh
 group_scripts() {
-	local group=$1 t name found=0
+	local group=$1 t name found=0 most
 	shift
+	most=$(nproc)
+	[ "$most" -le 4 ] || most=4
 	for t in "$top/selftests/$group-tests"/*.sh; do
 		name=$(basename "$t" .sh)
 		[ -e "$t" ] || continue
 		[ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
 		found=1
-		group_script "$group.$name" "$t"
+		[ ${#scripts[@]} -lt "$most" ] || report_script
+		start_script "$group.$name" "$t"
 	done
+	while [ ${#scripts[@]} -gt 0 ]; do report_script; done
 	[ $found = 1 ] || ktap_skip "$group${1:+ $*}" 'not present'
 }
 
-# group_script TEST FILE
-group_script() {
-	local rc=0 start=$SECONDS log=$work/$1.log
-	bash "$2" </dev/null >"$log" 2>&1 || rc=$?
-	echo "# $1: $((SECONDS - start)) s"
+# The tests that run: by process, which leads a group of its own, "NAME BEGUN".
+declare -A scripts=()
+
+# start_script TEST FILE
+start_script() {
+	setsid bash "$2" </dev/null >"$work/$1.log" 2>&1 &
+	scripts[$!]="$1 $SECONDS"
+}
+
+# Waits for one of them.
+report_script() {
+	local pid rc=0 test begun log
+	wait -n -p pid "${!scripts[@]}" || rc=$?
+	read -r test begun <<<"${scripts[$pid]}"
+	unset "scripts[$pid]"
+	log=$work/$test.log
+	echo "# $test: $((SECONDS - begun)) s"
 	case $rc in
-	0) grep -E '^(seed | *[0-9]+ s  )' "$log" | ktap_note || true; ktap_pass "$1" ;;
-	77) ktap_skip "$1" "$(tail -n1 "$log")" ;;
-	*) ktap_note <"$log"; ktap_fail "$1" ;;
+	0) grep -E '^(seed | *[0-9]+ s  )' "$log" | ktap_note || true; ktap_pass "$test" ;;
+	77) ktap_skip "$test" "$(tail -n1 "$log")" ;;
+	*) ktap_note <"$log"; ktap_fail "$test" ;;
 	esac
+}
+
+# What was started ends with the run.
+end_scripts() {
+	local pid
+	for pid in "${!scripts[@]}"; do kill -- "-$pid" 2>/dev/null || true; done
+	wait
 }
 
 # tidy_check NAME COMMAND...: what it prints is shown when it fails.

@@ -16,9 +16,12 @@ quietly modprobe null_blk nr_devices=0
 for m in brd null_blk scsi_debug; do quietly modprobe -r $m; done
 [ -c /dev/ng0n1 ] || fail "no /dev/ng0n1: NVMe passthrough has no character device"
 say "its drivers are there"
-ringraid features --json >"$tmp/features" || { cat "$tmp/features"; fail "ringraid lacks something here"; }
+ringraid features --json >"$tmp/features"
+jq -e '.bpf_engine.available and .ublk.available and .xor.kfunc' "$tmp/features" >/dev/null ||
+	{ cat "$tmp/features"; fail "ringraid lacks something here"; }
 read -ra members < <(disks 4)
 start t "${members[@]}" --chunk 64K --assume-clean --engine bpf
+[ "$(st xor)" = "the kernel's uring_bpf_xor" ] || fail "parity is computed by $(st xor)"
 load io --rw=randrw --bs=4k --iodepth=8 --size=2m
 no_stream
 stop

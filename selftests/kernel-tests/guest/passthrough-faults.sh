@@ -41,7 +41,7 @@ media() {
 	local spent
 	background media
 	every 0x281 0x02 2 40 Y
-	until [ "$(counter repaired)" -gt 0 ]; do sleep 0.5; done
+	eventually "a block is rewritten" counts repaired 0
 	over
 	spent=$(counter read_errors)
 	[ "$spent" -gt 0 ] || fail "no read error was seen"
@@ -49,15 +49,15 @@ media() {
 	say "unrecovered reads: $spent seen, $(counter repaired) blocks rewritten, healthy"
 }
 
-# tried STATUS WHAT: commands that fail so are issued again.
+# tried STATUS OPCODE WHAT: commands that fail so are issued again.
 tried() {
 	retries_before=$(counter retries)
 	background tried
-	every "$1" 0xffff 10 30 N
-	until [ "$(counter retries)" -gt "$retries_before" ]; do sleep 0.5; done
+	every "$1" "$2" 10 30 N
+	eventually "a command is tried again" counts retries "$retries_before"
 	over
 	state healthy
-	say "$2: $(($(counter retries) - retries_before)) commands tried again, healthy"
+	say "$3: $(($(counter retries) - retries_before)) commands tried again, healthy"
 }
 
 # swallow COUNT: returns when as many commands have gone and will not come back.
@@ -66,7 +66,7 @@ swallow() {
 	echo "$1" >$fail_timeout/times
 	echo 1 >"/sys/block/$disk/io-timeout-fail"
 	echo 100 >$fail_timeout/probability
-	until [ "$(cat $fail_timeout/times)" = 0 ]; do sleep 0.01; done
+	eventually "$1 commands are gone" grep -qx 0 $fail_timeout/times
 	echo 0 >$fail_timeout/probability
 	echo 0 >"/sys/block/$disk/io-timeout-fail"
 }
@@ -76,7 +76,7 @@ timeouts() {
 	retries_before=$(counter retries)
 	background timeouts
 	swallow 2
-	until [ "$(counter retries)" -gt "$retries_before" ]; do sleep 0.5; done
+	eventually "a command is tried again" counts retries "$retries_before"
 	over
 	dmesg >"$tmp/dmesg"
 	grep -qE 'nvme.* timeout, aborting' "$tmp/dmesg" || fail "no command timed out"
@@ -91,11 +91,9 @@ held() {
 	background held
 	echo 10000 >"/sys/block/$disk/queue/io_timeout"
 	swallow 1
-	kill_daemon
+	kill_daemon_wholly
 	refused "couldn't open" mdadm --zero-superblock "/dev/$disk"
-	until timeout 100 ringraid assemble "${members[@]}" --passthrough --engine bpf >"$tmp/log" 2>&1; do
-		grep -q "is in use" "$tmp/log" || { cat "$tmp/log"; fail "nobody took over"; }
-	done
+	quietly ringraid assemble "${members[@]}" --passthrough --engine bpf
 	echo 2000 >"/sys/block/$disk/queue/io_timeout"
 	end_background
 	state healthy
@@ -106,7 +104,7 @@ held() {
 lost() {
 	background lost
 	every 0x280 0x01 100 1 Y
-	until [ "$(st state)" != healthy ]; do sleep 0.5; done
+	eventually "the member is out" is_state degraded
 	over
 	state degraded
 	[ "$(st 'members | map(.state) | join(" ")')" = "active active failed active" ] || fail "the wrong member is out"
@@ -116,9 +114,9 @@ lost() {
 echo 0 >/proc/sys/kernel/printk
 fresh
 media
-tried 0x06 "internal errors"
-tried 0x281 "reads that succeed the next time"
-tried 0x82 "a namespace that is not ready"
+tried 0x06 0xffff "internal errors"
+tried 0x281 0x02 "reads that succeed the next time"
+tried 0x82 0xffff "a namespace that is not ready"
 timeouts
 held
 no_stream

@@ -11,6 +11,7 @@ served() {
 	shift
 	wipe "${members[@]}"
 	start t "${members[@]}" --chunk 64K --assume-clean "$@"
+	[[ "$what" != *bpf* || "$(st xor)" = "the kernel's uring_bpf_xor" ]] || fail "parity is computed by $(st xor)"
 	load mix --rw=randrw --bssplit=$mix --iodepth=16 --numjobs=2 --size=8m --offset_increment=8m --fdatasync=32
 	kill_daemon
 	again "${members[@]}" "$@"

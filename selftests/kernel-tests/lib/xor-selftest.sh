@@ -5,6 +5,19 @@ export RINGRAID_PATCHES=${RINGRAID_PATCHES:-$RINGRAID_TOP/kfunc-patches}
 depth=60
 if is_full; then depth=1000; fi
 
+# run_selftest FLAVOUR FUZZ-SECONDS [VM-OPTION]...: as the kernel's make installs it,
+# on a kernel with the series; its output is in $dir/log.
+run_selftest() {
+	local flavour=$1 fuzz_s=$2
+	shift 2
+	mkdir "$dir/out"
+	bash "$ktests/lib/kselftest-build.sh" io_uring "$dir/out"
+	"$run" vm --kernel "$flavour" "$@" --file "$dir/out/io_uring:/test/m" -- \
+		env XOR_SEED="$seed" XOR_DEPTH="$depth" XOR_FUZZ="$fuzz_s" sh -c 'cd /test/m && ./bpf_xor' \
+		>"$dir/log" || { cat "$dir/log"; fail "in the guest"; }
+	! grep XFAIL "$dir/log" || fail "an expected failure on a patched kernel"
+}
+
 # judge_selftest LOG KERNEL: every planned test ran, and none was skipped.
 judge_selftest() {
 	local planned passed

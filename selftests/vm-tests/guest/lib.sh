@@ -43,6 +43,16 @@ refused() {
 	grep -qiE "$text" "$tmp/log" || { cat "$tmp/log"; fail "does not say '$text': $*"; }
 }
 
+# eventually WHAT COMMAND...: COMMAND comes true; two minutes are never too few.
+eventually() {
+	local what=$1 end=$((SECONDS + 120))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || fail "$what: never"
+		sleep 0.2
+	done
+}
+
 # disks COUNT: the first COUNT disks.
 disks() {
 	local i
@@ -78,7 +88,7 @@ again() {
 
 stop() { quietly ringraid stop; }
 
-# kill_daemon: by kill -9; returns when it is gone.
+# kill_daemon: by kill -9; returns when its leader is gone.
 kill_daemon() {
 	local pid
 	pid=$(st pid)
@@ -86,9 +96,22 @@ kill_daemon() {
 	while [ -e "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.02; done
 }
 
+# kill_daemon_wholly: its other threads, too, which close what they share.
+kill_daemon_wholly() {
+	local pid
+	pid=$(st pid)
+	kill_daemon
+	eventually "the daemon's threads are gone" is_alone "$pid"
+}
+
+# is_alone PID: no thread of it is left but a zombie, its leader.
+is_alone() { [ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]; }
+
 # st FIELD: of the status, as jq names it.
 st() { (ringraid --json status 2>/dev/null || true) | jq -r ".$1"; }
 counter() { ringraid --json stats | jq -r ".$1"; }
+counts() { [ "$(counter "$1")" -gt "$2" ]; }
+is_state() { [ "$(st state)" = "$1" ]; }
 
 # state WANTED: the health in words and as exit code.
 state() {

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # passthrough.sh BAD-SECTOR: disk4 fails reads there, thirty times; disk5 fails
-# writes there, always; 6 to 8 have blocks of 4 KiB; 9 is no NVMe disk.
+# writes there, always; 6 to 8 have blocks of 4 KiB and commands of 128 KiB at most,
+# an eighth of their chunk; 9 is no NVMe disk.
 . "${0%/*}/lib.sh"
 bad=$1
 read -ra plain < <(disks 4)
@@ -26,7 +27,7 @@ right() {
 	local engine=$1 before after sent
 	shift
 	wipe "$@"
-	create "$@" --engine "$engine" --queues 2
+	start t "$@" --chunk "$own_chunk" --assume-clean --passthrough --engine "$engine" --queues 2
 	[ "$(st passthrough)" = true ] || fail "status does not say passthrough"
 	before=$(block_writes "$1")
 	load mix --rw=randrw --bssplit="$own_mix" --iodepth=32 --numjobs=2 --size=24m --offset_increment=24m \
@@ -87,14 +88,12 @@ write_error() {
 	say "write error: the member is out, on the survivors before the ack"
 }
 
-# killed ENGINE: every other successor goes by the block layer. What somebody had
-# cached of a member before is what is there at the end.
+# killed ENGINE: every other successor goes by the block layer.
 killed() {
 	local how
 	wipe "${plain[@]}"
 	create "${plain[@]}" --engine "$1"
 	fill
-	cached "${plain[0]}"
 	background kill9
 	for how in '' --passthrough ''; do
 		sleep 1.$((RANDOM % 10))
@@ -106,24 +105,38 @@ killed() {
 	done
 	end_background
 	stop
-	judge_cache "after kill -9"
 	judge "${plain[@]}"
 	say "$1 engine: kill -9 three times under load: no error, no resync, parity right"
 }
 
-# cached DISK: reads all of it through the page cache, and keeps it open.
-cached() {
-	held_disk=$(readlink -f "$1")
-	exec {held}<"$held_disk"
-	dd if="$held_disk" of=/dev/null bs=1M status=none
+# page_cache END...: what somebody has read of a member, and keeps open, is written
+# to behind his back. After END he reads what is there.
+page_cache() {
+	local disk held
+	disk=$(readlink -f "${plain[0]}")
+	wipe "${plain[@]}"
+	create "${plain[@]}"
+	exec {held}<"$disk"
+	dd if="$disk" of=/dev/null bs=1M status=none
+	fill
+	refused "couldn't open" mdadm --zero-superblock "$disk"
+	"$@"
+	dd if="$disk" of="$tmp/cached" bs=1M status=none
+	dd if="$disk" of="$tmp/direct" bs=1M iflag=direct status=none
+	exec {held}<&-
+	same "$tmp/direct" "$tmp/cached" "the page cache of a member after $*"
 }
 
-# judge_cache WHEN: the page cache has what is on the disk.
-judge_cache() {
-	dd if="$held_disk" of="$tmp/cached" bs=1M status=none
-	dd if="$held_disk" of="$tmp/direct" bs=1M iflag=direct status=none
-	exec {held}<&-
-	same "$tmp/direct" "$tmp/cached" "the page cache of a member $1"
+# By the block layer, whose stop has nothing to tell.
+kill_and_stop() {
+	kill_daemon
+	quietly timeout 100 ringraid assemble "${plain[@]}"
+	stop
+}
+
+kill_and_drop() {
+	kill_daemon_wholly
+	quietly ringraid stop --force
 }
 
 # An array of disks with small blocks, copied to some with larger ones.
@@ -142,7 +155,7 @@ within_a_block() {
 }
 
 refusals() {
-	local disk
+	local disk end
 	disk=$(readlink -f "${plain[0]}")
 	refused 'no NVMe namespace' ringraid create no /dev/disk9 "${plain[@]:1:3}" --passthrough --force
 	# A table with one partition, of 16 MiB.
@@ -157,14 +170,10 @@ refusals() {
 	refused 'is a partition' ringraid create no "${disk}p1" "${plain[@]:1:3}" --passthrough --force
 	wipe "${plain[@]}"
 	quietly blockdev --rereadpt "$disk"
-	create "${plain[@]}"
-	cached "$disk"
-	fill
-	refused "couldn't open" mdadm --zero-superblock "${plain[0]}"
-	stop
-	judge_cache "after the stop"
 	within_a_block
-	say "refused: another disk, a partition, data that begins within a block; a member that is in use stays ours; its page cache is dropped"
+	say "refused: another disk, a partition, data that begins within a block"
+	for end in stop kill_and_stop kill_and_drop; do page_cache $end; done
+	say "a member that is in use stays ours, and its page cache is dropped in the end"
 }
 
 # Pulled under load; last, because it does not come back.
@@ -187,10 +196,14 @@ pulled() {
 	say "pulled under load: degraded, and no client saw an error"
 }
 
-own_mix=$mix
+own_mix=$mix own_chunk=64K
 right bpf "${plain[@]}"
 right user "${plain[@]}"
-own_mix=4k/40:64k/30:192k/20:1m/10
+own_mix=4k/40:64k/30:192k/20:1m/10 own_chunk=1M
+for disk in 6 7 8; do
+	most=$(cat "/sys/block/$(basename "$(readlink -f /dev/disk$disk)")/queue/max_sectors_kb")
+	[ "$most" = 128 ] || fail "a command takes $most KiB, not 128"
+done
 right bpf /dev/disk6 /dev/disk7 /dev/disk8
 bad_block
 write_error

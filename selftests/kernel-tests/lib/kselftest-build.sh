@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# ublk-build.sh OUT: the kernel's own ublk selftests, of the patched kernel's
-# tree, built by the kernel's own make.
+# kselftest-build.sh TARGET OUT: the kernel's own selftests of TARGET, of the
+# patched kernel's tree, built and installed by the kernel's own make.
 set -euo pipefail
-out=$1
+target=$1 out=$2
 # shellcheck source=selftests/vm/environment.sh
 . "${RINGRAID_TOP:?}/selftests/vm/environment.sh"
 for part in kernel patched; do
@@ -11,11 +11,12 @@ for part in kernel patched; do
 	. "$vm_dir/$part.sh"
 done
 patched_ensure normal
-make_work ublk
+make_work kselftest
 # shellcheck disable=SC2154 # work, patched_kernel: of lib.sh and patched.sh
 cp -a "$patched_kernel/tree" "$work/tree"
-logged "$cache/log/ublk-selftests.log" in_root make -C "$work/tree/tools/testing/selftests" \
-	TARGETS=ublk SKIP_TARGETS= INSTALL_PATH="$work/installed" install || die "the ublk selftests do not build"
+logged "$cache/log/kselftest-$target.log" in_root make -C "$work/tree/tools/testing/selftests" CLANG=clang-19 \
+	TARGETS="$target" SKIP_TARGETS= INSTALL_PATH="$work/installed" install || die "the $target selftests do not build"
+[ -s "$work/installed/kselftest-list.txt" ] || die "the $target selftests are not among the kernel's"
 cp -a "$work/installed/." "$out/"
 # What the guest has of these is busybox's, whose templates need more X.
 mkdir -p "$out/bin"
