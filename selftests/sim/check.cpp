@@ -148,7 +148,8 @@ void check_flushed(world& w, uint32_t submitted) {
     }
 }
 
-// Bad sectors that the request met are good again.
+// Bad sectors that the request met are good again. Not where a member was lost
+// meanwhile: nothing can be rebuilt without it.
 void check_repaired(world& w, const client_request& r) {
     const uint32_t chunk = w.plan.config.chunk_sectors;
     const uint32_t cell = 1U << (w.arena->cell_shift - RR_SECTOR_SHIFT);
@@ -156,7 +157,7 @@ void check_repaired(world& w, const client_request& r) {
     const uint32_t parity = rr_parity_member(&w.arena->geometry, w.plan.stripe[r.stripe]);
     for (uint32_t i = 0; i < r.met_count; i++) {
         const uint32_t role = r.met[i].role;
-        if (!w.disks[role].bad(r.met[i].row) || (w.missing() >> role & 1) || w.disks[role].vanished)
+        if (!w.disks[role].bad(r.met[i].row) || w.missing() != 0 || w.disks[role].vanished)
             continue;
         // A write repairs what it has to do with: parity, and the chunks it changes in this cell.
         const uint32_t from = r.met[i].row % chunk / cell * cell;
