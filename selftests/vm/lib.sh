@@ -60,16 +60,20 @@ logged() {
 version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n1)" = "$2" ]; }
 
 # Makes $work, a directory of this process that is removed at exit. The lock
-# held in it tells the next run which ones were left behind by a kill -9.
+# held in it tells the next run which ones were left behind by a kill -9; one run
+# at a time looks, or it would take one that is being made for one of those.
 make_work() {
-	local d
-	mkdir -p "$cache/work"
+	local d turn
+	mkdir -p "$cache/work" "$cache/lock"
+	exec {turn}>"$cache/lock/work"
+	flock "$turn"
 	for d in "$cache/work"/*/; do
 		[ ! -e "$d/lock" ] || flock -n "$d/lock" rm -rf -- "$d" || true
 	done
 	work=$(mktemp -d -p "$cache/work" "${1:-run}.XXXXXX")
 	exec {work_lock}>"$work/lock"
 	flock -n "$work_lock"
+	exec {turn}>&-
 	trap 'rm -rf -- "$work"' EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
