@@ -11,10 +11,12 @@
 #include <blkid/blkid.h>
 
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <memory>
 
 #include "base/io.h"
+#include "base/log.h"
 
 namespace rr {
 namespace {
@@ -123,6 +125,11 @@ std::string describe_signature(blkid_probe probe) {
 }
 
 }  // namespace
+
+void drop_page_cache(int fd, const std::string& path) {
+    if (::ioctl(fd, BLKFLSBUF) != 0)
+        log_error("the page cache of {} may be old: {}", path, std::strerror(errno));
+}
 
 queue_limits read_queue_limits(dev_t device, const std::string& sysfs) {
     const std::string node = fmt::format("{}/dev/block/{}:{}", sysfs, major(device), minor(device));

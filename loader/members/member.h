@@ -71,6 +71,10 @@ struct open_options {
 // Durable when it returns.
 [[nodiscard]] Status wipe_signatures(const std::string& path);
 
+// For a device that NVMe commands may have written to, of which its page cache is
+// not told. Says so in the log when it cannot: what is cached may be old.
+void drop_page_cache(int fd, const std::string& path);
+
 // Limits of the queue that serves @device. @sysfs: where sysfs is mounted.
 [[nodiscard]] queue_limits read_queue_limits(dev_t device, const std::string& sysfs = "/sys");
 

@@ -2,12 +2,10 @@
 #include "service/array_service.h"
 
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -686,8 +684,8 @@ Status array_service::finish() {
 // a daemon that was killed.
 void array_service::drop_caches() {
     for (const auto& device : members_.devices) {
-        if (device && ::ioctl(device->fd.get(), BLKFLSBUF) != 0)
-            log_error("the page cache of {} may be old: {}", device->path, std::strerror(errno));
+        if (device)
+            drop_page_cache(device->fd.get(), device->path);
     }
 }
 

@@ -105,8 +105,7 @@ Result<nlohmann::json> array_service::apply_upgrade(const nlohmann::json& reques
     if (Status ok = write_file(copy, *object); !ok)
         return forward_error(ok.error());
     // The same values: only the code is another. It needs no word and has no way back.
-    auto now = in.describe();
-    const bool same = now && now->version == declared->version && now->hash() == declared->hash();
+    const bool same = kept_->holds(*declared);
     auto done = same ? store::compact(in, host, how) : store::apply(in, *declared, host, how);
     if (!done) {
         std::lock_guard hold(program_lock_);

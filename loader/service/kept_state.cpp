@@ -86,8 +86,7 @@ Status kept_state::move_to_builtin(int arena_fd) {
         if (Status ok = store::commit(store_, host); !ok)
             return ok;
     }
-    auto now = store_.describe();
-    if (now && now->version == declared->version && now->hash() == declared->hash()) {
+    if (holds(*declared)) {
         // The same values: without its file, the generation's program is the built-in one.
         const kv_header& h = store_.at().header();
         std::error_code failed;
@@ -189,6 +188,11 @@ nlohmann::json kept_state::counters_now() const {
             sum_up(store::to_json(manifest->type(key), *value), key.name, sums);
     }
     return sums;
+}
+
+bool kept_state::holds(const store::manifest& declared) const {
+    auto now = store_.describe();
+    return now && now->version == declared.version && now->hash() == declared.hash();
 }
 
 uint32_t kept_state::version() const {

@@ -48,6 +48,8 @@ public:
     // Numbers by name: structs in arrays are summed up.
     [[nodiscard]] nlohmann::json counters() const;
     [[nodiscard]] uint32_t version() const;
+    // These are the values that it has: a program of them differs in its code only.
+    [[nodiscard]] bool holds(const store::manifest& declared) const;
 
 private:
     kept_state(array_paths paths, store::store&& at)

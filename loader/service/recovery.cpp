@@ -2,9 +2,7 @@
 // Taking over from a daemon that was killed: see the order in array_service.h
 // and engine/redo.h.
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -74,14 +72,16 @@ void remove_program_files(const std::filesystem::path& run, const std::filesyste
         std::filesystem::remove(path, ignored);
 }
 
-// The page caches of members that NVMe commands may have written to.
-void forget_cached(const nlohmann::json& devices) {
-    for (const nlohmann::json& path : devices) {
-        if (!path.is_string())
+void drop_page_caches(const nlohmann::json& devices) {
+    for (const nlohmann::json& device : devices) {
+        if (!device.is_string())
             continue;
-        Fd fd(::open(path.get_ref<const std::string&>().c_str(), O_RDONLY | O_CLOEXEC));
-        if (!fd || ::ioctl(fd.get(), BLKFLSBUF) != 0)
-            log_error("the page cache of {} may be old", path.get_ref<const std::string&>());
+        const auto path = device.get<std::string>();
+        Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        if (fd)
+            drop_page_cache(fd.get(), path);
+        else
+            log_error("cannot open {}: its page cache may be old", path);
     }
 }
 
@@ -221,7 +221,7 @@ Status drop_dead_array(const nlohmann::json& state) {
         if (Status ok = ublk->remove(device); !ok)
             return ok;
     }
-    forget_cached(state.value("devices", nlohmann::json::array()));
+    drop_page_caches(state.value("devices", nlohmann::json::array()));
     std::error_code ignored;
     std::filesystem::path pins = std::filesystem::path(pin_directory) / run.filename();
     for (const std::filesystem::path& trace :

@@ -13,6 +13,7 @@ export TMPDIR=/test/files PATH=/test/selftests/bin:$PATH
 printf '#!/bin/sh\n[ "$1" = settle ]\n' >/test/selftests/bin/udevadm
 chmod +x /test/selftests/bin/udevadm
 cd /test/selftests/ublk
+
 # left_out TEST: prints why, if it is.
 left_out() {
 	case $1 in
