@@ -70,12 +70,14 @@ Status identify(member_device& member, const open_options& options) {
         member.device = info.st_dev;
         member.inode = info.st_ino;
         member.sectors = static_cast<uint64_t>(info.st_size) / 512;
+        member.identity = identify_file(info.st_dev, info.st_ino);
         return {};
     }
     if (!S_ISBLK(info.st_mode))
         return fail(ENOTBLK, "{} is not a block device", member.path);
     member.device = info.st_rdev;
     member.limits = read_queue_limits(info.st_rdev);
+    member.identity = identify_device(info.st_rdev);
     return read_block_size(member);
 }
 

@@ -20,6 +20,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "members/identity.h"
 
 namespace rr {
 
@@ -39,8 +40,9 @@ struct member_device {
     uint64_t sectors = 0;  // of 512 bytes
     uint32_t logical_block_bytes = 512;
     queue_limits limits;
-    dev_t device = 0;  // st_rdev; of a regular file: st_dev
-    ino_t inode = 0;   // of a regular file; 0 for a block device
+    dev_t device = 0;          // st_rdev; of a regular file: st_dev
+    ino_t inode = 0;           // of a regular file; 0 for a block device
+    device_identity identity;  // what stays when its name does not
 };
 
 struct open_options {
