@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <exception>
 
+#include "base/process.h"
+
 namespace {
 
 int run(int argc, char** argv) {
@@ -25,6 +27,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // Before anything is opened: no disk may get the number of a standard stream.
+    if (!rr::occupy_stdio())
+        return 1;
     // Libraries throw; what nobody caught is a bug, and says so.
     try {
         return run(argc, argv);

@@ -5,10 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/process.h"
 #include "service/report.h"
 #include "service/socket.h"
 
@@ -29,17 +31,21 @@ void print_started(const context& ctx, const nlohmann::json& report) {
 
 // The child's life: it never returns to the caller.
 [[noreturn]] void serve_in_background(const service_options& options, Fd report) {
+    auto give_up = [&report](const Error& e) {
+        std::string line = to_line(error_json(e)) + '\n';
+        (void)!::write(report.get(), line.data(), line.size());
+        ::_exit(1);
+    };
     ::setsid();
+    const std::array keep = {report.get()};
+    if (Status left = leave_caller(keep); !left)
+        give_up(left.error());
     Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     ::dup2(null.get(), STDIN_FILENO);
     ::dup2(null.get(), STDOUT_FILENO);
     auto service = array_service::start(options);
-    if (!service) {
-        const Error& e = service.error();
-        std::string line = to_line(error_json(e)) + '\n';
-        (void)!::write(report.get(), line.data(), line.size());
-        ::_exit(1);
-    }
+    if (!service)
+        give_up(service.error());
     std::string line = to_line((*service)->status()) + '\n';
     array_paths paths = (*service)->paths();
     Fd log(::open(paths.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
@@ -85,8 +91,16 @@ Result<service_options> start_flags::options() const {
     return out;
 }
 
-int start_array(const context& ctx, const service_options& options, bool foreground) {
+int start_array(const context& ctx, const service_options& given, bool foreground) {
+    for (Status ok : {raise_limits(), spare_from_oom()}) {
+        if (!ok)
+            return print_error(ctx, ok.error());
+    }
+    service_options options = given;
+    options.devices = absolute_paths(given.devices);
     if (foreground) {
+        if (Status left = leave_caller({}); !left)
+            return print_error(ctx, left.error());
         auto service = array_service::start(options);
         if (!service)
             return print_error(ctx, service.error());
