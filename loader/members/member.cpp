@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 
@@ -61,6 +62,13 @@ Status read_block_size(member_device& member) {
     return {};
 }
 
+std::string kernel_name_of(dev_t device) {
+    std::error_code gone;
+    return std::filesystem::read_symlink(
+               fmt::format("/sys/dev/block/{}:{}", major(device), minor(device)), gone)
+        .filename();
+}
+
 // What was opened decides, not what the path named before.
 Status identify(member_device& member, const open_options& options) {
     struct stat info{};
@@ -78,6 +86,7 @@ Status identify(member_device& member, const open_options& options) {
     member.device = info.st_rdev;
     member.limits = read_queue_limits(info.st_rdev);
     member.identity = identify_device(info.st_rdev);
+    member.kernel_name = kernel_name_of(info.st_rdev);
     return read_block_size(member);
 }
 

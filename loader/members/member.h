@@ -36,6 +36,7 @@ struct queue_limits {
 
 struct member_device {
     std::string path;
+    std::string kernel_name;  // "sdc", when it was opened; empty for a regular file
     Fd fd;
     uint64_t sectors = 0;  // of 512 bytes
     uint32_t logical_block_bytes = 512;

@@ -2,8 +2,10 @@
 #include "service/membership.h"
 
 #include <cerrno>
+#include <charconv>
 
 #include "md/whitelist.h"
+#include "members/spelling.h"
 #include "ringraid/abi.h"
 
 namespace rr {
@@ -97,6 +99,20 @@ Result<array_members> open_array(const std::vector<std::string>& paths,
     }
     out.logical_block_bytes = std::max(out.logical_block_bytes, out.plan.logical_block_bytes);
     return out;
+}
+
+std::optional<uint32_t> find_member(const array_members& members, const std::string& spelled) {
+    uint32_t role = 0;
+    const char* end = spelled.data() + spelled.size();
+    const auto [rest, error] = std::from_chars(spelled.data(), end, role);
+    if (error == std::errc() && rest == end)
+        return role < members.devices.size() ? std::optional(role) : std::nullopt;
+    std::vector<const member_device*> devices;
+    devices.reserve(members.devices.size());
+    for (const auto& device : members.devices)
+        devices.push_back(device ? &*device : nullptr);
+    const auto found = find_device(devices, spelled);
+    return found ? std::optional(static_cast<uint32_t>(*found)) : std::nullopt;
 }
 
 }  // namespace rr

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,5 +37,10 @@ struct array_members {
 // devices that the plan leaves out are closed again.
 Result<array_members> open_array(const std::vector<std::string>& paths,
                                  const md::assembly_options& options);
+
+// The role of the member that @spelled means: a role's number, or a device as
+// spell_device() of members/spelling.h has it. A member that is gone is found by
+// the path that it was opened by, its kernel name or its number.
+std::optional<uint32_t> find_member(const array_members& members, const std::string& spelled);
 
 }  // namespace rr
