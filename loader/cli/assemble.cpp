@@ -16,6 +16,7 @@ struct assemble_flags {
     std::string name;
     bool scan = false;
     bool force = false;
+    bool degraded = false;
     start_flags start;
 };
 
@@ -110,6 +111,7 @@ int assemble(const context& ctx, const assemble_flags& flags) {
     if (!options)
         return print_error(ctx, options.error());
     options->assembly.force = flags.force;
+    options->assembly.degraded = flags.degraded;
     if (!flags.uuid.empty()) {
         auto id = parse_uuid(flags.uuid);
         if (!id)
@@ -140,6 +142,8 @@ void add_assemble(CLI::App& app, context& ctx) {
     command->add_flag("--scan", flags->scan, "look at every block device");
     command->add_flag("--force", flags->force,
                       "start a dirty array with a missing member or unreadable sectors");
+    command->add_flag("--degraded", flags->degraded,
+                      "start without members that are not here: they are then out of the array");
     flags->start.add_to(*command);
     command->callback([flags, &ctx] { ctx.run = [flags, &ctx] { return assemble(ctx, *flags); }; });
 }

@@ -41,6 +41,8 @@ public:
     Result<assembly_plan> run() {
         Status step = choose_set();
         if (step)
+            step = check_copies();
+        if (step)
             step = find_freshest();
         if (step)
             step = check_agreement();
@@ -92,6 +94,26 @@ private:
                                              to_string(superblock(i).set_uuid)));
         }
         return {};
+    }
+
+    // Rule 4, before anybody's events are believed.
+    Status check_copies() const {
+        for (auto one = group_.begin(); one != group_.end(); ++one) {
+            for (auto other = one + 1; other != group_.end(); ++other) {
+                if (superblock(*one).device_uuid == superblock(*other).device_uuid)
+                    return copies(candidates_[*one], candidates_[*other]);
+            }
+        }
+        return {};
+    }
+
+    Status copies(const candidate& one, const candidate& other) const {
+        if (!one.disk.empty() && one.disk == other.disk)
+            return with_hint(
+                fail(EEXIST, "{} and {} are two paths of one disk", one.path, other.path),
+                "give one of them, or the multipath device above them");
+        return duplicate(one.path, other.path,
+                         "have the device uuid " + to_string(one.superblock->device_uuid));
     }
 
     // Rule 2. A spare's events say nothing: md does not update it on every change.
@@ -227,18 +249,6 @@ private:
                                  fmt::format("claim role {}", *position));
             seat = assembled_member{i, candidates_[i].path, refreshed(i)};
         }
-        return check_device_uuids();
-    }
-
-    Status check_device_uuids() const {
-        for (auto one = plan_.members.begin(); one != plan_.members.end(); ++one) {
-            for (auto other = one + 1; *one && other != plan_.members.end(); ++other) {
-                if (*other && (*one)->superblock.device_uuid == (*other)->superblock.device_uuid)
-                    return duplicate(
-                        (*one)->path, (*other)->path,
-                        "have the device uuid " + to_string((*one)->superblock.device_uuid));
-            }
-        }
         return {};
     }
 
@@ -261,14 +271,24 @@ private:
             const auto& member = plan_.members[role];
             if (!member) {
                 plan_.missing.push_back(role);
+                if (is_active(role))
+                    plan_.late.push_back(role);
                 continue;
             }
+            if (const auto& why = candidates_[member->candidate].unusable)
+                return forward_error(*why);
             const auto terms = check_servable(superblock(member->candidate));
             if (!terms)
                 return forward_error(named(member->path, terms.error()));
             plan_.features_to_clear |= terms->features_to_clear;
         }
         return {};
+    }
+
+    // True when the freshest superblock counts on a device in @role.
+    bool is_active(uint32_t role) const {
+        const auto& roles = superblock(*freshest_).dev_roles;
+        return std::find(roles.begin(), roles.end(), role) != roles.end();
     }
 
     std::string missing_text() const {
@@ -285,6 +305,14 @@ private:
         return text;
     }
 
+    std::string late_hint() const {
+        const std::string known = excluded_text();
+        return fmt::format(
+            "add that member, or start without it: --degraded; it is then out of "
+            "the array{}{}",
+            known.empty() ? "" : ". ", known);
+    }
+
     // Rules 5 and 6, and the plan's facts.
     Status check_completeness() {
         const md_superblock& fresh = superblock(*freshest_);
@@ -298,6 +326,11 @@ private:
                      missing_text()),
                 "add the missing member, or force: blocks of the missing member in stripes "
                 "that were being written may then read wrong");
+        if (!plan_.late.empty() && !options_.degraded && !options_.force)
+            return with_hint(
+                fail(EAGAIN, "role {} of {} is missing, and the other members count on it",
+                     missing_text(), fresh.raid_disks),
+                late_hint());
         plan_.geometry = {fresh.raid_disks,
                           static_cast<uint32_t>(std::countr_zero(fresh.chunk_sectors)),
                           fresh.layout};

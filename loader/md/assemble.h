@@ -15,10 +15,17 @@
 //      the one that declared it faulty, so its role is taken from the
 //      freshest superblock and not from its own.
 //   4. A position in the array has one device. Two that claim it, or two with
-//      the same device uuid (a copy), are refused: either may be the old one.
-//   5. One missing position is a degraded array; more are none.
+//      the same device uuid (a copy), whatever their events and roles, are
+//      refused: either may be the old one.
+//   5. One missing position is a degraded array; more are none. A position that
+//      the freshest superblock gives to a device which is not here is late: the
+//      first write without it throws that device out, so it starts only when
+//      that is asked for (mdadm: --run). One that is known to be faulty is not
+//      late.
 //   6. A dirty array that is degraded has stripes whose missing block cannot
-//      be computed. It starts only when forced.
+//      be computed. It starts only when forced, which asks for rule 5 too.
+//   7. A member in good standing that is here and cannot be used now (read-only,
+//      in somebody's hands) refuses the array: it is no lost one.
 //
 // Stricter than md where guessing would be silent: members with equal events
 // that disagree on the array are refused, and a member that whitelist.h does
@@ -40,12 +47,15 @@ struct candidate {
     std::string path;
     uint64_t sectors = 0;  // device size
     Result<md_superblock> superblock;
+    std::string disk{};               // what tells disks apart; empty: not known
+    std::optional<Error> unusable{};  // readable, but not to be a member now
 };
 
 struct assembly_options {
-    std::optional<uuid> set_uuid;
-    std::optional<std::string> name;  // "host:name", or "name" of any host
-    bool force = false;               // start although dirty and degraded
+    std::optional<uuid> set_uuid{};
+    std::optional<std::string> name{};  // "host:name", or "name" of any host
+    bool force = false;                 // start although dirty and degraded
+    bool degraded = false;              // start without members that are late
 };
 
 enum class exclusion {
@@ -85,6 +95,7 @@ struct assembly_plan {
     uint32_t logical_block_bytes = 0;                      // the array's, at least; 0: its members'
     std::vector<std::optional<assembled_member>> members;  // by role
     std::vector<uint32_t> missing;                         // roles
+    std::vector<uint32_t> late;                            // of those, by rule 5
     std::vector<excluded_device> excluded;                 // by input index
     bool clean = false;
     bool needs_resync = false;  // dirty and complete: parity must be recomputed
@@ -94,10 +105,10 @@ struct assembly_plan {
     [[nodiscard]] bool degraded() const { return !missing.empty(); }
 };
 
-// ENODEV: too few members, or none. EEXIST: duplicates. EUCLEAN: dirty and
-// degraded. EINVAL: an ambiguous choice or members that contradict each other.
-// ENOTSUP: an array that ringraid does not serve. Bad block logs are on the
-// devices: the caller checks them with check_servable_member().
+// ENODEV: too few members, or none. EEXIST: duplicates. EAGAIN: a member is late.
+// EUCLEAN: dirty and degraded. A member's `unusable`: rule 7. EINVAL: an ambiguous choice or
+// members that contradict each other. ENOTSUP: an array that ringraid does not serve. Bad block
+// logs are on the devices: the caller checks them with check_servable_member().
 [[nodiscard]] Result<assembly_plan> plan_assembly(const std::vector<candidate>& candidates,
                                                   const assembly_options& options = {});
 

@@ -26,6 +26,13 @@ constexpr int signatures_most = 64;
 
 using probe_handle = std::unique_ptr<blkid_struct_probe, decltype(&blkid_free_probe)>;
 
+tl::unexpected<Error> read_only_error(const std::string& path) {
+    return with_hint(fail(EROFS, "{} is read-only", path),
+                     fmt::format("make it writable (blockdev --setrw {}, or a switch on the disk "
+                                 "itself), then start again",
+                                 path));
+}
+
 Result<Fd> open_path(const std::string& path, const open_options& options) {
     struct stat info{};
     if (::stat(path.c_str(), &info) != 0)
@@ -39,12 +46,22 @@ Result<Fd> open_path(const std::string& path, const open_options& options) {
     // Not every file system knows O_DIRECT; every block device does.
     if (!fd && errno == EINVAL && regular)
         fd.reset(::open(path.c_str(), access | O_CLOEXEC));
+    if (!fd && errno == EROFS)
+        return read_only_error(path);
     if (!fd && errno == EBUSY)
         return with_hint(fail(EBUSY, "{} is in use", path),
                          "look for its owner with lsblk; stop md with mdadm --stop");
     if (!fd)
         return fail(errno, "cannot open {}", path);
     return fd;
+}
+
+// Most drivers open a read-only device for writing, and fail the writes.
+Status refuse_read_only(const member_device& member) {
+    int read_only = 0;
+    if (::ioctl(member.fd.get(), BLKROGET, &read_only) == 0 && read_only != 0)
+        return read_only_error(member.path);
+    return {};
 }
 
 Status read_block_size(member_device& member) {
@@ -87,6 +104,8 @@ Status identify(member_device& member, const open_options& options) {
     member.limits = read_queue_limits(info.st_rdev);
     member.identity = identify_device(info.st_rdev);
     member.kernel_name = kernel_name_of(info.st_rdev);
+    if (Status ok = options.read_only ? Status{} : refuse_read_only(member); !ok)
+        return ok;
     return read_block_size(member);
 }
 
@@ -223,20 +242,27 @@ Result<member_device> open_member(const std::string& path, const open_options& o
     return member;
 }
 
+const member_device* same_device(const std::vector<member_device>& members,
+                                 const std::string& path) {
+    struct stat info{};
+    if (::stat(path.c_str(), &info) != 0)
+        return nullptr;
+    const bool block = S_ISBLK(info.st_mode);
+    for (const member_device& other : members) {
+        if (other.device == (block ? info.st_rdev : info.st_dev) &&
+            other.inode == (block ? 0 : info.st_ino))
+            return &other;
+    }
+    return nullptr;
+}
+
 Result<std::vector<member_device>> open_members(const std::vector<std::string>& paths,
                                                 const open_options& options) {
     std::vector<member_device> members;
     for (const auto& path : paths) {
         // Before O_EXCL would answer "in use", by ourselves.
-        struct stat info{};
-        if (::stat(path.c_str(), &info) == 0) {
-            const bool block = S_ISBLK(info.st_mode);
-            for (const auto& other : members) {
-                if (other.device == (block ? info.st_rdev : info.st_dev) &&
-                    other.inode == (block ? 0 : info.st_ino))
-                    return fail(EEXIST, "{} and {} are the same device", other.path, path);
-            }
-        }
+        if (const member_device* other = same_device(members, path))
+            return fail(EEXIST, "{} and {} are the same device", other->path, path);
         auto member = open_member(path, options);
         if (!member)
             return forward_error(member.error());

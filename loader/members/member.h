@@ -54,7 +54,8 @@ struct open_options {
     uint64_t min_sectors = 0;
 };
 
-// EBUSY: someone else owns the device. ENOTBLK: not a block device. ENOSPC:
+// EBUSY: someone else owns the device. EROFS: it takes no writes. ENOTBLK: not a
+// block device. ENOTSUP: one that cannot serve (zoned, odd block sizes). ENOSPC:
 // smaller than min_sectors. EEXIST: holds a signature (for_create, no force).
 [[nodiscard]] Result<member_device> open_member(const std::string& path,
                                                 const open_options& options = {});
@@ -63,6 +64,10 @@ struct open_options {
 // name one device, and EINVAL when logical block sizes differ.
 [[nodiscard]] Result<std::vector<member_device>> open_members(const std::vector<std::string>& paths,
                                                               const open_options& options = {});
+
+// The one among @members whose device @path leads to, or nullptr.
+[[nodiscard]] const member_device* same_device(const std::vector<member_device>& members,
+                                               const std::string& path);
 
 // The signature libblkid finds on the device: "ext4 file system", "dos
 // partition table", "linux_raid_member". nullopt: none. Several contradicting

@@ -70,15 +70,46 @@ Result<std::vector<std::optional<nvme_namespace>>> array_members::open_namespace
     return out;
 }
 
+namespace {
+
+md::candidate candidate_at(const std::string& path) {
+    return {path, 0, fail(ENODEV, "not looked at")};
+}
+
+bool is_not_there(int err) {
+    return err == ENOENT || err == ENXIO || err == ENODEV || err == ENOMEDIUM || err == ENOTBLK;
+}
+
+// Opens @path as a member, or only to read it where it cannot be one. @as says what
+// was found.
+member_device open_if_any(const std::string& path, md::candidate& as) {
+    auto device = open_member(path);
+    if (!device && !is_not_there(device.error().err)) {
+        as.unusable = device.error();
+        device = open_member(path, {.read_only = true});
+    }
+    if (!device) {
+        as.superblock = forward_error(as.unusable.value_or(device.error()));
+        return {};
+    }
+    as.sectors = device->sectors;
+    as.disk = device->identity.strong ? device->identity.text : "";
+    as.superblock = md::read_superblock(device->fd.get());
+    return std::move(*device);
+}
+
+}  // namespace
+
 Result<array_members> open_array(const std::vector<std::string>& paths,
                                  const md::assembly_options& options) {
-    auto opened = open_members(paths);
-    if (!opened)
-        return forward_error(opened.error());
-
+    std::vector<member_device> opened;
     std::vector<md::candidate> candidates;
-    for (const member_device& device : *opened)
-        candidates.push_back({device.path, device.sectors, md::read_superblock(device.fd.get())});
+    for (const std::string& path : paths) {
+        if (const member_device* other = same_device(opened, path))
+            return fail(EEXIST, "{} and {} are the same device", other->path, path);
+        auto device = open_if_any(path, candidates.emplace_back(candidate_at(path)));
+        opened.push_back(std::move(device));
+    }
     auto plan = md::plan_assembly(candidates, options);
     if (!plan)
         return forward_error(plan.error());
@@ -90,7 +121,7 @@ Result<array_members> open_array(const std::vector<std::string>& paths,
         const auto& member = out.plan.members[role];
         if (!member)
             continue;
-        out.devices[role] = std::move((*opened)[member->candidate]);
+        out.devices[role] = std::move(opened[member->candidate]);
         auto terms = md::check_servable_member(out.devices[role]->fd.get(), member->superblock);
         if (!terms)
             return forward_error(terms.error());

@@ -33,8 +33,11 @@ struct array_members {
     [[nodiscard]] Result<std::vector<std::optional<nvme_namespace>>> open_namespaces() const;
 };
 
-// Opens @paths exclusively. Errors as of open_members() and plan_assembly();
-// devices that the plan leaves out are closed again.
+// Opens @paths exclusively. A path that leads nowhere, or to what cannot be read,
+// is a member that is not here, and the plan's `excluded` says so; a device that
+// can be read but is read-only or in use is judged by its superblock, and refuses
+// an array that counts on it. Errors as of plan_assembly(); EEXIST: two paths
+// name one device. Devices that the plan leaves out are closed again.
 Result<array_members> open_array(const std::vector<std::string>& paths,
                                  const md::assembly_options& options);
 

@@ -53,9 +53,12 @@ std::string picture(const Result<assembly_plan>& plan) {
     return text;
 }
 
+// Late members have tests of their own.
+const assembly_options as_degraded{.degraded = true};
+
 // Plans @candidates and checks that no other order gives another plan.
 Result<assembly_plan> plan(std::vector<candidate> candidates,
-                           const assembly_options& options = {}) {
+                           const assembly_options& options = as_degraded) {
     const auto first = md::plan_assembly(candidates, options);
     std::mt19937 random(42);
     for (int round = 0; round < 30; round++) {
@@ -88,7 +91,8 @@ protected:
         for (auto& member : members_)
             member.events = 100;
     }
-    [[nodiscard]] Result<assembly_plan> plan_members(const assembly_options& options = {}) const {
+    [[nodiscard]] Result<assembly_plan> plan_members(
+        const assembly_options& options = as_degraded) const {
         return plan(as_candidates(members_), options);
     }
     static int error_of(const Result<assembly_plan>& plan) { return plan ? 0 : plan.error().err; }
@@ -119,9 +123,10 @@ TEST(MdAssembleVectors, CleanArraysAssembleInEveryOrder) {
 
 TEST(MdAssembleVectors, AFailedMemberAndARemovedOneStayOut) {
     for (const char* name : {"failed4", "removed4"}) {
-        const auto made = plan(from_vector(name));
+        const auto made = plan(from_vector(name), {});
         ASSERT_TRUE(made) << name << ": " << made.error().what;
         EXPECT_EQ(made->missing, std::vector<uint32_t>{2});
+        EXPECT_TRUE(made->late.empty()) << "md knows that it failed";
         EXPECT_TRUE(made->degraded());
         EXPECT_EQ(why_excluded(*made, std::string(name) + ".2"), exclusion::stale);
     }
@@ -329,11 +334,42 @@ TEST_F(MdAssemble, TwoDevicesInOneRoleAreRefused) {
     EXPECT_EQ(error_of(plan(candidates)), EEXIST);
     candidates[4].superblock->device_uuid[0] ^= 1;
     EXPECT_EQ(error_of(plan(candidates)), EEXIST);
-    // An old copy is plainly stale.
+    // Another device of that role that missed writes is plainly stale.
     candidates[4].superblock->events = 90;
     const auto made = plan(candidates);
     ASSERT_TRUE(made);
     EXPECT_EQ(why_excluded(*made, "copy"), exclusion::stale);
+}
+
+TEST_F(MdAssemble, ACopyIsRefusedWhateverItSays) {
+    for (const uint64_t events : {90ULL, 99ULL, 100ULL, 200ULL}) {
+        auto candidates = as_candidates(members_);
+        candidates.push_back({"copy", device_sectors, members_[1]});
+        candidates[4].superblock->events = events;
+        for (const uint16_t role :
+             {uint16_t{1}, uint16_t{md::role_spare}, uint16_t{md::role_faulty}}) {
+            candidates[4].superblock->dev_roles[1] = role;
+            const auto refused = plan(candidates);
+            ASSERT_FALSE(refused) << events;
+            EXPECT_EQ(refused.error().err, EEXIST);
+            for (const char* path : {"m1", "copy"})
+                EXPECT_NE(refused.error().what.find(path), std::string::npos);
+            EXPECT_NE(refused.error().hint.find("copy of the other"), std::string::npos);
+        }
+        candidates.erase(candidates.begin() + 1);
+        EXPECT_NE(error_of(plan(candidates)), EEXIST) << "the copy alone is a member";
+    }
+}
+
+TEST_F(MdAssemble, TwoPathsOfOneDiskAreNamedAsSuch) {
+    auto candidates = as_candidates(members_);
+    candidates.push_back({"path", device_sectors, members_[1], "naa.1"});
+    candidates[1].disk = "naa.1";
+    const auto refused = plan(candidates);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().err, EEXIST);
+    EXPECT_NE(refused.error().what.find("two paths of one disk"), std::string::npos);
+    EXPECT_NE(refused.error().hint.find("multipath"), std::string::npos);
 }
 
 TEST_F(MdAssemble, TwoRolesWithOneDeviceUuidAreRefused) {
@@ -386,22 +422,27 @@ TEST_F(MdAssemble, DataOffsetsMayDiffer) {
 // --- Completeness.
 
 class MdAssembleMissing : public MdAssemble,
-                          public testing::WithParamInterface<std::tuple<int, bool, bool>> {};
+                          public testing::WithParamInterface<std::tuple<int, bool, bool, bool>> {};
 
 TEST_P(MdAssembleMissing, OneMayBeMissingFromACleanArrayOnly) {
-    const auto [missing, clean, force] = GetParam();
+    const auto [missing, clean, force, degraded] = GetParam();
     for (auto& member : members_)
         member.resync_offset = clean ? md::resync_none : 0;
     auto candidates = as_candidates(members_);
     candidates.erase(candidates.begin(), candidates.begin() + missing);
-    const auto made = plan(candidates, {{}, {}, force});
+    const auto made = plan(candidates, {{}, {}, force, degraded});
     if (missing > 1) {
         EXPECT_EQ(error_of(made), ENODEV);
     } else if (missing == 1 && !clean && !force) {
         EXPECT_EQ(error_of(made), EUCLEAN);
         EXPECT_FALSE(made.error().hint.empty());
+    } else if (missing == 1 && !force && !degraded) {
+        EXPECT_EQ(error_of(made), EAGAIN);
+        EXPECT_NE(made.error().what.find("role 0"), std::string::npos);
+        EXPECT_NE(made.error().hint.find("--degraded"), std::string::npos);
     } else {
         ASSERT_TRUE(made) << made.error().what;
+        EXPECT_EQ(made->late, made->missing);
         EXPECT_EQ(made->missing.size(), static_cast<size_t>(missing));
         EXPECT_EQ(made->clean, clean);
         EXPECT_EQ(made->needs_resync, !clean && missing == 0);
@@ -410,7 +451,63 @@ TEST_P(MdAssembleMissing, OneMayBeMissingFromACleanArrayOnly) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, MdAssembleMissing,
-                         testing::Combine(testing::Range(0, 5), testing::Bool(), testing::Bool()));
+                         testing::Combine(testing::Range(0, 5), testing::Bool(), testing::Bool(),
+                                          testing::Bool()));
+
+TEST_F(MdAssemble, AMemberThatIsKnownToBeOutIsNotLate) {
+    for (const uint16_t role : {md::role_faulty, md::role_spare}) {
+        for (const size_t i : {0, 2, 3})
+            members_[i].dev_roles[1] = role;
+        const auto made = plan(as_candidates({members_[0], members_[2], members_[3]}), {});
+        ASSERT_TRUE(made) << made.error().what;
+        EXPECT_EQ(made->missing, std::vector<uint32_t>{1});
+        EXPECT_TRUE(made->late.empty());
+    }
+}
+
+// What is here and does not count as a member is as late as what is not here.
+TEST_F(MdAssemble, AMemberThatIsLeftOutIsLate) {
+    auto candidates = as_candidates(members_);
+    const auto late = [&] { return error_of(plan(candidates, {})); };
+    EXPECT_EQ(late(), 0);
+    candidates[1].superblock->events = 90;
+    EXPECT_EQ(late(), EAGAIN);
+    EXPECT_NE(plan(candidates, {}).error().hint.find("m1: missed writes"), std::string::npos);
+    candidates[1] = {"m1", device_sectors, fail(EIO, "reading failed")};
+    EXPECT_EQ(late(), EAGAIN);
+    candidates[1] = {"m1", 100, members_[1]};
+    EXPECT_EQ(late(), EAGAIN);
+}
+
+// --- Members that are here and cannot be used.
+
+TEST_F(MdAssemble, AnUnusableMemberRefusesTheArray) {
+    for (const bool degraded : {false, true}) {
+        auto candidates = as_candidates(members_);
+        candidates[2].unusable = Error{EROFS, "m2 is read-only", "make it writable"};
+        const auto refused = plan(candidates, {{}, {}, degraded, degraded});
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().err, EROFS);
+        EXPECT_EQ(refused.error().what, "m2 is read-only");
+        EXPECT_EQ(refused.error().hint, "make it writable");
+        candidates.erase(candidates.begin() + 2);
+        EXPECT_EQ(error_of(plan(candidates, {{}, {}, false, degraded})), degraded ? 0 : EAGAIN);
+    }
+}
+
+TEST_F(MdAssemble, AnUnusableDeviceThatIsNoMemberDoesNotMatter) {
+    auto candidates = as_candidates(members_);
+    md_superblock spare = members_[1];
+    spare.dev_number = 4;
+    spare.device_uuid[0] ^= 1;
+    candidates.push_back({"spare", device_sectors, spare, "", Error{EROFS, "read-only", ""}});
+    candidates.push_back(
+        {"foreign", device_sectors, fail(ENODATA, "none"), "", Error{EBUSY, "in use", ""}});
+    const auto made = plan(candidates, {});
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(why_excluded(*made, "spare"), exclusion::spare);
+    EXPECT_TRUE(made->missing.empty());
+}
 
 TEST_F(MdAssemble, OneDirtyMemberAmongTheFreshestMakesTheArrayDirty) {
     for (size_t dirty = 0; dirty < 4; dirty++) {

@@ -309,7 +309,7 @@ void use(const block& bytes) {
     std::vector<md::candidate> candidates{{"hostile", 131072, std::move(sb)}};
     for (size_t i = 1; i < sound.size(); i++)
         candidates.push_back({fmt::format("sound{}", i), 131072, md::parse(sound[i].bytes)});
-    const auto plan = md::plan_assembly(candidates);
+    const auto plan = md::plan_assembly(candidates, {.degraded = true});
     if (!plan)
         return;
     EXPECT_TRUE(rr_geometry_valid(&plan->geometry));

@@ -31,12 +31,12 @@ protected:
         return all;
     }
 
-    // As the next start sees the files; @absent is not plugged in.
+    // As the next start sees the files; @absent is not plugged in, and not waited for.
     [[nodiscard]] Result<md::assembly_plan> restart(int absent = -1, bool force = false) const {
         auto all = candidates();
         if (absent >= 0)
             all.erase(all.begin() + absent);
-        return md::plan_assembly(all, {{}, {}, force});
+        return md::plan_assembly(all, {{}, {}, force, true});
     }
 
     [[nodiscard]] array_metadata open(const md::assembly_plan& plan) {

@@ -80,7 +80,7 @@ serve_md() {
 	if [ "$missing" = none ]; then take "${disks[@]}"; else take_degraded "${kept[@]}"; fi
 	block=$md
 }
-serve_ours() { again "${kept[@]}" --engine "$engine"; state "$health"; }
+serve_ours() { again "${kept[@]}" --engine "$engine" --degraded; state "$health"; }
 
 create_ours() {
 	ringraid create t "${disks[@]}" --layout "$layout" --chunk "$chunk" --force --engine "$engine" >"$tmp/log" 2>&1 ||

@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 read -ra disks < <(disks 4)
 other=/dev/disk4 big_blocks=/dev/disk5
-declare -A errno=([ENOENT]=2 [EBUSY]=16 [EEXIST]=17 [ENODEV]=19 [EINVAL]=22 [ENOTBLK]=15 [ENOSPC]=28
+declare -A errno=([ENOENT]=2 [EAGAIN]=11 [EBUSY]=16 [EEXIST]=17 [ENODEV]=19 [EINVAL]=22 [ENOTBLK]=15 [ENOSPC]=28
 	[ENOTSUP]=95 [EUCLEAN]=117 [E2BIG]=7 [EBADMSG]=74)
 count=0
 
@@ -135,7 +135,8 @@ assembling() {
 
 	# A broken superblock is a missing member, and one may be missing.
 	poke 80 12345 bad-checksum
-	again "${disks[@]}"
+	no EAGAIN 'role 0 of 4' '--degraded.*checksum' assemble "${disks[@]}"
+	again "${disks[@]}" --degraded
 	state degraded
 	read_all "with a broken superblock"
 	stop
@@ -147,7 +148,8 @@ assembling() {
 # What is left of the array now: disk0 is stale, it missed a degraded run.
 stale_and_dirty() {
 	local before=$count d
-	again "${disks[@]:1}"
+	no EAGAIN 'role 0 of 4' '--degraded' assemble "${disks[@]:1}"
+	again "${disks[@]:1}" --degraded
 	state degraded
 	write_at 1000 64
 	stop
