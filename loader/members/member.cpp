@@ -64,6 +64,16 @@ Status refuse_read_only(const member_device& member) {
     return {};
 }
 
+// Kinds of disk that take no write in place.
+Status refuse_kind(const member_device& member) {
+    if (!member.limits.zone_model.empty())
+        return with_hint(
+            fail(ENOTSUP, "{} is a zoned device ({})", member.path, member.limits.zone_model),
+            "its blocks cannot be written in place; a conventional disk, or dm-zoned above this "
+            "one, can be a member");
+    return {};
+}
+
 Status read_block_size(member_device& member) {
     uint64_t bytes = 0;
     int block = 0;
@@ -104,8 +114,12 @@ Status identify(member_device& member, const open_options& options) {
     member.limits = read_queue_limits(info.st_rdev);
     member.identity = identify_device(info.st_rdev);
     member.kernel_name = kernel_name_of(info.st_rdev);
-    if (Status ok = options.read_only ? Status{} : refuse_read_only(member); !ok)
-        return ok;
+    for (Status ok : options.read_only
+                         ? std::vector<Status>{}
+                         : std::vector{refuse_read_only(member), refuse_kind(member)}) {
+        if (!ok)
+            return ok;
+    }
     return read_block_size(member);
 }
 
@@ -173,6 +187,9 @@ queue_limits read_queue_limits(dev_t device, const std::string& sysfs) {
     limits.dma_alignment = read_number(queue + "dma_alignment");
     limits.virt_boundary_mask = read_number(queue + "virt_boundary_mask");
     limits.physical_block_bytes = read_number(queue + "physical_block_size");
+    limits.zone_model = read_text(queue + "zoned").value_or("none");
+    if (limits.zone_model == "none")
+        limits.zone_model.clear();
     return limits;
 }
 

@@ -32,6 +32,7 @@ struct queue_limits {
     std::optional<uint64_t> dma_alignment;  // mask
     std::optional<uint64_t> virt_boundary_mask;
     std::optional<uint64_t> physical_block_bytes;
+    std::string zone_model;  // sysfs zoned; empty: an ordinary disk
 };
 
 struct member_device {

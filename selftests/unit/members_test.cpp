@@ -169,6 +169,7 @@ TEST_F(MemberLimits, ADiskHasItsOwn) {
     publish(disk, "dma_alignment", "3");
     publish(disk, "virt_boundary_mask", "4095");
     publish(disk, "physical_block_size", "4096");
+    publish(disk, "zoned", "host-managed");
     const queue_limits limits = read_queue_limits(makedev(259, 3), root_);
     EXPECT_EQ(limits.max_io_bytes, 1280U * 1024);
     EXPECT_EQ(limits.max_segments, 127U);
@@ -176,6 +177,9 @@ TEST_F(MemberLimits, ADiskHasItsOwn) {
     EXPECT_EQ(limits.dma_alignment, 3U);
     EXPECT_EQ(limits.virt_boundary_mask, 4095U);
     EXPECT_EQ(limits.physical_block_bytes, 4096U);
+    EXPECT_EQ(limits.zone_model, "host-managed");
+    publish(disk, "zoned", "none");
+    EXPECT_TRUE(read_queue_limits(makedev(259, 3), root_).zone_model.empty());
 }
 
 TEST_F(MemberLimits, APartitionHasItsParents) {
@@ -200,6 +204,7 @@ TEST_F(MemberLimits, WhatIsNotPublishedOrNotANumberIsAbsent) {
     EXPECT_FALSE(limits.max_segment_bytes);
     EXPECT_FALSE(limits.max_io_bytes);
     EXPECT_FALSE(limits.virt_boundary_mask);
+    EXPECT_TRUE(limits.zone_model.empty());
 }
 
 // --- Block devices.
