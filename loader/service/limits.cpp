@@ -26,6 +26,15 @@ uint64_t tightest(const std::vector<const member_device*>& members,
     return least;
 }
 
+// The largest of the members' values of @field; @otherwise where none says.
+uint64_t largest(const std::vector<const member_device*>& members,
+                 std::optional<uint64_t> queue_limits::* field, uint64_t otherwise) {
+    uint64_t most = 0;
+    for (const member_device* m : members)
+        most = std::max(most, (m->limits.*field).value_or(otherwise));
+    return most;
+}
+
 // The union of the members' masks of @field.
 uint64_t all_bits(const std::vector<const member_device*>& members,
                   std::optional<uint64_t> queue_limits::* field, uint64_t least) {
@@ -59,15 +68,19 @@ ublk_params device_params(const arena_layout& layout,
                           uint32_t logical_block_bytes) {
     const rr_geometry& g = layout.header.geometry;
     uint64_t stripe = full_stripe_bytes(layout);
-    uint64_t physical = std::max<uint64_t>(
-        logical_block_bytes, tightest(members, &queue_limits::physical_block_bytes, page));
     auto chunk_shift = static_cast<uint8_t>(g.chunk_shift + RR_SECTOR_SHIFT);
+    uint64_t chunk_bytes = uint64_t{1} << chunk_shift;
+    // The one hint that is the largest: a write of that many bytes tears on no member.
+    // More than a chunk is never in one piece on a member.
+    uint64_t physical = std::max<uint64_t>(
+        logical_block_bytes, largest(members, &queue_limits::physical_block_bytes, page));
+    physical = std::min(std::bit_floor(physical), chunk_bytes);
 
     ublk_params p{};
     p.types = UBLK_PARAM_TYPE_BASIC | UBLK_PARAM_TYPE_DMA_ALIGN | UBLK_PARAM_TYPE_SEGMENT;
     p.basic.attrs = UBLK_ATTR_VOLATILE_CACHE | UBLK_ATTR_FUA;
     p.basic.logical_bs_shift = log2_of(logical_block_bytes);
-    p.basic.physical_bs_shift = log2_of(std::min<uint64_t>(std::bit_floor(physical), page));
+    p.basic.physical_bs_shift = log2_of(physical);
     p.basic.io_min_shift = chunk_shift;
     p.basic.io_opt_shift = std::has_single_bit(stripe) ? log2_of(stripe) : uint8_t{0};
     p.basic.max_sectors = request_bytes_max(layout) >> RR_SECTOR_SHIFT;

@@ -7,6 +7,7 @@
 #include "md/whitelist.h"
 #include "members/spelling.h"
 #include "ringraid/abi.h"
+#include "service/content.h"
 
 namespace rr {
 
@@ -129,6 +130,8 @@ Result<array_members> open_array(const std::vector<std::string>& paths,
             std::max(out.logical_block_bytes, out.devices[role]->logical_block_bytes);
     }
     out.logical_block_bytes = std::max(out.logical_block_bytes, out.plan.logical_block_bytes);
+    if (Status ok = check_block_size(out); !ok)
+        return forward_error(ok.error());
     return out;
 }
 

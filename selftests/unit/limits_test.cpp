@@ -71,4 +71,28 @@ TEST(MemberIoDefault, WhatIsNotSaidIsTakenForLittle) {
     EXPECT_EQ(sectors_of(members), 128U * 1024 / 512);
 }
 
+// The hint of what tears is the members' largest; a chunk is in one piece at most.
+TEST(DeviceParams, ThePhysicalBlockIsTheLargest) {
+    const auto announced = [](std::vector<std::optional<uint64_t>> blocks, uint32_t logical,
+                              uint32_t chunk_shift) {
+        std::vector<member_device> members;
+        std::vector<const member_device*> all;
+        for (const auto& block : blocks)
+            members.emplace_back().limits.physical_block_bytes = block;
+        for (const member_device& m : members)
+            all.push_back(&m);
+        rr::arena_layout layout;
+        layout.header.geometry = {3, chunk_shift, 2};
+        const ublk_params p = rr::device_params(layout, all, logical);
+        EXPECT_GE(p.basic.physical_bs_shift, p.basic.logical_bs_shift);
+        return 1U << p.basic.physical_bs_shift;
+    };
+    EXPECT_EQ(announced({512, 4096, 512}, 512, 7), 4096U);
+    EXPECT_EQ(announced({512, 512, 512}, 512, 7), 512U);
+    EXPECT_EQ(announced({512, 512, 512}, 4096, 7), 4096U);
+    EXPECT_EQ(announced({512, 16384, 4096}, 512, 7), 16384U);
+    EXPECT_EQ(announced({512, 16384, 4096}, 512, 3), 4096U) << "no more than a chunk";
+    EXPECT_EQ(announced({512, std::nullopt, 512}, 512, 7), 4096U);
+}
+
 }  // namespace
