@@ -1,19 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
+#include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 
 #include "cli/commands.h"
 #include "cli/start.h"
+#include "members/scan.h"
+#include "members/spelling.h"
+#include "members/watch.h"
+#include "service/home_host.h"
+#include "service/leave_alone.h"
 
 namespace rr::cli {
 namespace {
+
+// For members that are late; a boot's disks come within seconds of each other.
+constexpr unsigned wait_default_s = 30;
+constexpr unsigned wait_most_s = 24 * 60 * 60;
+constexpr int status_ms = 5000;
 
 struct assemble_flags {
     std::vector<std::string> devices;
     std::string uuid;
     std::string name;
+    std::string homehost;
+    std::optional<unsigned> wait;  // seconds
+    bool any_host = false;
     bool scan = false;
     bool force = false;
     bool degraded = false;
@@ -41,44 +57,45 @@ Result<md::uuid> parse_uuid(const std::string& text) {
     return id;
 }
 
-struct found_array {
-    md::uuid id;
-    std::vector<std::string> devices;
+// What the members that are here say of their array.
+struct outlook {
+    bool late = false;   // the array counts on one that is not here
+    bool clean = false;  // a start without it loses nothing
+    std::string name;
 };
 
-bool is_meant(const md::md_superblock& sb, const md::assembly_options& options) {
-    return (!options.set_uuid || *options.set_uuid == sb.set_uuid) &&
-           (!options.name || *options.name == sb.set_name ||
-            *options.name == short_name(sb.set_name));
-}
-
-// The arrays on all block devices, of those that are meant.
-std::vector<found_array> scan_arrays(const md::assembly_options& options) {
-    std::vector<found_array> out;
-    // The device of a dead daemon answers no read: looking there would hang.
-    std::vector<std::string> ours;
-    for (const nlohmann::json& state : running_arrays())
-        ours.push_back(state.value("block_device", ""));
-    std::error_code failed;
-    for (const auto& entry : std::filesystem::directory_iterator("/sys/class/block", failed)) {
-        std::string path = "/dev/" + entry.path().filename().string();
-        if (std::find(ours.begin(), ours.end(), path) != ours.end())
-            continue;
-        open_options look;
-        look.read_only = true;
-        auto device = open_member(path, look);
+// Looks at the superblocks of those of @paths that are there. What makes an array
+// impossible is no reason to wait: the start says it.
+outlook look_ahead(const std::vector<std::string>& paths, md::assembly_options how) {
+    std::vector<md::candidate> candidates;
+    for (const std::string& path : paths) {
+        auto device = open_member(path, {.read_only = true});
         if (!device)
             continue;
-        auto sb = md::read_superblock(device->fd.get());
-        if (!sb || sb->level != md::level_raid5 || !is_meant(*sb, options))
-            continue;
-        auto known = std::find_if(out.begin(), out.end(),
-                                  [&](const found_array& a) { return a.id == sb->set_uuid; });
-        if (known == out.end())
-            known = out.insert(out.end(), {sb->set_uuid, {}});
-        known->devices.push_back(path);
+        candidates.push_back({path, device->sectors, md::read_superblock(device->fd.get())});
     }
-    return out;
+    how.degraded = how.force = true;
+    auto plan = md::plan_assembly(candidates, how);
+    if (!plan)
+        return {plan.error().err == ENODEV, false, ""};
+    return {!plan->late.empty(), plan->clean, plan->name};
+}
+
+// Whether a daemon serves the array, or did until it was killed.
+enum class service_state { none, dead, alive };
+
+service_state state_of(const md::uuid& id) {
+    auto answer = ask_array(md::to_string(id), {{"command", "status"}}, status_ms);
+    if (answer)
+        return service_state::alive;
+    switch (answer.error().err) {
+        case ENOENT:
+            return service_state::none;
+        case EOWNERDEAD:
+            return service_state::dead;
+        default:
+            return service_state::alive;
+    }
 }
 
 int assemble_one(const context& ctx, const service_options& options, bool foreground) {
@@ -87,24 +104,142 @@ int assemble_one(const context& ctx, const service_options& options, bool foregr
     return start_array(ctx, options, foreground);
 }
 
-int assemble_found(const context& ctx, const service_options& options, bool foreground) {
-    std::vector<found_array> arrays = scan_arrays(options.assembly);
-    if (arrays.empty())
-        return print_error(ctx, Error{ENODEV, "no device holds such an array",
-                                      "ringraid examine DEVICE shows what one holds"});
-    if (arrays.size() > 1 && foreground)
-        return print_error(ctx, Error{EINVAL, "several arrays are there",
-                                      "one process serves one: use --uuid or --name"});
-    int worst = 0;
-    for (const found_array& found : arrays) {
-        service_options one = options;
+// Named devices: those that are not there yet are waited for when asked.
+int assemble_named(const context& ctx, const assemble_flags& flags, service_options options) {
+    for (const std::string& device : flags.devices)
+        options.devices.push_back(absolute_path(device));
+    device_watch watch(options.devices, std::chrono::seconds(flags.wait.value_or(0)));
+    while (look_ahead(options.devices, options.assembly).late && watch.changed()) {
+    }
+    return assemble_one(ctx, options, flags.start.foreground);
+}
+
+struct found_array {
+    md::uuid id;
+    std::string name;
+    std::vector<std::string> devices;
+    bool free = false;  // one of its devices, at least, is in nobody's hands
+};
+
+// Arrays that are found on the machine's devices, as they appear.
+class array_finder {
+public:
+    array_finder(const context& ctx, const assemble_flags& flags, service_options options)
+        : ctx_(ctx),
+          flags_(flags),
+          options_(std::move(options)),
+          host_(home_host(flags.homehost)),
+          watch_({}, std::chrono::seconds(flags.wait.value_or(wait_default_s))) {}
+
+    int run() {
+        while (!look() && watch_.changed()) {
+        }
+        waiting_ = false;
+        look();
+        for (const auto& [path, why] : passed_)
+            fmt::print(stderr, "ringraid: {}\n", why);
+        if (done_.empty())
+            return print_error(ctx_, Error{ENODEV, "no device holds such an array",
+                                           "ringraid examine DEVICE shows what one holds"});
+        return worst_;
+    }
+
+private:
+    // One array is meant, by its uuid or name: it is served whosever it is.
+    [[nodiscard]] bool is_asked_for() const { return !flags_.scan; }
+
+    [[nodiscard]] bool is_meant(const md::md_superblock& sb) const {
+        const md::assembly_options& how = options_.assembly;
+        return sb.level == md::level_raid5 && (!how.set_uuid || *how.set_uuid == sb.set_uuid) &&
+               (!how.name || *how.name == sb.set_name || *how.name == short_name(sb.set_name));
+    }
+
+    std::vector<found_array> find() {
+        std::vector<found_array> out;
+        scan_options how;
+        how.leave_alone = arrays_and_dead_devices();
+        scan_result scan = scan_members(how);
+        passed_.clear();
+        for (passed_device& device : scan.passed)
+            passed_[device.path] = describe(device.why);
+        for (const found_member& member : scan.members) {
+            if (!is_meant(member.superblock))
+                continue;
+            auto known = std::find_if(out.begin(), out.end(), [&](const found_array& a) {
+                return a.id == member.superblock.set_uuid;
+            });
+            if (known == out.end())
+                known = out.insert(
+                    out.end(), {member.superblock.set_uuid, member.superblock.set_name, {}, false});
+            known->devices.push_back(member.path);
+            known->free |= !member.in_use;
+        }
+        return out;
+    }
+
+    // Starts what can be started; true when there is nothing to wait for.
+    bool look() {
+        const std::vector<found_array> arrays = find();
+        bool all = !arrays.empty() || (!is_asked_for() || !flags_.wait);
+        if (arrays.size() > 1 && flags_.start.foreground) {
+            done_.insert(arrays[0].id);
+            worst_ = print_error(ctx_, Error{EINVAL, "several arrays are there",
+                                             "one process serves one: use --uuid or --name"});
+            return true;
+        }
+        for (const found_array& found : arrays) {
+            if (!done_.contains(found.id) && !try_to_start(found))
+                all = false;
+            else
+                done_.insert(found.id);
+        }
+        return all;
+    }
+
+    bool pass(const found_array& found, const std::string& why) const {
+        fmt::print(stderr, "ringraid: array {} ({}) is left alone: {}\n", found.name,
+                   md::to_string(found.id), why);
+        return true;
+    }
+
+    // False: a member is late, and there is time.
+    bool try_to_start(const found_array& found) {
+        if (!is_asked_for() && !flags_.any_host && !is_at_home(found.name, host_))
+            return pass(found, "it is another host's; --any-host or its --uuid starts it");
+        const service_state served = state_of(found.id);
+        if (!is_asked_for() && served == service_state::alive)
+            return pass(found, "it is being served");
+        if (!is_asked_for() && served == service_state::none && !found.free)
+            return pass(found, "its devices are in use");
+        service_options one = options_;
         one.devices = found.devices;
         one.assembly.set_uuid = found.id;
         one.assembly.name.reset();
-        worst = std::max(worst, assemble_one(ctx, one, foreground));
+        const outlook ahead = look_ahead(one.devices, one.assembly);
+        const bool may_lack = one.assembly.degraded || one.assembly.force;
+        if (ahead.late && !may_lack && waiting_)
+            return false;
+        // Nobody is there to be asked; and nothing is lost that cannot be added again.
+        if (ahead.late && !may_lack && !is_asked_for() &&
+            (ahead.clean || served == service_state::dead)) {
+            one.assembly.degraded = true;
+            fmt::print(stderr, "ringraid: array {}: a member did not come; starting without it\n",
+                       found.name);
+        }
+        worst_ = std::max(worst_, assemble_one(ctx_, one, flags_.start.foreground));
+        return true;
     }
-    return worst;
-}
+
+    const context& ctx_;
+    const assemble_flags& flags_;
+    service_options options_;
+    std::string host_;
+    device_watch watch_;
+    bool waiting_ = true;
+    std::set<md::uuid> done_;
+    std::map<std::string, std::string> passed_;  // why, by path
+    int worst_ = 0;
+};
 
 int assemble(const context& ctx, const assemble_flags& flags) {
     auto options = flags.start.options();
@@ -120,14 +255,12 @@ int assemble(const context& ctx, const assemble_flags& flags) {
     }
     if (!flags.name.empty())
         options->assembly.name = flags.name;
-    if (!flags.devices.empty()) {
-        options->devices = flags.devices;
-        return assemble_one(ctx, *options, flags.start.foreground);
-    }
+    if (!flags.devices.empty())
+        return assemble_named(ctx, flags, *options);
     if (flags.uuid.empty() && flags.name.empty() && !flags.scan)
         return print_error(ctx, Error{EINVAL, "which array?",
                                       "name its devices, or use --uuid, --name or --scan"});
-    return assemble_found(ctx, *options, flags.start.foreground);
+    return array_finder(ctx, flags, *options).run();
 }
 
 }  // namespace
@@ -140,6 +273,13 @@ void add_assemble(CLI::App& app, context& ctx) {
     command->add_option("--uuid", flags->uuid, "the array's uuid");
     command->add_option("--name", flags->name, "the array's name");
     command->add_flag("--scan", flags->scan, "look at every block device");
+    command
+        ->add_option("--wait", flags->wait,
+                     "seconds to wait for late members (default 30, for named devices 0)")
+        ->check(CLI::Range(0U, wait_most_s));
+    command->add_option("--homehost", flags->homehost,
+                        "whose arrays --scan starts (default: this machine's name)");
+    command->add_flag("--any-host", flags->any_host, "--scan starts other hosts' arrays, too");
     command->add_flag("--force", flags->force,
                       "start a dirty array with a missing member or unreadable sectors");
     command->add_flag("--degraded", flags->degraded,

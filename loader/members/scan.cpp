@@ -23,6 +23,9 @@ namespace fs = std::filesystem;
 constexpr std::array<std::string_view, 3> content_links{
     "disk/by-id/lvm-pv-uuid-", "disk/by-id/md-uuid-", "disk/by-id/md-name-"};
 
+// The kernel's own limit of stacked devices is about this.
+constexpr int stack_depth_max = 10;
+
 struct block_node {
     std::string name;
     dev_t device = 0;
@@ -110,10 +113,8 @@ public:
         const std::string above = holders_of(fs::path(options_.sysfs) / "class/block" / node.name);
         if (!above.empty())
             return pass(path, EBUSY, "is a part of " + above);
-        if (options_.leave_alone) {
-            if (const auto reason = options_.leave_alone(node.name))
-                return pass(path, EBUSY, *reason);
-        }
+        if (const auto reason = why_left_alone(node.name, stack_depth_max))
+            return pass(path, EBUSY, *reason);
         read(node, path);
     }
 
@@ -122,6 +123,22 @@ public:
 private:
     void pass(const std::string& path, int err, const std::string& why) {
         result.passed.push_back({path, Error{err, path + " " + why, ""}});
+    }
+
+    // A read of a map is a read of what it is made of.
+    std::optional<std::string> why_left_alone(const std::string& name, int depth) const {
+        if (!options_.leave_alone)
+            return std::nullopt;
+        if (auto reason = options_.leave_alone(name))
+            return reason;
+        const fs::path slaves = fs::path(options_.sysfs) / "class/block" / name / "slaves";
+        std::error_code failed;
+        for (const auto& entry : fs::directory_iterator(slaves, failed)) {
+            const std::string below = entry.path().filename().string();
+            if (depth > 0 && why_left_alone(below, depth - 1))
+                return fmt::format("is made of {}, which must be left alone", below);
+        }
+        return std::nullopt;
     }
 
     void read(const block_node& node, const std::string& path) {

@@ -51,12 +51,14 @@ struct scan_result {
     std::vector<passed_device> passed;  // in the same order; not those without superblock
 };
 
+// A reason not to open the device of a kernel name ("ublkb0").
+using leave_alone_rule = std::function<std::optional<std::string>(const std::string& name)>;
+
 struct scan_options {
     std::string sysfs = "/sys";
     std::string dev = "/dev";
     std::string udev = "/run/udev/data";
-    // A reason not to open the device of this kernel name ("ublkb0").
-    std::function<std::optional<std::string>(const std::string& name)> leave_alone;
+    leave_alone_rule leave_alone;     // asked for what lies below a device, too
     bool allow_regular_file = false;  // tests
 };
 

@@ -115,6 +115,12 @@ TEST_F(MemberScan, LeavesAloneWhatItIsTold) {
     };
     EXPECT_EQ(found(), names{"sda"});
     EXPECT_NE(why_passed("ublkb0").find("is an array"), std::string::npos);
+    device("dm-0", 64, 2);
+    device("dm-1", 65, 3);
+    fs::create_directories(root_ / "sys/class/block/dm-0/slaves/dm-1");
+    EXPECT_EQ(found(), (names{"sda", "dm-0", "dm-1"}));
+    fs::create_directories(root_ / "sys/class/block/dm-1/slaves/ublkb0");
+    EXPECT_EQ(found(), names{"sda"}) << "a map on a map on it";
 }
 
 TEST_F(MemberScan, SaysWhatCannotBeRead) {

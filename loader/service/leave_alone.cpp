@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/leave_alone.h"
+
+#include <signal.h>
+
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <string_view>
+
+#include "service/array_service.h"
+#include "ublk/control.h"
+
+namespace rr {
+namespace {
+
+constexpr std::string_view ublk_prefix = "ublkb";
+
+// Of "ublkb3" and its partition "ublkb3p1".
+std::optional<uint32_t> ublk_number(std::string_view name) {
+    uint32_t number = 0;
+    if (!name.starts_with(ublk_prefix))
+        return std::nullopt;
+    name.remove_prefix(ublk_prefix.size());
+    const auto [rest, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    return error == std::errc() ? std::optional(number) : std::nullopt;
+}
+
+bool is_served(ublk_control& ublk, uint32_t device) {
+    auto info = ublk.info(device);
+    return info && info->state == UBLK_S_DEV_LIVE && info->ublksrv_pid > 0 &&
+           (::kill(info->ublksrv_pid, 0) == 0 || errno == EPERM);
+}
+
+}  // namespace
+
+leave_alone_rule arrays_and_dead_devices() {
+    std::set<uint32_t> ours;
+    for (const nlohmann::json& state : running_arrays()) {
+        const std::filesystem::path path = state.value("block_device", "");
+        if (auto number = ublk_number(path.filename().string()))
+            ours.insert(*number);
+    }
+    std::shared_ptr<ublk_control> ublk;
+    if (auto opened = ublk_control::open())
+        ublk = std::make_shared<ublk_control>(std::move(*opened));
+    return [ours, ublk](const std::string& name) -> std::optional<std::string> {
+        const auto number = ublk_number(name);
+        if (!number)
+            return std::nullopt;
+        if (ours.contains(*number))
+            return "is an array of ringraid";
+        if (!ublk || !is_served(*ublk, *number))
+            return "has no living ublk server";
+        return std::nullopt;
+    };
+}
+
+}  // namespace rr
