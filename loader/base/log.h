@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// What the daemon says: one line a fact, to standard error, never per I/O.
+// What the daemon says: one line a fact, to standard error, never per I/O. Lines are
+// printable, whatever names they hold.
 #pragma once
 
 #include <cstdio>
@@ -8,11 +9,12 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace rr {
 
 inline void log_line(const char* level, const std::string& text) {
-    std::string line = fmt::format("ringraid: {}{}\n", level, text);
-    std::fwrite(line.data(), 1, line.size(), stderr);
+    print_line(stderr, "ringraid: {}{}", level, text);
 }
 
 template <typename... Args>

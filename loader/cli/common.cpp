@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "cli/commands.h"
 #include "service/array_service.h"
 #include "service/paths.h"
@@ -23,9 +24,9 @@ int print_error(const context& ctx, const Error& error) {
                     {"hint", error.hint}});
         return 1;
     }
-    fmt::print(stderr, "ringraid: {}\n", describe(error));
+    print_line(stderr, "ringraid: {}", describe(error));
     if (!error.hint.empty())
-        fmt::print(stderr, "hint: {}\n", error.hint);
+        print_line(stderr, "hint: {}", error.hint);
     return 1;
 }
 
@@ -99,12 +100,12 @@ void print_changes(const nlohmann::json& keys) {
     for (const nlohmann::json& key : keys) {
         const std::string name = key.value("name", "");
         const std::string blocked = key.value("blocked", "");
-        fmt::print("{:>5}  {:<20} {}{}\n", key.value("id", 0), name, key.value("change", ""),
+        print_line(stdout, "{:>5}  {:<20} {}{}", key.value("id", 0), name, key.value("change", ""),
                    blocked.empty() ? "" : "  REFUSED");
         for (const nlohmann::json& note : key.value("notes", nlohmann::json::array()))
-            fmt::print("{:>7}  {}\n", "", note.get<std::string>());
+            print_line(stdout, "{:>7}  {}", "", note.get<std::string>());
         if (!blocked.empty())
-            fmt::print("{:>7}  {} (--accept {})\n", "", blocked, name);
+            print_line(stdout, "{:>7}  {} (--accept {})", "", blocked, name);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "cli/commands.h"
 #include "engine/program.h"
 #include "md/superblock.h"
@@ -54,12 +55,12 @@ nlohmann::json describe_member(const std::string& path, const md::md_superblock&
 }
 
 void print_member(const nlohmann::json& m) {
-    fmt::print("{}\n", m["device"].get<std::string>());
+    print_line(stdout, "{}", m["device"].get<std::string>());
     for (const char* key :
          {"name", "uuid", "device_uuid", "role", "members", "layout", "chunk_bytes", "member_bytes",
           "data_offset_bytes", "events", "clean", "servable", "reason"}) {
         if (m.contains(key))
-            fmt::print("{:>18} : {}\n", key,
+            print_line(stdout, "{:>18} : {}", key,
                        m[key].is_string() ? m[key].get<std::string>() : m[key].dump());
     }
 }
@@ -126,7 +127,7 @@ int features(const context& ctx) {
         return 0;
     }
     auto row = [](const char* label, const nlohmann::json& f) {
-        fmt::print("{:>12} : {}\n", label,
+        print_line(stdout, "{:>12} : {}", label,
                    f.value("available", false) ? "yes" : "no, " + f.value("reason", ""));
     };
     fmt::print("{:>12} : {}\n", "kernel", names.release);

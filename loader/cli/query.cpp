@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "cli/commands.h"
 #include "service/array_service.h"
 #include "service/report.h"
@@ -26,9 +27,9 @@ int health_code(const std::string& state) {
 void print_status(const nlohmann::json& s) {
     auto text = [&s](const char* key) { return s.value(key, ""); };
     auto row = [](const char* label, const std::string& value) {
-        fmt::print("{:>12} : {}\n", label, value);
+        print_line(stdout, "{:>12} : {}", label, value);
     };
-    fmt::print("{}\n", text("block_device"));
+    print_line(stdout, "{}", text("block_device"));
     row("name", text("name"));
     row("uuid", text("uuid"));
     row("state", text("state"));
@@ -61,7 +62,7 @@ int show(const context& ctx, const std::string& array, bool counters) {
         print_json(shown);
     } else if (counters) {
         for (const auto& [name, value] : shown.items())
-            fmt::print("{:>16} : {}\n", name, value.get<uint64_t>());
+            print_line(stdout, "{:>16} : {}", name, value.get<uint64_t>());
     } else {
         print_status(shown);
     }
@@ -102,7 +103,7 @@ void add_fail(CLI::App& app, context& ctx) {
             if (ctx.json)
                 print_json(*answer);
             else
-                fmt::print("{} is out of {}\n", *member, *array);
+                print_line(stdout, "{} is out of {}", *member, *array);
             return 0;
         };
     });

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/process.h"
+#include "base/text.h"
 #include "service/report.h"
 #include "service/socket.h"
 
@@ -25,7 +26,7 @@ void print_started(const context& ctx, const nlohmann::json& report) {
         print_json(report);
         return;
     }
-    fmt::print("{}: {}, {} engine, {}\n", report.value("block_device", ""),
+    print_line(stdout, "{}: {}, {} engine, {}", report.value("block_device", ""),
                report.value("name", ""), report.value("engine", ""), report.value("state", ""));
 }
 

@@ -13,6 +13,7 @@
 #include <set>
 #include <vector>
 
+#include "base/text.h"
 #include "cli/commands.h"
 #include "store/bpf_host.h"
 #include "store/export.h"
@@ -61,7 +62,7 @@ int done(const context& ctx, const std::string& sentence) {
         out["result"] = sentence;
         print_json(out);
     } else {
-        fmt::print("{}\n", sentence);
+        print_line(stdout, "{}", sentence);
     }
     return 0;
 }
@@ -79,7 +80,7 @@ rollout_options options_of(const store_args& a) {
     rollout_options how;
     how.words = words_of(a);
     if (a.steps)
-        how.on_step = [](const std::string& name) { fmt::print(stderr, "{}\n", name); };
+        how.on_step = [](const std::string& name) { print_line(stderr, "{}", name); };
     return how;
 }
 
@@ -127,7 +128,7 @@ int print_report(const context& ctx, const char* verb, const rollout_report& r, 
     if (blocked)
         return 1;
     for (const std::string& k : r.kept_old)
-        fmt::print("kept as it was before: {}\n", k);
+        print_line(stdout, "kept as it was before: {}", k);
     fmt::print("{} version {} to {}: {} values, {} bytes", verb, r.from_version, r.to_version,
                r.values, r.bytes);
     if (r.pause_ns != 0)
@@ -240,11 +241,11 @@ int run_dump(const context& ctx, const store_args& a) {
         print_json(out);
         return 0;
     }
-    fmt::print("{} version {}, {}, {} of {} pages, {} % gaps\n", m->program, m->version,
+    print_line(stdout, "{} version {}, {}, {} of {} pages, {} % gaps", m->program, m->version,
                phase_name(kv_state_phase(state)), in->pages_used(), in->at().pages(),
                fragmentation(*in));
     for (const nlohmann::json& k : keys)
-        fmt::print("{:>5}  {:<20} {:<16} {:<6} {:<8} {}{}\n", k["id"].get<int>(),
+        print_line(stdout, "{:>5}  {:<20} {:<16} {:<6} {:<8} {}{}", k["id"].get<int>(),
                    k["name"].get<std::string>(), k["type"].get<std::string>(),
                    k["sync"].get<std::string>(), k["persist"].get<std::string>(),
                    k.contains("value")   ? text_of(k["value"])
@@ -284,7 +285,7 @@ int run_get(const context& ctx, const store_args& a) {
         out["value"] = j;
         print_json(out);
     } else {
-        fmt::print("{}\n", j.is_string() ? j.get<std::string>() : text_of(j));
+        print_line(stdout, "{}", j.is_string() ? j.get<std::string>() : text_of(j));
     }
     return 0;
 }

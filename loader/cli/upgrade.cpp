@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/io.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "engine/program.h"
 
@@ -43,7 +44,7 @@ int report(const context& ctx, const upgrade_flags& flags, const nlohmann::json&
     }
     print_changes(answer.value("keys", nlohmann::json::array()));
     for (const nlohmann::json& kept : answer.value("kept_old", nlohmann::json::array()))
-        fmt::print("not carried back: {}\n", kept.get<std::string>());
+        print_line(stdout, "not carried back: {}", kept.get<std::string>());
     if (flags.commit) {
         fmt::print("version {} stays\n", answer.value("version", 0));
         return 0;
@@ -56,7 +57,8 @@ int report(const context& ctx, const upgrade_flags& flags, const nlohmann::json&
                    static_cast<double>(answer.value("pause_ns", uint64_t{0})) / 1e6);
     fmt::print("\n");
     if (answer.value("probation", false))
-        fmt::print("on probation: ringraid upgrade {} --commit, or --rollback\n", flags.array);
+        print_line(stdout, "on probation: ringraid upgrade {} --commit, or --rollback",
+                   flags.array);
     return 0;
 }
 
