@@ -76,11 +76,10 @@ Status raise(const limit& want) {
     const rlimit next = {std::max(now.rlim_max, want.least), std::max(now.rlim_max, want.least)};
     if (::setrlimit(want.resource, &next) == 0)
         return {};
-    return with_hint(
-        fail(errno, "cannot raise a limit of this process from {} to {}", limit_text(now.rlim_max),
-             limit_text(want.least)),
-        fmt::format("run as root (CAP_SYS_RESOURCE), or with {}={}", want.name,
-                    limit_text(want.least)));
+    return with_hint(fail(errno, "cannot raise a limit of this process from {} to {}",
+                          limit_text(now.rlim_max), limit_text(want.least)),
+                     fmt::format("run as root (CAP_SYS_RESOURCE), or with {}={}", want.name,
+                                 limit_text(want.least)));
 }
 
 std::string read_line_of(const char* path) {

@@ -35,10 +35,10 @@ TEST(Text, WhatIsNoUtf8IsEscapedByteByByte) {
     EXPECT_EQ(printable("a\xff"
                         "b"),
               "a\\xffb");
-    EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");                  // too long for '/'
-    EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");          // a surrogate
+    EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");                    // too long for '/'
+    EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // a surrogate
     EXPECT_EQ(printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");  // beyond Unicode
-    EXPECT_EQ(printable("\xe2\x82"), "\\xe2\\x82");                  // cut off
+    EXPECT_EQ(printable("\xe2\x82"), "\\xe2\\x82");                    // cut off
     EXPECT_EQ(printable("\xe2\x28\xa1"), "\\xe2(\\xa1");
 }
 
@@ -50,9 +50,8 @@ TEST(Text, AnyBytesBecomeOneLine) {
         std::string text(static_cast<size_t>(length(random)), '\0');
         std::ranges::generate(text, [&] { return static_cast<char>(byte(random)); });
         const std::string shown = printable(text);
-        EXPECT_TRUE(std::ranges::none_of(shown, [](char c) {
-            return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-        }));
+        EXPECT_TRUE(std::ranges::none_of(
+            shown, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }));
         EXPECT_EQ(printable(shown), shown);
     }
 }
