@@ -9,6 +9,7 @@
 #include "service/array_service.h"
 #include "service/report.h"
 #include "service/socket.h"
+#include "ublk/offline_guard.h"
 
 namespace rr::cli {
 namespace {
@@ -114,6 +115,9 @@ int drop(const context& ctx, const std::string& array) {
     auto state = find_running(array);
     if (!state)
         return print_error(ctx, state.error());
+    const offline_guard guard;
+    if (Status ok = guard.try_ring(); !ok)
+        return print_error(ctx, ok.error());
     if (Status ok = drop_dead_array(*state); !ok)
         return print_error(ctx, ok.error());
     if (ctx.json)

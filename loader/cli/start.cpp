@@ -9,11 +9,13 @@
 #include <cerrno>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/process.h"
 #include "base/text.h"
 #include "service/report.h"
 #include "service/socket.h"
+#include "ublk/offline_guard.h"
 
 namespace rr::cli {
 namespace {
@@ -99,12 +101,17 @@ int start_array(const context& ctx, const service_options& given, bool foregroun
     }
     service_options options = given;
     options.devices = absolute_paths(given.devices);
+    // Where a daemon died with requests open, a CPU may wait for them to go offline.
+    std::optional<offline_guard> guard;
+    if (!running_arrays().empty())
+        guard.emplace();
     if (foreground) {
         if (Status left = leave_caller({}); !left)
             return print_error(ctx, left.error());
         auto service = array_service::start(options);
         if (!service)
             return print_error(ctx, service.error());
+        guard.reset();
         print_started(ctx, (*service)->status());
         std::fflush(stdout);
         Status ended = (*service)->run();
@@ -136,6 +143,11 @@ int start_array(const context& ctx, const service_options& given, bool foregroun
 }
 
 Status resync_if_needed(const service_options& options) {
+    std::optional<offline_guard> guard;
+    if (!running_arrays().empty()) {
+        if (Status ok = guard.emplace().try_ring(); !ok)
+            return ok;
+    }
     forget_dead(options.devices);
     // A killed daemon's arena knows better than the superblocks what to redo.
     if (served_before(options.devices))
