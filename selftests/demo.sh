@@ -56,7 +56,7 @@ native_hide_from_udev() {
 
 in_native() {
 	local n bin l
-	is_root || die "the native demo needs root" "sudo ./run demo --native"
+	is_root || die "the native demo needs root" "run it as root"
 	is_native || die "the native demo needs Debian 13" "./run demo runs it in a VM"
 	version_ge "$(uname -r)" "$kernel_min" ||
 		die "this kernel is $(uname -r), the BPF engine needs $kernel_min" \

@@ -34,7 +34,7 @@ apt_sources() {
 
 # Installs packages of the machine itself (its own suite).
 machine_install() {
-	is_root || die "missing on this machine: $*" "sudo apt-get install $*"
+	is_root || die "missing on this machine: $*" "as root: apt-get install $*"
 	say "installing $*"
 	logged "$cache/log/install.log" env DEBIAN_FRONTEND=noninteractive sh -c \
 		'apt-get -q update && apt-get -q -y install --no-install-recommends "$@"' sh "$@" ||

@@ -24,8 +24,10 @@ doctor_system() {
 		doctor_item ok root yes
 	elif is_native && native_missing >/dev/null; then
 		doctor_item ok root "no, and not needed"
+	elif [ -n "$(root_way)" ]; then
+		doctor_item later root "no" "the other commands ask $(root_way)"
 	else
-		doctor_item missing root "no, needed to make and enter the environment" "sudo ./run doctor"
+		doctor_item missing root "no, needed to make and enter the environment" "log in as root"
 	fi
 	if version_ge "$kernel" "$kernel_min"; then
 		doctor_item ok running-kernel "$kernel: new enough for demo --native"
@@ -46,10 +48,10 @@ doctor_environment() {
 		missing=$(native_missing | paste -sd' ' || true)
 		if [ -z "$missing" ]; then
 			doctor_item ok packages "all installed"
-		elif is_root; then
+		elif is_root || [ -n "$(root_way)" ]; then
 			doctor_item later packages "$missing" "./run build installs them"
 		else
-			doctor_item missing packages "$missing" "sudo ./run build"
+			doctor_item missing packages "$missing" "./run build, as root"
 		fi
 		return
 	fi

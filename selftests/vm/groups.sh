@@ -3,7 +3,7 @@
 # results; one whose program does not exist yet is skipped as "not present",
 # never passed.
 #
-#   tidy  the sources: shellcheck, licences, format
+#   tidy  the sources: shellcheck, licences, format; how ./run becomes root
 #   unit  GoogleTest, on the host
 #   sim   the engine over simulated disks; prints KTAP itself
 #   store the KV store, with BPF programs on the running kernel; skips without root
@@ -204,6 +204,7 @@ tidy_clang() {
 group_tidy() {
 	tidy_check shellcheck tidy_shellcheck
 	tidy_check licence tidy_licence
+	tidy_check become-root bash "$vm_dir/become-root-test.sh" "$top/run"
 	if [ -e "$top/.clang-format" ]; then
 		tidy_check format tidy_format
 	else

@@ -22,10 +22,10 @@ root_ensure() {
 	if is_native; then
 		native_missing >/dev/null || with_lock root native_install
 	elif [ ! -d "$(root_dir)" ]; then
-		is_root || die "making the Debian 13 root needs root" "sudo ./run build"
+		is_root || die "making the Debian 13 root needs root" "run it as root"
 		with_lock root root_make
 	elif ! is_root; then
-		die "entering the Debian 13 root needs root" "sudo ./run ..."
+		die "entering the Debian 13 root needs root" "run it as root"
 	fi
 }
 
@@ -64,7 +64,7 @@ native_install() {
 	mapfile -t missing < <(native_missing)
 	[ ${#missing[@]} -gt 0 ] || return 0
 	is_root || die "missing packages: ${missing[*]}" \
-		"sudo ./run build installs them (linux-libc-dev comes from $suite-backports)"
+		"./run build installs them, as root (linux-libc-dev comes from $suite-backports)"
 	say "installing ${#missing[@]} packages"
 	trixie_apt_setup /var/lib/dpkg/status || die "cannot reach the Debian mirror"
 	logged "$cache/log/install.log" env DEBIAN_FRONTEND=noninteractive \
