@@ -18,7 +18,7 @@ fail() { echo "FAIL: $*"; cat "$dir/out"; exit 1; }
 # machine WHO [WAY]...: a fresh one, with this user id and these ways to root.
 machine() {
 	local tool
-	rm -rf "$dir/bin" "$dir/got"
+	rm -rf "${dir:?}/bin" "$dir/got"
 	mkdir "$dir/bin"
 	for tool in bash env dirname realpath sha256sum cut cat; do ln -s "$(command -v $tool)" "$dir/bin/"; done
 	printf '#!/bin/bash\necho %s\n' "$1" >"$dir/bin/id"
@@ -51,6 +51,7 @@ machine 1000 su
 start "${words[@]}"
 got
 [ "${got[0]} ${got[1]} ${got[2]} ${got[3]} ${got[5]}" = "su -s /bin/bash -c root" ] || fail "su was given: ${got[*]@Q}"
+# shellcheck disable=SC2016 # for the program made here
 printf '#!/bin/bash\nprintf "%%s\\0" "$RINGRAID_CACHE" "$RINGRAID_SEED" "$@" >%q\n' "$dir/got" >"$dir/again"
 chmod +x "$dir/again"
 bash -c "${got[4]//"$run"/"$dir/again"}"
