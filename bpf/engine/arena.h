@@ -37,12 +37,27 @@ typedef struct rr_member __arena rr_member_t;
 #define rr_tick_ms() RR_TICK_MS
 #endif
 
-/* A load that the compiler may neither repeat nor leave out. */
-#define rr_load(x)     (*(volatile typeof(x) *)&(x))
-#define rr_store(x, v) (*(volatile typeof(x) *)&(x) = (v))
+/*
+ * Words that threads share are touched by these alone. Before each of them
+ * another thread may have done something: a test puts that there.
+ */
+#ifndef rr_interleave
+#define rr_interleave() ((void)0)
+#endif
 
-/* A load behind a full barrier. (BPF has no fetch-or on an arena, which "add 0" becomes.) */
-#define rr_load_fenced(x) __sync_val_compare_and_swap(&(x), 0, 0)
+/* A load that the compiler may neither repeat nor leave out. */
+#define rr_load(x) (rr_interleave(), *(volatile typeof(x) *)&(x))
+#define rr_store(x, v)                                                                             \
+	do {                                                                                       \
+		rr_interleave();                                                                   \
+		*(volatile typeof(x) *)&(x) = (v);                                                 \
+	} while (0)
+
+/* Full barriers, these three. */
+#define rr_swap_if(x, old, next) (rr_interleave(), __sync_val_compare_and_swap(&(x), old, next))
+#define rr_fetch_add(x, n)	 (rr_interleave(), __sync_fetch_and_add(&(x), n))
+/* (BPF has no fetch-or on an arena, which "add 0" becomes.) */
+#define rr_load_fenced(x) rr_swap_if(x, 0, 0)
 
 RR_STEP char __arena *rr_at(rr_array_t *a, rr_u64 offset)
 {

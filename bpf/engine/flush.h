@@ -93,8 +93,6 @@ RR_FN int rr_flush_part_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 		tag = rr_request_pop(a, q, &q->flush_now);
 		if (tag == RR_NIL)
 			break;
-		if (rr_load(a->state) & RR_STATE_BROKEN)
-			rr_request_at(a, q, tag)->error = -RR_EIO;
 		rr_request_done(a, q, tag);
 	}
 	return 0;

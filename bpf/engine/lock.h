@@ -89,7 +89,7 @@ RR_FN int rr_lock_try(rr_array_t *a RR_ARG_ARENA, rr_u32 queue, rr_u32 lock, rr_
 				return 0;
 			found = ~seen;
 		} else {
-			found = __sync_val_compare_and_swap(&l->units, seen, next);
+			found = rr_swap_if(l->units, seen, next);
 		}
 		if (found == seen && (next & ~seen & mask))
 			return 1;
@@ -111,7 +111,7 @@ RR_FN int rr_lock_release(rr_array_t *a RR_ARG_ARENA, rr_u32 lock, rr_u32 mask)
 	rr_s32 i;
 
 	/* The result is used so that BPF makes it the fetching, fully ordered form. */
-	before = __sync_fetch_and_add(&l->units, -(rr_u64)mask);
+	before = rr_fetch_add(l->units, -(rr_u64)mask);
 	if ((before & mask) == mask && !(rr_load(waiting[0]) | rr_load(waiting[1])))
 		return 0;
 	rr_for (i, RR_QUEUES_MAX) {

@@ -51,17 +51,18 @@ RR_FN int rr_member_fail(rr_array_t *a RR_ARG_ARENA, rr_u32 role, rr_s32 error)
 	rr_u64 next, found;
 	rr_s32 i;
 
+	/* Before the state: who sees the member out finds the reason. */
+	if (!(seen & bit))
+		rr_store(a->members[role & (RR_MEMBERS_MAX - 1)].error, -error);
 	/* The word changes twice in the life of an array: no retry is endless. */
 	rr_for (i, 16) {
 		if (seen & bit)
 			return 0;
 		next = seen & RR_STATE_MISSING ? seen | RR_STATE_BROKEN
 					       : (seen | bit) + (1ULL << RR_STATE_EPOCH_SHIFT);
-		found = __sync_val_compare_and_swap(&a->state, seen, next);
-		if (found == seen) {
-			a->members[role & (RR_MEMBERS_MAX - 1)].error = -error;
+		found = rr_swap_if(a->state, seen, next);
+		if (found == seen)
 			return seen & RR_STATE_MISSING ? -1 : 1;
-		}
 		seen = found;
 	}
 	return -1;
@@ -74,10 +75,28 @@ RR_STEP void rr_fail_from(rr_array_t *a, rr_queue_t *q, rr_u32 role, rr_s32 erro
 	q->notify = 1;
 }
 
-/* No acknowledgement may pass while a failure is not durable. */
-RR_STEP int rr_must_hold(rr_array_t *a)
+/* What may be said to the client of a write or flush that is done. */
+enum rr_promise {
+	RR_PROMISE_KEPT = 0,
+	RR_PROMISE_HELD = 1,   /* a failure is not durable yet */
+	RR_PROMISE_BROKEN = 2, /* -EIO: a broken array promises nothing any more */
+};
+
+/*
+ * durable_epoch first. A survivor that refuses its superblock breaks the array
+ * before the control plane stores the epoch to let the held ones go: who looks
+ * at the state first can miss the break and still find the epoch. All is then
+ * judged from one state, which is not older than the epoch.
+ */
+RR_STEP rr_u32 rr_promise(rr_array_t *a)
 {
-	return rr_state_epoch(rr_load(a->state)) != rr_load(a->durable_epoch);
+	rr_u32 durable = rr_load(a->durable_epoch);
+	/* Before a first failure is durable no order counts, and a fence would cost. */
+	rr_u64 state = durable ? rr_load_fenced(a->state) : rr_load(a->state);
+
+	if (state & RR_STATE_BROKEN)
+		return RR_PROMISE_BROKEN;
+	return rr_state_epoch(state) == durable ? RR_PROMISE_KEPT : RR_PROMISE_HELD;
 }
 
 #endif /* RINGRAID_ENGINE_MEMBER_H */

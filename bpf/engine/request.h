@@ -109,11 +109,13 @@ RR_STEP void rr_client_again(rr_array_t *a, rr_queue_t *q, rr_u64 token)
 RR_FN int rr_request_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_u32 promise = RR_PROMISE_KEPT;
 
-	/* A broken array promises nothing any more. */
-	if (r->op != RR_OP_READ && (rr_load(a->state) & RR_STATE_BROKEN))
+	if (r->op != RR_OP_READ)
+		promise = rr_promise(a);
+	if (promise == RR_PROMISE_BROKEN)
 		r->error = -RR_EIO;
-	if (r->op != RR_OP_READ && !r->error && rr_must_hold(a)) {
+	if (promise == RR_PROMISE_HELD && !r->error) {
 		rr_request_push(a, q, &q->held, tag);
 		q->tick_wanted = 1;
 		q->notify = 1;
@@ -142,10 +144,11 @@ RR_STEP void rr_request_part_done(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_s
 /* Answers what a failure held back, once it is durable. */
 RR_FN int rr_held_release(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 {
+	rr_u32 promise = rr_promise(a);
 	rr_u32 tag;
 	rr_s32 i;
 
-	if (rr_must_hold(a)) {
+	if (promise == RR_PROMISE_HELD) {
 		q->tick_wanted = 1;
 		return 0;
 	}
@@ -153,7 +156,7 @@ RR_FN int rr_held_release(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 		tag = rr_request_pop(a, q, &q->held);
 		if (tag == RR_NIL)
 			break;
-		if (rr_load(a->state) & RR_STATE_BROKEN)
+		if (promise == RR_PROMISE_BROKEN)
 			rr_request_at(a, q, tag)->error = -RR_EIO;
 		rr_request_answer(a, q, tag);
 	}

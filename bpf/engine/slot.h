@@ -478,7 +478,7 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		return 0;
 	}
 	if (phase == RR_PHASE_WRITE || phase == RR_PHASE_REPAIR) {
-		q->written[role]++;
+		rr_store(q->written[role], q->written[role] + 1);
 		if (res != length)
 			rr_slot_write_failed(a, q, s, role, res < 0 ? res : -RR_EIO);
 	} else if (res != length) {

@@ -29,20 +29,10 @@ namespace {
 void give_way();
 }
 
-#undef rr_load
-#undef rr_store
-#undef rr_load_fenced
-#define rr_load(x) (give_way(), (x))
-#define rr_store(x, v) (give_way(), (x) = (v))
-#define rr_load_fenced(x) (give_way(), (x))
-#define __sync_val_compare_and_swap(p, old, next) \
-    (give_way(), (__sync_val_compare_and_swap)(p, old, next))
-#define __sync_fetch_and_add(p, n) (give_way(), (__sync_fetch_and_add)(p, n))
+#undef rr_interleave
+#define rr_interleave() give_way()
 
 #include "engine/lock.h"
-
-#undef __sync_fetch_and_add
-#undef __sync_val_compare_and_swap
 
 namespace {
 
