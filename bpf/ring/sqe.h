@@ -164,9 +164,10 @@ RR_STEP void rr_sqe_message(rr_u8 *sq, rr_queue_t *q, rr_s32 fd, rr_u64 token)
 RR_STEP void rr_sqe_timer(rr_u8 *sq, rr_array_t *a, rr_queue_t *q)
 {
 	struct io_uring_sqe *s = rr_sqe_next(sq, q);
+	rr_u64 ms = rr_tick_ms();
 
-	q->timer_ns[0] = 0;
-	q->timer_ns[1] = rr_tick_ms() * 1000000ULL;
+	q->timer_ns[0] = ms / 1000;
+	q->timer_ns[1] = ms % 1000 * 1000000;
 	q->timer_armed = 1;
 	s->opcode = RR_OPCODE_TIMEOUT;
 	s->fd = -1;

@@ -51,6 +51,13 @@ enum {
 	RR_TICK_MS = 10,
 };
 
+/*
+ * The most that rr_retries_max() may be, for the 16 bits of a `retries`: one
+ * try can add an eighth of it (rr_patience). A text in KV_RANGE(): a number.
+ */
+#define RR_RETRIES_LIMIT 50000
+RR_STATIC_ASSERT(RR_RETRIES_LIMIT + RR_RETRIES_LIMIT / 8 <= 0xffff, "or it never ends");
+
 /* Why a queue's program returned to its thread: rr_queue.stop_reason. */
 enum rr_stop {
 	RR_STOP_ENDED = 0,  /* ublk has taken back every tag */

@@ -51,7 +51,8 @@
 /* Attributes of a key, after its sync. */
 #define KV_CACHE	  KV_TAG("persist=cache") /* may be dropped by a roll-out */
 #define KV_RESET	  KV_TAG("persist=reset") /* starts at its default in each version */
-#define KV_RANGE(lo, hi)  KV_TAG("range=" #lo ".." #hi)
+#define KV_RANGE(lo, hi)  KV_RANGE_(lo, hi)
+#define KV_RANGE_(lo, hi) KV_TAG("range=" #lo ".." #hi)
 #define KV_WAS(old)	  KV_TAG("was=" #old) /* also on members of structs */
 #define KV_SEM(n)	  KV_TAG("sem=" #n)   /* new meaning, same type: needs a converter */
 #define KV_UP(function)	  KV_TAG("up=" #function)
