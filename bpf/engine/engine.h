@@ -32,7 +32,7 @@ RR_FN int rr_request_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	if (r->op > RR_OP_FLUSH)
 		r->error = -RR_EOPNOTSUPP;
 	else if (!r->sectors || r->sector >= a->array_sectors ||
-		 r->sectors > a->array_sectors - r->sector)
+		 r->sectors > rr_stripe_rest(a, r->sector))
 		r->error = -RR_EIO;
 	if (r->error) {
 		rr_request_answer(a, q, tag);

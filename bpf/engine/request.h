@@ -2,7 +2,8 @@
 /*
  * A client's request: its parts, its end, and its answer.
  *
- * ublk splits requests at the full stripe, so a request lies in one stripe. It
+ * ublk splits requests at the full stripe, so a request lies in one stripe. One
+ * that does not gets -EIO: a part of it would be done, and all acknowledged. It
  * is cut by chunk (a role each) and by cell; want[] holds the cells that still
  * have to start, so a request that must wait for a slot keeps its place in
  * slot_wait and starts as slots come free.
@@ -14,6 +15,14 @@
 #define RINGRAID_ENGINE_REQUEST_H
 
 #include "member.h"
+
+/* Sectors from @sector to the end of its stripe, and so of the array: it is whole stripes. */
+RR_STEP rr_u32 rr_stripe_rest(rr_array_t *a, rr_u64 sector)
+{
+	rr_u32 full = (a->geometry.members - 1) << a->geometry.chunk_shift;
+
+	return full - (rr_u32)(sector % full);
+}
 
 /* Where a request lies: its stripe, and its first sector in there. */
 struct rr_place {
