@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "chain/chain_build.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+
+#include "chain/api_error.h"
+#include "chain/btree_build.h"
+
+namespace {
+
+// Memory that O_DIRECT takes.
+struct aligned_page {
+    explicit aligned_page(size_t bytes)
+        : memory(static_cast<uint8_t*>(std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096)),
+                 std::free) {}
+    std::unique_ptr<uint8_t, void (*)(void*)> memory;
+};
+
+class file_writer {
+public:
+    file_writer(int fd, size_t page_bytes) : fd_(fd), page_(page_bytes) {}
+
+    rr::Status operator()(uint64_t at, const std::vector<uint8_t>& page) {
+        if (!page_.memory)
+            return rr::fail(ENOMEM, "no memory for a page");
+        std::memcpy(page_.memory.get(), page.data(), page.size());
+        const ssize_t n =
+            ::pwrite(fd_, page_.memory.get(), page.size(), static_cast<off_t>(at));
+        if (n != static_cast<ssize_t>(page.size()))
+            return rr::fail(n < 0 ? errno : ENOSPC, "cannot write {} bytes at {}", page.size(), at);
+        return {};
+    }
+
+    [[nodiscard]] rr::Status sync() const {
+        return ::fsync(fd_) == 0 ? rr::Status{} : rr::fail(errno, "cannot sync");
+    }
+
+private:
+    int fd_;
+    aligned_page page_;
+};
+
+}  // namespace
+
+extern "C" int rr_btree_write(int fd, uint64_t offset, unsigned page_bytes, unsigned pairs_most,
+                              rr_chain_next next, void* arg, struct rr_btree_info* ret) {
+    using rr::chained::cell;
+    return rr::chained::guarded([&] {
+        file_writer file(fd, page_bytes);
+        auto pair = [&]() -> std::optional<cell> {
+            rr_chain_pair p{};
+            if (next(&p, arg) == 0)
+                return {};
+            return cell{{static_cast<const char*>(p.key), p.key_bytes},
+                        {static_cast<const char*>(p.value), p.value_bytes}};
+        };
+        // The root page says that there is a tree: what it leads to is durable first.
+        auto write = [&](uint64_t at, const std::vector<uint8_t>& page) -> rr::Status {
+            if (at == offset)
+                if (rr::Status ok = file.sync(); !ok)
+                    return ok;
+            return file(at, page);
+        };
+        auto info = rr::chained::btree_write(offset, page_bytes, pairs_most, pair, write);
+        if (!info)
+            return rr::chained::failed(info.error());
+        if (rr::Status ok = file.sync(); !ok)
+            return rr::chained::failed(ok.error());
+        if (ret != nullptr)
+            *ret = *info;
+        return 0;
+    });
+}
