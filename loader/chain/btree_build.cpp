@@ -17,8 +17,8 @@ void put16(std::vector<uint8_t>& page, size_t at, size_t value) {
 }
 
 size_t common_prefix(const std::string& a, const std::string& b) {
-    return static_cast<size_t>(
-        std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+    return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first -
+                               a.begin());
 }
 
 void seal(std::vector<uint8_t>& page, uint64_t offset) {
@@ -180,9 +180,9 @@ Result<rr_btree_info> btree_write(
         if (pair->first.size() > CHAIN_BTREE_KEY_MAX)
             return fail(E2BIG, "a key of {} bytes", pair->first.size());
         if (info.pairs++ != 0 && pair->first <= last)
-            return with_hint(fail(EINVAL, "key number {} is not greater than the one before",
-                                  info.pairs),
-                             "sort the pairs as memcmp does, each key once");
+            return with_hint(
+                fail(EINVAL, "key number {} is not greater than the one before", info.pairs),
+                "sort the pairs as memcmp does, each key once");
         last = pair->first;
         if (Status ok = leaves.add(std::move(*pair)); !ok)
             return forward_error(ok.error());
@@ -197,12 +197,17 @@ Result<rr_btree_info> btree_write(
                 return forward_error(ok.error());
         if (Status ok = level.flush(false); !ok)
             return forward_error(ok.error());
+        const size_t below = pages.size();
         pages = level.above();
+        // A page that holds one pointer only leads nowhere.
+        if (pages.size() >= below)
+            return with_hint(fail(E2BIG, "keys too long for pages of {} bytes", page_bytes),
+                             "take larger pages");
     }
     chain_btree_child child;
     std::memcpy(&child, pages.front().second.data(), sizeof(child));
-    if (Status ok = write(offset,
-                          btree_root(page_bytes, info.levels - 1, offset, first_version, child));
+    if (Status ok =
+            write(offset, btree_root(page_bytes, info.levels - 1, offset, first_version, child));
         !ok)
         return forward_error(ok.error());
     info.bytes = end - offset;

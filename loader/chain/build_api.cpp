@@ -11,6 +11,7 @@
 
 #include "chain/api_error.h"
 #include "chain/btree_build.h"
+#include "chain/table_build.h"
 
 namespace {
 
@@ -30,8 +31,7 @@ public:
         if (!page_.memory)
             return rr::fail(ENOMEM, "no memory for a page");
         std::memcpy(page_.memory.get(), page.data(), page.size());
-        const ssize_t n =
-            ::pwrite(fd_, page_.memory.get(), page.size(), static_cast<off_t>(at));
+        const ssize_t n = ::pwrite(fd_, page_.memory.get(), page.size(), static_cast<off_t>(at));
         if (n != static_cast<ssize_t>(page.size()))
             return rr::fail(n < 0 ? errno : ENOSPC, "cannot write {} bytes at {}", page.size(), at);
         return {};
@@ -46,28 +46,69 @@ private:
     aligned_page page_;
 };
 
+// The pairs of the caller, one after the other.
+auto pairs_of(rr_chain_next next, void* arg) {
+    return [next, arg]() -> std::optional<rr::chained::cell> {
+        rr_chain_pair p{};
+        if (next(&p, arg) == 0)
+            return {};
+        return rr::chained::cell{{static_cast<const char*>(p.key), p.key_bytes},
+                                 {static_cast<const char*>(p.value), p.value_bytes}};
+    };
+}
+
+// What the first page leads to is durable before it.
+auto root_last(file_writer& file, uint64_t root) {
+    return [&file, root](uint64_t at, const std::vector<uint8_t>& page) -> rr::Status {
+        if (at == root)
+            if (rr::Status ok = file.sync(); !ok)
+                return ok;
+        return file(at, page);
+    };
+}
+
 }  // namespace
+
+extern "C" int rr_hash_write(int fd, uint64_t offset, unsigned page_bytes, unsigned buckets,
+                             rr_chain_next next, void* arg, uint64_t* bytes) {
+    return rr::chained::guarded([&] {
+        file_writer file(fd, page_bytes);
+        auto written = rr::chained::hash_write(offset, page_bytes, buckets, pairs_of(next, arg),
+                                               root_last(file, offset));
+        if (!written)
+            return rr::chained::failed(written.error());
+        if (rr::Status ok = file.sync(); !ok)
+            return rr::chained::failed(ok.error());
+        if (bytes != nullptr)
+            *bytes = *written;
+        return 0;
+    });
+}
+
+extern "C" int64_t rr_rows_write(int fd, uint64_t offset, unsigned page_bytes, const void* rows,
+                                 uint64_t count, unsigned row_bytes) {
+    int64_t bytes = 0;
+    const int failed = rr::chained::guarded([&] {
+        file_writer file(fd, page_bytes);
+        auto written = rr::chained::rows_write(
+            offset, page_bytes, {static_cast<const uint8_t*>(rows), count * row_bytes}, row_bytes,
+            [&file](uint64_t at, const std::vector<uint8_t>& page) { return file(at, page); });
+        if (!written)
+            return rr::chained::failed(written.error());
+        if (rr::Status ok = file.sync(); !ok)
+            return rr::chained::failed(ok.error());
+        bytes = static_cast<int64_t>(*written);
+        return 0;
+    });
+    return failed != 0 ? failed : bytes;
+}
 
 extern "C" int rr_btree_write(int fd, uint64_t offset, unsigned page_bytes, unsigned pairs_most,
                               rr_chain_next next, void* arg, struct rr_btree_info* ret) {
-    using rr::chained::cell;
     return rr::chained::guarded([&] {
         file_writer file(fd, page_bytes);
-        auto pair = [&]() -> std::optional<cell> {
-            rr_chain_pair p{};
-            if (next(&p, arg) == 0)
-                return {};
-            return cell{{static_cast<const char*>(p.key), p.key_bytes},
-                        {static_cast<const char*>(p.value), p.value_bytes}};
-        };
-        // The root page says that there is a tree: what it leads to is durable first.
-        auto write = [&](uint64_t at, const std::vector<uint8_t>& page) -> rr::Status {
-            if (at == offset)
-                if (rr::Status ok = file.sync(); !ok)
-                    return ok;
-            return file(at, page);
-        };
-        auto info = rr::chained::btree_write(offset, page_bytes, pairs_most, pair, write);
+        auto info = rr::chained::btree_write(offset, page_bytes, pairs_most, pairs_of(next, arg),
+                                             root_last(file, offset));
         if (!info)
             return rr::chained::failed(info.error());
         if (rr::Status ok = file.sync(); !ok)

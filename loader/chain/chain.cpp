@@ -84,8 +84,8 @@ Status chain::make(const rr_chain_options& options) {
         program_.reset();
         drop_ring();
         // Without steps for user space the reason is the answer.
-        if (options.program == nullptr && (options.object != nullptr ||
-                                           options.object_memory != nullptr))
+        if (options.program == nullptr &&
+            (options.object != nullptr || options.object_memory != nullptr))
             return ok;
     } else {
         why_ = "asked for";
@@ -312,6 +312,7 @@ void chain::fill(unsigned slot, const rr_chain_lookup& l) {
 Result<unsigned> chain::submit(std::span<const rr_chain_lookup> lookups) {
     if (Status ok = check_thread(); !ok)
         return forward_error(ok.error());
+    give_back();
     unsigned taken = 0;
     for (const rr_chain_lookup& l : lookups) {
         if (free_.empty())
@@ -336,7 +337,7 @@ Result<unsigned> chain::submit(std::span<const rr_chain_lookup> lookups) {
     return taken;
 }
 
-// What the caller was shown by the last wait is free from now on.
+// What the caller was shown last is free from now on.
 void chain::give_back() {
     for (const unsigned slot : given_)
         free_.push_back(slot);

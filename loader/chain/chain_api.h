@@ -87,7 +87,7 @@ struct rr_chain_lookup {
     uint64_t tag;
 };
 
-/* Its memory is the chain's, and stays as it is until the next wait or poll. */
+/* Its memory is the chain's, and stays as it is until the next submit, wait or poll. */
 struct rr_chain_result {
     uint64_t tag;
     int error; /* 0, or a negative errno */

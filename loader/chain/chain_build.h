@@ -38,6 +38,20 @@ struct rr_btree_info {
 int rr_btree_write(int fd, uint64_t offset, unsigned page_bytes, unsigned pairs_most,
                    rr_chain_next next, void* arg, struct rr_btree_info* ret);
 
+/*
+ * A hash table (chain_hash.h) with its head page at @offset of @fd. Keys are unique
+ * or the first one is found.
+ */
+int rr_hash_write(int fd, uint64_t offset, unsigned page_bytes, unsigned buckets,
+                  rr_chain_next next, void* arg, uint64_t* bytes);
+
+/*
+ * Pages of rows (chain_scan.h) from @offset of @fd on; returns the bytes that they
+ * take. Row @n is at rows + n * row_bytes.
+ */
+int64_t rr_rows_write(int fd, uint64_t offset, unsigned page_bytes, const void* rows,
+                      uint64_t count, unsigned row_bytes);
+
 #ifdef __cplusplus
 }
 #endif

@@ -95,7 +95,10 @@ Result<open_file> open_one(const rr_chain_file& file, bool buffered) {
         f.path = file.path;
         // A character device of NVMe takes commands from whoever may write only.
         struct stat before{};
-        const bool character = ::stat(file.path, &before) == 0 && S_ISCHR(before.st_mode);
+        const bool known = ::stat(file.path, &before) == 0;
+        const bool character = known && S_ISCHR(before.st_mode);
+        if (known && S_ISDIR(before.st_mode))
+            return fail(EISDIR, "cannot read {}", f.path);
         const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY |
                           (character ? O_RDWR : O_RDONLY | (buffered ? 0 : O_DIRECT));
         f.fd.reset(::open(file.path, flags));

@@ -80,10 +80,10 @@ Result<loop_program> loop_program::load(std::span<const uint8_t> object, const c
         return forward_error(ok.error());
     if (const int r = bpf_object__load(p.object_.get()); r != 0) {
         log.resize(std::strlen(log.c_str()));
-        return with_hint(fail(-r, "the kernel refuses the steps: {}\n{}", store::last_words(),
-                              tail(log)),
-                         r == -EPERM ? "run as root (CAP_BPF and CAP_PERFMON)"
-                                     : "loops of a step are written with rr_for (types.h)");
+        return with_hint(
+            fail(-r, "the kernel refuses the steps: {}\n{}", store::last_words(), tail(log)),
+            r == -EPERM ? "run as root (CAP_BPF and CAP_PERFMON)"
+                        : "loops of a step are written with rr_for (types.h)");
     }
     p.link_.reset(
         bpf_map__attach_struct_ops(bpf_object__find_map_by_name(p.object_.get(), "chain_ops")));

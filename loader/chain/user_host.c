@@ -42,16 +42,16 @@ int chain_user_host_run(struct chain_user_host* host) {
         verdict = chain_turn(s, host->sq, host->cq);
         ring_barrier();
         pending = s->sq_tail - chain_ring_word(host->cq, host->at.sq_head);
-        if (verdict != CHAIN_TURN_WAIT && !pending && !polls) {
-            if (verdict == CHAIN_TURN_STOP)
-                return 0;
+        if (verdict == CHAIN_TURN_STOP && !pending)
+            return 0;
+        /* What has completed is seen by entering only: else hops in the cache starve reads. */
+        if (verdict == CHAIN_TURN_AGAIN && !pending && !s->in_flight && !polls)
             continue;
-        }
         host->enters++;
         s->count.submits += pending != 0;
-        done = io_uring_enter((unsigned int)host->ring_fd, pending,
-                              verdict == CHAIN_TURN_WAIT ? s->wait : 0, IORING_ENTER_GETEVENTS,
-                              NULL);
+        done =
+            io_uring_enter((unsigned int)host->ring_fd, pending,
+                           verdict == CHAIN_TURN_WAIT ? s->wait : 0, IORING_ENTER_GETEVENTS, NULL);
         if (done < 0 && done != -EAGAIN && done != -EBUSY)
             return done;
         if (verdict == CHAIN_TURN_STOP)

@@ -35,7 +35,11 @@
 #include "chain.h"
 #include "ring.h"
 
-#define CHAIN_STEP(name) RR_FN int name(chain_t *c RR_ARG_ARENA, chain_block_t *block RR_ARG_ARENA, rr_u32 bytes)
+#define CHAIN_STEP(name)                                                                           \
+	RR_FN int name(chain_t *c RR_ARG_ARENA CHAIN_MAYBE_UNUSED,                                 \
+		       chain_block_t *block RR_ARG_ARENA CHAIN_MAYBE_UNUSED,                       \
+		       rr_u32 bytes CHAIN_MAYBE_UNUSED)
+#define CHAIN_MAYBE_UNUSED __attribute__((unused))
 
 /* The read-only variable of a program, set by the library before load. */
 struct chain_config {
@@ -147,8 +151,9 @@ struct rr_chain_program {
 #define CHAIN_LICENSE(text) RR_STATIC_ASSERT(sizeof(text) > 1, "a licence")
 
 #define CHAIN_PROGRAM(name, ...)                                                                   \
-	const struct rr_chain_program name##_chain = { #name, CHAIN_ABI_VERSION,                   \
-						       CHAIN_COUNT(__VA_ARGS__), { __VA_ARGS__ } }
+	const struct rr_chain_program name##_chain = {                                             \
+		#name, CHAIN_ABI_VERSION, CHAIN_COUNT(__VA_ARGS__), { __VA_ARGS__ }                \
+	}
 
 #endif
 

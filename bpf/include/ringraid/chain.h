@@ -101,7 +101,7 @@ struct chain_part {
 	rr_u32 file;
 	rr_u32 flags;
 	rr_u32 state;
-	rr_u32 lead;   /* alignment: bytes before it, and of all that is read */
+	rr_u32 lead; /* alignment: bytes before it, and of all that is read */
 	rr_u32 length;
 	rr_u32 cached; /* entry of the cache that has it, or CHAIN_NONE */
 	rr_u32 tries;
@@ -195,8 +195,8 @@ struct chain_shared {
 	rr_u32 poll; /* one turn more, so that what has completed is seen */
 	rr_u32 pad;
 	struct {
-		rr_u64 turns, hops, reads, bytes, cache_hits, cache_fills, restarts, again,
-			submits, tries;
+		rr_u64 turns, hops, reads, bytes, cache_hits, cache_fills, restarts, again, submits,
+			tries;
 	} count;
 	struct chain_file file[CHAIN_FILES_MAX];
 };
@@ -213,8 +213,7 @@ typedef const rr_u8 __arena chain_block_t;
 
 /* The lookup's scratch as a structure: the caller gave that many bytes, or 0 is returned. */
 #define chain_scratch(c, type)                                                                     \
-	((c)->scratch_bytes >= sizeof(type) ? chain_pointer(type, (c)->scratch) :                  \
-					      (type __arena *)0)
+	((c)->scratch_bytes >= sizeof(type) ? chain_pointer(type, (c)->scratch) : (type __arena *)0)
 
 /* @need bytes from @at on are within @bytes. */
 RR_STEP int chain_fits(rr_u32 bytes, rr_u64 at, rr_u64 need)

@@ -66,6 +66,10 @@ struct chain_btree_page {
 	rr_u32 pad;
 };
 
+RR_STATIC_ASSERT(__builtin_offsetof(struct chain_btree_root, magic) ==
+			 __builtin_offsetof(struct chain_btree_page, magic),
+		 "the magic is in one place");
+
 enum {
 	CHAIN_BTREE_CELL = 4, /* bytes before a cell's key */
 	CHAIN_BTREE_SLOTS = sizeof(struct chain_btree_page),
@@ -127,7 +131,8 @@ RR_STEP int chain_btree_rank(chain_block_t *block, rr_u32 bytes, const rr_u8 __a
 {
 	chain_btree_page_t *page = (chain_btree_page_t *)block;
 	rr_u32 low = rr_counted_from(0), high = page->count, prefix = page->prefix_bytes;
-	int c = chain_compare(key, block + page->prefix_at, prefix < key_bytes ? prefix : key_bytes);
+	int c = chain_compare(key, block + page->prefix_at,
+			      prefix < key_bytes ? prefix : key_bytes);
 	rr_s32 round;
 
 	if (c < 0 || (!c && key_bytes < prefix))
@@ -171,7 +176,8 @@ RR_STEP int chain_btree_follow(chain_t *c, rr_u64 offset, rr_u64 version, rr_u32
 
 RR_STEP int chain_btree_enter(chain_t *c, chain_block_t *block, chain_btree_query_t *q)
 {
-	const struct chain_btree_root __arena *root = (const struct chain_btree_root __arena *)block;
+	const struct chain_btree_root __arena *root =
+		(const struct chain_btree_root __arena *)block;
 
 	if (root->page_bytes < CHAIN_BTREE_PAGE_MIN || root->page_bytes > CHAIN_BTREE_PAGE_MAX ||
 	    root->level >= CHAIN_BTREE_LEVELS_MAX)
@@ -225,13 +231,12 @@ RR_STEP int chain_btree_is_past(chain_btree_query_t *q, rr_u32 whole_bytes)
 {
 	if (q->op == CHAIN_BTREE_PREFIX)
 		return whole_bytes < q->end_bytes || chain_compare(q->whole, q->end, q->end_bytes);
-	return q->end_bytes &&
-	       chain_compare_keys(q->whole, whole_bytes, q->end, q->end_bytes) >= 0;
+	return q->end_bytes && chain_compare_keys(q->whole, whole_bytes, q->end, q->end_bytes) >= 0;
 }
 
 /* One pair: 0, a verdict, or -errno. */
-RR_STEP int chain_btree_pair(chain_t *c, chain_block_t *block, rr_u32 bytes,
-			     chain_btree_query_t *q, rr_u32 n)
+RR_STEP int chain_btree_pair(chain_t *c, chain_block_t *block, rr_u32 bytes, chain_btree_query_t *q,
+			     rr_u32 n)
 {
 	chain_btree_page_t *page = (chain_btree_page_t *)block;
 	rr_u32 key_bytes, value_bytes, prefix = page->prefix_bytes, whole, used = c->out_used;

@@ -152,7 +152,8 @@ RR_STEP void chain_finish(chain_t *c, rr_s32 error)
 	}
 }
 
-/* Where the lookup stands when nothing of it is under way: at its end, or at its beginning again. */
+/* Where the lookup stands when nothing of it is under way: at its end, or at its beginning again.
+ */
 RR_FN int chain_settle(chain_shared_t *s RR_ARG_ARENA, rr_u32 lookup)
 {
 	chain_t *c = chain_at(s, lookup);
