@@ -7,6 +7,7 @@
 #   unit  GoogleTest, on the host
 #   sim   the engine over simulated disks; prints KTAP itself
 #   store the KV store, with BPF programs on the running kernel; skips without root
+#   chain the library of chained reads, its loop in user space (vm has it in the kernel)
 #   mutations  bugs planted in the engine, each of which sim must see
 #   vm    selftests/vm-tests/*.sh, each on the host side, each booting its VMs
 #   kernel  selftests/kernel-tests/*.sh, the same with the patched kernel and its
@@ -20,20 +21,20 @@
 # or full) in its environment. Programs of the other groups see the level too.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
-groups_all=(tidy unit sim store mutations vm kernel)
-groups_quick=(tidy unit sim store)
+groups_all=(tidy unit sim store chain mutations vm kernel)
+groups_quick=(tidy unit sim store chain)
 kernel_slice=(boot module passthrough selftest)
 
 test_usage() {
 	cat <<'EOF'
 usage: ./run test [GROUP] [--quick | --full] [ARGS...]
-GROUP is tidy, unit, sim, store, mutations, vm or kernel; all of them by default, but
+GROUP is tidy, unit, sim, store, chain, mutations, vm or kernel; all of them by default, but
 of kernel a slice (by its name it is run whole, and builds two kernels first, ten
 minutes each).
 --quick leaves out mutations and what boots a kernel; --full takes the long
 versions. store loads BPF programs into the running kernel, as root.
-ARGS go to the group: unit and store take GoogleTest's options (store also
---seed N), sim its own (--seed N --steps M), vm and kernel the names of the tests
+ARGS go to the group: unit, store and chain take GoogleTest's options (store and
+chain also --seed N), sim its own (--seed N --steps M), vm and kernel the names of the tests
 to run.
 EOF
 }
@@ -92,6 +93,12 @@ group_store() {
 	[ -x "$program" ] || { ktap_skip store 'not present'; return; }
 	ktap_program store ktap_gtest in_root sh -c 'mountpoint -q /sys/fs/bpf ||
 		mount -t bpf bpf /sys/fs/bpf; exec "$@"' sh "$program" "$@"
+}
+
+group_chain() {
+	local program=$build_dir/chain_tests
+	[ -x "$program" ] || { ktap_skip chain 'not present'; return; }
+	ktap_program chain ktap_gtest in_root "$program" "$@"
 }
 
 group_vm() { group_scripts vm "$@"; }
