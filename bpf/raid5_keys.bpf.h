@@ -53,8 +53,7 @@ KV_KEY(1, array, struct rr_kept_array, SEQ);
 KV_KEY(2, members, struct rr_kept_members, SEQ);
 
 /* How often an I/O that failed for the moment is tried again, and how soon. */
-KV_KEY(8, retries_max, __u32, ATOMIC,
-       KV_RANGE(1, RR_RETRIES_LIMIT)) = KV_DEFAULT(RR_RETRIES_MAX);
+KV_KEY(8, retries_max, __u32, ATOMIC, KV_RANGE(1, RR_RETRIES_LIMIT)) = KV_DEFAULT(RR_RETRIES_MAX);
 KV_KEY(9, tick_ms, __u32, ATOMIC, KV_RANGE(1, 1000)) = KV_DEFAULT(RR_TICK_MS);
 
 /* By queue, each written by its queue alone. */

@@ -14,6 +14,7 @@
 #include "members/watch.h"
 #include "service/home_host.h"
 #include "service/leave_alone.h"
+#include "ublk/offline_guard.h"
 
 namespace rr::cli {
 namespace {
@@ -33,29 +34,9 @@ struct assemble_flags {
     bool scan = false;
     bool force = false;
     bool degraded = false;
+    bool force_new = false;
     start_flags start;
 };
-
-// "8:8:8:8" hex digits, as mdadm prints them; dashes are taken too.
-Result<md::uuid> parse_uuid(const std::string& text) {
-    md::uuid id{};
-    size_t digits = 0;
-    for (char c : text) {
-        if (c == ':' || c == '-')
-            continue;
-        int value = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
-        if (value < 0 || digits >= 32)
-            return fail(EINVAL, "{} is not a uuid", text);
-        id[digits / 2] = static_cast<uint8_t>(id[digits / 2] << 4 | value);
-        digits++;
-    }
-    if (digits != 32)
-        return fail(EINVAL, "{} is not a uuid", text);
-    return id;
-}
 
 // What the members that are here say of their array.
 struct outlook {
@@ -98,12 +79,6 @@ service_state state_of(const md::uuid& id) {
     }
 }
 
-int assemble_one(const context& ctx, const service_options& options, bool foreground) {
-    if (Status ok = resync_if_needed(options); !ok)
-        return print_error(ctx, ok.error());
-    return start_array(ctx, options, foreground);
-}
-
 // Named devices: those that are not there yet are waited for when asked.
 int assemble_named(const context& ctx, const assemble_flags& flags, service_options options) {
     for (const std::string& device : flags.devices)
@@ -111,7 +86,7 @@ int assemble_named(const context& ctx, const assemble_flags& flags, service_opti
     device_watch watch(options.devices, std::chrono::seconds(flags.wait.value_or(0)));
     while (look_ahead(options.devices, options.assembly).late && watch.changed()) {
     }
-    return assemble_one(ctx, options, flags.start.foreground);
+    return start_array(ctx, options);
 }
 
 struct found_array {
@@ -156,6 +131,14 @@ private:
 
     std::vector<found_array> find() {
         std::vector<found_array> out;
+        // The look at ublk devices makes a ring.
+        std::optional<offline_guard> guard;
+        if (!running_arrays().empty())
+            guard.emplace();
+        if (Status ok = guard ? guard->try_ring() : Status{}; !ok) {
+            worst_ = print_error(ctx_, ok.error());
+            return out;
+        }
         scan_options how;
         how.leave_alone = arrays_and_dead_devices();
         scan_result scan = scan_members(how);
@@ -226,7 +209,7 @@ private:
             fmt::print(stderr, "ringraid: array {}: a member did not come; starting without it\n",
                        found.name);
         }
-        worst_ = std::max(worst_, assemble_one(ctx_, one, flags_.start.foreground));
+        worst_ = std::max(worst_, start_array(ctx_, one));
         return true;
     }
 
@@ -247,8 +230,9 @@ int assemble(const context& ctx, const assemble_flags& flags) {
         return print_error(ctx, options.error());
     options->assembly.force = flags.force;
     options->assembly.degraded = flags.degraded;
+    options->force_new = flags.force_new;
     if (!flags.uuid.empty()) {
-        auto id = parse_uuid(flags.uuid);
+        auto id = md::parse_uuid(flags.uuid);
         if (!id)
             return print_error(ctx, id.error());
         options->assembly.set_uuid = *id;
@@ -284,6 +268,8 @@ void add_assemble(CLI::App& app, context& ctx) {
                       "start a dirty array with a missing member or unreadable sectors");
     command->add_flag("--degraded", flags->degraded,
                       "start without members that are not here: they are then out of the array");
+    command->add_flag("--force-new", flags->force_new,
+                      "give up what a dead daemon was writing, and start anew");
     flags->start.add_to(*command);
     command->callback([flags, &ctx] { ctx.run = [flags, &ctx] { return assemble(ctx, *flags); }; });
 }

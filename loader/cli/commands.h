@@ -26,6 +26,7 @@ void add_create(CLI::App& app, context& ctx);
 void add_assemble(CLI::App& app, context& ctx);
 void add_stop(CLI::App& app, context& ctx);
 void add_fail(CLI::App& app, context& ctx);
+void add_ublk_stop(CLI::App& app, context& ctx);
 void add_status(CLI::App& app, context& ctx);
 void add_stats(CLI::App& app, context& ctx);
 void add_examine(CLI::App& app, context& ctx);

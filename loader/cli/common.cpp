@@ -84,7 +84,8 @@ Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json&
     auto state = find_running(array);
     if (!state)
         return forward_error(state.error());
-    auto line = ask(state->value("socket", ""), to_line(request), timeout_ms);
+    auto line = ask(state->value("socket", ""), to_line(request), timeout_ms,
+                    [](const std::string& text) { fmt::print(stderr, "ringraid: {}\n", text); });
     if (!line && (line.error().err == ECONNREFUSED || line.error().err == ENOENT))
         return with_hint(fail(EOWNERDEAD, "the daemon of {} is dead", state->value("name", "")),
                          "ringraid assemble takes over; clients wait until then");

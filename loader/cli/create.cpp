@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include <sys/utsname.h>
-
 #include <cerrno>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/start.h"
+#include "service/home_host.h"
 #include "ringraid/abi.h"
 
 namespace rr::cli {
@@ -29,11 +28,6 @@ const std::map<std::string, uint32_t> layouts = {{"left-asymmetric", RR_LEFT_ASY
                                                  {"left-symmetric", RR_LEFT_SYMMETRIC},
                                                  {"right-symmetric", RR_RIGHT_SYMMETRIC}};
 
-std::string host_name() {
-    utsname names{};
-    return ::uname(&names) == 0 ? names.nodename : "";
-}
-
 Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags,
                                                        const std::vector<member_device>& members) {
     md::new_array spec;
@@ -44,7 +38,7 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
                                                               << RR_SECTOR_SHIFT)
         return with_hint(fail(EINVAL, "a chunk of {} bytes", *chunk),
                          "use a power of two from 4K to 1M");
-    spec.host = host_name();
+    spec.host = home_host();
     spec.name = flags.name;
     spec.layout = layouts.at(flags.layout);
     spec.chunk_sectors = static_cast<uint32_t>(*chunk >> RR_SECTOR_SHIFT);
@@ -63,52 +57,16 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
     return md::make_new(spec);
 }
 
-// Superblocks on all members, durable; the devices are closed again.
-Result<md::uuid> write_array(const create_flags& flags, const service_options& options) {
-    open_options open;
-    open.for_create = true;
-    open.force = flags.force;
-    auto members = open_members(flags.devices, open);
-    if (!members)
-        return forward_error(members.error());
-    auto superblocks = new_superblocks(flags, *members);
-    if (!superblocks)
-        return forward_error(superblocks.error());
-    if (Status ok = flags.no_start ? Status{}
-                                   : array_service::check_new(options, *members, (*superblocks)[0]);
-        !ok)
-        return forward_error(ok.error());
-    for (const member_device& m : *members) {
-        if (Status ok = flags.force ? wipe_signatures(m.path) : Status{}; !ok)
-            return forward_error(ok.error());
-    }
-    for (size_t role = 0; role < members->size(); role++) {
-        Status ok = md::write_superblock((*members)[role].fd.get(), (*superblocks)[role]);
-        if (!ok)
-            return forward_error(ok.error());
-    }
-    return (*superblocks)[0].set_uuid;
-}
-
 int create(const context& ctx, const create_flags& flags) {
     auto options = flags.start.options();
     if (!options)
         return print_error(ctx, options.error());
-    auto uuid = write_array(flags, *options);
-    if (!uuid)
-        return print_error(ctx, uuid.error());
     options->devices = flags.devices;
-    options->assembly.set_uuid = *uuid;
-    if (Status ok = resync_if_needed(*options); !ok)
-        return print_error(ctx, ok.error());
-    if (flags.no_start) {
-        if (ctx.json)
-            print_json({{"schema", 1}, {"ok", true}, {"uuid", md::to_string(*uuid)}});
-        else
-            fmt::print("created {} ({})\n", flags.name, md::to_string(*uuid));
-        return 0;
-    }
-    return start_array(ctx, *options, flags.start.foreground);
+    options->create = creation{[flags](const std::vector<member_device>& members) {
+                                   return new_superblocks(flags, members);
+                               },
+                               flags.force, !flags.no_start};
+    return start_array(ctx, *options);
 }
 
 }  // namespace

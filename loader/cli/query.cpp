@@ -6,9 +6,11 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "members/spelling.h"
 #include "service/array_service.h"
 #include "service/report.h"
 #include "service/socket.h"
+#include "ublk/device.h"
 #include "ublk/offline_guard.h"
 
 namespace rr::cli {
@@ -34,6 +36,11 @@ void print_status(const nlohmann::json& s) {
     row("name", text("name"));
     row("uuid", text("uuid"));
     row("state", text("state"));
+    if (!s.contains("members")) {
+        if (!text("step").empty())
+            row("step", text("step"));
+        return;
+    }
     row("size", human_bytes(s.value("size_bytes", uint64_t{0})));
     row("layout", fmt::format("{}, {} chunks", text("layout"),
                               human_bytes(s.value("chunk_bytes", uint64_t{0}))));
@@ -54,6 +61,10 @@ int show(const context& ctx, const std::string& array, bool counters) {
     auto answer = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
     if (!answer) {
         print_error(ctx, answer.error());
+        return static_cast<int>(array_health::unknown);
+    }
+    if (counters && !answer->contains("counters")) {
+        print_error(ctx, Error{EAGAIN, "it is " + answer->value("state", ""), "ringraid status"});
         return static_cast<int>(array_health::unknown);
     }
     nlohmann::json shown = counters ? (*answer)["counters"] : *answer;
@@ -97,8 +108,8 @@ void add_fail(CLI::App& app, context& ctx) {
     command->add_option("member", *member, "device path or role")->required();
     command->callback([array, member, &ctx] {
         ctx.run = [array, member, &ctx] {
-            auto answer =
-                ask_array(*array, {{"command", "fail"}, {"member", *member}}, ask_timeout_ms);
+            auto answer = ask_array(
+                *array, {{"command", "fail"}, {"member", spell_device(*member)}}, ask_timeout_ms);
             if (!answer)
                 return print_error(ctx, answer.error());
             if (ctx.json)
@@ -110,26 +121,30 @@ void add_fail(CLI::App& app, context& ctx) {
     });
 }
 
-// The last resort for an array whose daemon is dead and whose members are gone.
+// The last resort for an array whose daemon is dead and that nobody takes over.
 int drop(const context& ctx, const std::string& array) {
     auto state = find_running(array);
-    if (!state)
+    // A uuid is enough where nothing else is left of it.
+    auto set_uuid = md::parse_uuid(state ? state->value("uuid", "") : array);
+    if (!state && !set_uuid)
         return print_error(ctx, state.error());
     const offline_guard guard;
     if (Status ok = guard.try_ring(); !ok)
         return print_error(ctx, ok.error());
-    if (Status ok = drop_dead_array(*state); !ok)
-        return print_error(ctx, ok.error());
+    auto ended = set_uuid ? end_dead_array(*set_uuid) : forward_error(set_uuid.error());
+    if (!ended)
+        return print_error(ctx, ended.error());
     if (ctx.json)
-        print_json({{"schema", json_schema}, {"ok", true}, {"dropped", true}});
+        print_json({{"schema", json_schema}, {"ok", true}, {"dropped", true}, {"what", *ended}});
     else
-        fmt::print("dropped; the requests of its clients fail, the members stay dirty\n");
+        fmt::print("{}\n", *ended);
     return 0;
 }
 
 int stop(const context& ctx, const std::string& array, bool force) {
     auto answer = ask_array(array, {{"command", "stop"}, {"force", force}}, stop_timeout_ms);
-    if (!answer && answer.error().err == EOWNERDEAD && force)
+    const int err = answer ? 0 : answer.error().err;
+    if (force && (err == EOWNERDEAD || (err == ENOENT && md::parse_uuid(array))))
         return drop(ctx, array);
     if (!answer)
         return print_error(ctx, answer.error());
@@ -149,6 +164,26 @@ void add_stop(CLI::App& app, context& ctx) {
                       "also while the block device is in use, or its daemon is dead");
     command->callback([array, force, &ctx] {
         ctx.run = [array, force, &ctx] { return stop(ctx, *array, *force); };
+    });
+}
+
+// Not for people: see ublk_device::stop_apart(). The exit code is an errno.
+void add_ublk_stop(CLI::App& app, context& ctx) {
+    auto number = std::make_shared<uint32_t>(0);
+    auto mark = std::make_shared<uint64_t>(0);
+    auto unless_used = std::make_shared<bool>(false);
+    CLI::App* command = app.add_subcommand("ublk-stop", "")->group("");
+    command->add_option("number", *number)->required();
+    command->add_option("mark", *mark)->required();
+    command->add_flag("--unless-used", *unless_used);
+    command->callback([number, mark, unless_used, &ctx] {
+        ctx.run = [number, mark, unless_used] {
+            auto device = ublk_device::adopt_marked(*mark, *number);
+            if (!device)
+                return device.error().err;
+            Status stopped = *unless_used ? device->stop_unless_used() : device->stop();
+            return stopped ? 0 : stopped.error().err;
+        };
     });
 }
 

@@ -20,23 +20,47 @@
 namespace rr::cli {
 namespace {
 
-// Taking over may wait for the dead daemon's I/O: as long as the child lives.
+// A start may wait for a dead daemon's I/O or compute parity for hours: it is waited
+// for as long as the child lives.
 constexpr int start_timeout_ms = -1;
+
+void print_progress(const std::string& text) {
+    if (!text.empty())
+        print_line(stderr, "ringraid: {}", text);
+}
 
 void print_started(const context& ctx, const nlohmann::json& report) {
     if (ctx.json) {
         print_json(report);
         return;
     }
-    print_line(stdout, "{}: {}, {} engine, {}", report.value("block_device", ""),
-               report.value("name", ""), report.value("engine", ""), report.value("state", ""));
+    if (report.value("block_device", "").empty())
+        print_line(stdout, "created {} ({})", short_name(report.value("name", "")),
+                   report.value("uuid", ""));
+    else
+        print_line(stdout, "{}: {}, {} engine, {}", report.value("block_device", ""),
+                   report.value("name", ""), report.value("engine", ""), report.value("state", ""));
+}
+
+// False when nobody reads any more.
+bool tell(int fd, const nlohmann::json& what) {
+    const std::string line = to_line(what) + '\n';
+    return ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+}
+
+// What was not served ends with its command.
+int serve(std::unique_ptr<array_service> service) {
+    if (!service->serves())
+        return 0;
+    Status ended = service->run();
+    service.reset();
+    return ended ? 0 : 1;
 }
 
 // The child's life: it never returns to the caller.
-[[noreturn]] void serve_in_background(const service_options& options, Fd report) {
+[[noreturn]] void serve_in_background(service_options options, Fd report) {
     auto give_up = [&report](const Error& e) {
-        std::string line = to_line(error_json(e)) + '\n';
-        (void)!::write(report.get(), line.data(), line.size());
+        (void)tell(report.get(), error_json(e));
         ::_exit(1);
     };
     ::setsid();
@@ -46,18 +70,53 @@ void print_started(const context& ctx, const nlohmann::json& report) {
     Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     ::dup2(null.get(), STDIN_FILENO);
     ::dup2(null.get(), STDOUT_FILENO);
+    options.progress = [fd = report.get()](const std::string& text) {
+        return tell(fd, {{"progress", text}});
+    };
     auto service = array_service::start(options);
     if (!service)
         give_up(service.error());
-    std::string line = to_line((*service)->status()) + '\n';
-    array_paths paths = (*service)->paths();
-    Fd log(::open(paths.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    (void)!::write(report.get(), line.data(), line.size());
+    const nlohmann::json status = (*service)->status();
+    Fd log;
+    if ((*service)->serves())
+        log.reset(::open((*service)->paths().log.c_str(),
+                         O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    (void)tell(report.get(), status);
     report.reset();
     ::dup2(log ? log.get() : null.get(), STDERR_FILENO);
-    Status ended = (*service)->run();
-    service->reset();
-    ::_exit(ended ? 0 : 1);
+    ::_exit(serve(std::move(*service)));
+}
+
+int serve_in_foreground(const context& ctx, service_options options,
+                        std::optional<offline_guard>& guard) {
+    if (Status left = leave_caller({}); !left)
+        return print_error(ctx, left.error());
+    options.progress = [](const std::string& text) {
+        print_progress(text);
+        return true;
+    };
+    auto service = array_service::start(options);
+    if (!service)
+        return print_error(ctx, service.error());
+    guard.reset();
+    print_started(ctx, (*service)->status());
+    std::fflush(stdout);
+    return serve(std::move(*service));
+}
+
+// The child's last word, after what it says on the way.
+Result<nlohmann::json> follow(int fd) {
+    line_reader lines(fd);
+    for (;;) {
+        auto line = lines.next(start_timeout_ms);
+        if (!line)
+            return with_hint(fail(line.error().err, "the daemon ended without a word"),
+                             "run it with --foreground to see why");
+        const nlohmann::json told = nlohmann::json::parse(*line, nullptr, false);
+        if (!told.is_object() || !told.contains("progress"))
+            return told;
+        print_progress(told["progress"].get<std::string>());
+    }
 }
 
 }  // namespace
@@ -85,6 +144,7 @@ Result<service_options> start_flags::options() const {
     out.slots = slots;
     out.zero_copy = !no_zero_copy;
     out.passthrough = passthrough;
+    out.foreground = foreground;
     auto bytes = parse_bytes(arena);
     if (!bytes)
         return forward_error(bytes.error());
@@ -94,7 +154,7 @@ Result<service_options> start_flags::options() const {
     return out;
 }
 
-int start_array(const context& ctx, const service_options& given, bool foreground) {
+int start_array(const context& ctx, const service_options& given) {
     for (Status ok : {raise_limits(), spare_from_oom()}) {
         if (!ok)
             return print_error(ctx, ok.error());
@@ -103,20 +163,12 @@ int start_array(const context& ctx, const service_options& given, bool foregroun
     options.devices = absolute_paths(given.devices);
     // Where a daemon died with requests open, a CPU may wait for them to go offline.
     std::optional<offline_guard> guard;
-    if (!running_arrays().empty())
-        guard.emplace();
-    if (foreground) {
-        if (Status left = leave_caller({}); !left)
-            return print_error(ctx, left.error());
-        auto service = array_service::start(options);
-        if (!service)
-            return print_error(ctx, service.error());
-        guard.reset();
-        print_started(ctx, (*service)->status());
-        std::fflush(stdout);
-        Status ended = (*service)->run();
-        return ended ? 0 : print_error(ctx, ended.error());
+    if (!running_arrays().empty()) {
+        if (Status ok = guard.emplace().try_ring(); !ok)
+            return print_error(ctx, ok.error());
     }
+    if (options.foreground)
+        return serve_in_foreground(ctx, options, guard);
     int pipe_fds[2];
     if (::pipe2(pipe_fds, O_CLOEXEC) != 0)
         return print_error(ctx, Error{errno, "cannot make a pipe", ""});
@@ -129,76 +181,15 @@ int start_array(const context& ctx, const service_options& given, bool foregroun
         serve_in_background(options, std::move(write_end));
     }
     write_end.reset();
-    auto line = read_line(read_end.get(), start_timeout_ms);
-    if (!line)
-        return print_error(ctx, Error{line.error().err, "the daemon ended without a word",
-                                      "run it with --foreground to see why"});
-    nlohmann::json report = nlohmann::json::parse(*line, nullptr, false);
-    if (!report.is_object() || !report.value("ok", false)) {
-        ::waitpid(child, nullptr, 0);
-        return print_error(ctx, error_of(report));
-    }
-    print_started(ctx, report);
-    return 0;
-}
-
-Status resync_if_needed(const service_options& options) {
-    std::optional<offline_guard> guard;
-    if (!running_arrays().empty()) {
-        if (Status ok = guard.emplace().try_ring(); !ok)
-            return ok;
-    }
-    forget_dead(options.devices);
-    // A killed daemon's arena knows better than the superblocks what to redo.
-    if (served_before(options.devices))
-        return {};
-    auto opened = open_array(options.devices, options.assembly);
-    if (!opened)
-        return forward_error(opened.error());
-    array_members& members = *opened;
-    if (!members.plan.needs_resync)
-        return {};
-    // What the start would refuse, before an hour of work.
-    if (options.passthrough) {
-        if (auto known = members.open_namespaces(); !known)
-            return forward_error(known.error());
-    }
-
-    md::array_metadata metadata(members.metadata_state(), md::write_to(members.fds()));
-    if (auto report = metadata.mark_dirty(); !report)
-        return forward_error(report.error());
-    resync_options resync_opts;
-    resync_opts.stripes = members.plan.member_sectors >> members.plan.geometry.chunk_shift;
-    resync_opts.trust_parity = options.assembly.force;
-    int shown = -1;
-    resync_opts.progress = [&shown](uint64_t done, uint64_t total) {
-        int percent = static_cast<int>(done * 100 / total);
-        if (percent / 5 != shown / 5 || shown < 0)
-            fmt::print(stderr, "ringraid: recomputing parity: {}% of {}\n", percent,
-                       human_bytes(total));
-        shown = percent;
-    };
-    auto done = resync(members.plan.geometry, members.resync_members(), resync_opts);
-    if (!done)
-        return with_hint(
-            fail(done.error().error.err, "cannot recompute parity: member {} sector {}: {}",
-                 done.error().role, done.error().sector, done.error().error.what),
-            done.error().write || options.assembly.force
-                ? "nothing was lost: replace the cable or the disk, then assemble again"
-                : "check the cable, or use --force to rebuild such sectors from parity: they "
-                  "may be wrong where the crash cut off a write");
-    fmt::print(stderr, "ringraid: parity is right; {} of {} stripes were not\n",
-               done->stripes_mismatched, done->stripes_done);
-    if (done->rows_rebuilt != 0)
-        fmt::print(stderr, "ringraid: {} blocks of 4 KiB could not be read and were rebuilt\n",
-                   done->rows_rebuilt);
-    metadata.resync_finished();
-    auto report = metadata.mark_clean();
+    auto report = follow(read_end.get());
     if (!report)
-        return forward_error(report.error());
-    if (!report->complete())
-        return fail(EIO, "cannot write the superblock of member {}", report->failed[0].role);
-    return {};
+        return print_error(ctx, report.error());
+    if (!report->is_object() || !report->value("ok", false)) {
+        ::waitpid(child, nullptr, 0);
+        return print_error(ctx, error_of(*report));
+    }
+    print_started(ctx, *report);
+    return 0;
 }
 
 }  // namespace rr::cli

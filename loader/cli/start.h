@@ -2,9 +2,12 @@
 // Starting a daemon from a command, in the foreground or not.
 //
 // In the background: the command forks before anything is opened; the child
-// starts the array in a session of its own, writes what it says to the log in
-// the run directory, and reports through a pipe when the block device is
-// there. The command ends with that report. Nothing forks after that.
+// does all the work in a session of its own, parity included, and tells through a
+// pipe what it is doing, as JSON lines; the last one is the report that the block
+// device is there, or the error. The command prints them and ends with the last.
+// From then on the child writes what it says to the log in the run directory.
+// Nothing forks after that. A command that is interrupted takes the pipe with it: a
+// child that is still at work notices with its next line, and ends the start.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -33,10 +36,6 @@ struct start_flags {
 
 // Starts and reports; returns the command's exit code. In the foreground it
 // returns when the array has stopped.
-int start_array(const context& ctx, const service_options& options, bool foreground);
-
-// Recomputes parity before service where the array needs it, with progress on
-// standard error; marks the array clean.
-Status resync_if_needed(const service_options& options);
+int start_array(const context& ctx, const service_options& options);
 
 }  // namespace rr::cli

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 
 #include "ringraid/ring.h"
 
@@ -18,19 +17,9 @@ namespace {
 constexpr uint64_t page = 4096;
 constexpr uint64_t bytes_limit = uint64_t{4} << 30;
 
-Status make_parent(const std::string& path) {
-    std::error_code failed;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), failed);
-    if (failed)
-        return fail(failed.value(), "cannot make the directory of {}", path);
-    return {};
-}
-
 }  // namespace
 
-Result<arena_memory> arena_memory::create_map(const std::string& pin, uint64_t bytes) {
-    if (Status ok = make_parent(pin); !ok)
-        return with_hint(forward_error(ok.error()), "mount -t bpf bpf /sys/fs/bpf");
+Result<arena_memory> arena_memory::create_map(uint64_t bytes) {
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE,
                 .map_extra = RR_ARENA_ADDRESS);
     arena_memory a;
@@ -39,13 +28,19 @@ Result<arena_memory> arena_memory::create_map(const std::string& pin, uint64_t b
     if (!a.fd_)
         return with_hint(fail(errno, "cannot make a BPF arena of {} bytes", bytes),
                          errno == EPERM ? "run as root (CAP_BPF)" : "use --engine user");
-    a.path_ = pin;
     if (Status ok = a.map(bytes); !ok)
         return forward_error(ok.error());
-    if (bpf_obj_pin(a.fd_.get(), pin.c_str()) != 0)
-        return with_hint(fail(errno, "cannot pin the arena at {}", pin),
-                         "is a BPF file system mounted there?");
     return a;
+}
+
+Status arena_memory::publish(const std::string& path) {
+    if (!path_.empty() && ::rename(path_.c_str(), path.c_str()) != 0)
+        return fail(errno, "cannot name the arena {}", path);
+    if (path_.empty() && bpf_obj_pin(fd_.get(), path.c_str()) != 0)
+        return with_hint(fail(errno, "cannot pin the arena at {}", path),
+                         "is a BPF file system mounted there?");
+    path_ = path;
+    return {};
 }
 
 Result<arena_memory> arena_memory::open_map(const std::string& pin) {
@@ -66,13 +61,11 @@ Result<arena_memory> arena_memory::open_map(const std::string& pin) {
 }
 
 Result<arena_memory> arena_memory::create_file(const std::string& path, uint64_t bytes) {
-    if (Status ok = make_parent(path); !ok)
-        return forward_error(ok.error());
     arena_memory a;
-    a.fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    a.path_ = path + ".new";
+    a.fd_.reset(::open(a.path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!a.fd_)
-        return fail(errno, "cannot make {}", path);
-    a.path_ = path;
+        return fail(errno, "cannot make {}", a.path_);
     int r = ::posix_fallocate(a.fd_.get(), 0, static_cast<off_t>(bytes));
     if (r != 0) {
         a.forget();

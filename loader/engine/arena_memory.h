@@ -19,10 +19,14 @@ namespace rr {
 
 class arena_memory {
 public:
-    // A new arena of `bytes` at a path in a BPF file system, or in a tmpfs.
-    // EEXIST: an earlier daemon's arena is there.
-    static Result<arena_memory> create_map(const std::string& pin, uint64_t bytes);
+    // A new arena of `bytes`, which nobody finds before it is published: one that a
+    // death left half made ends with its daemon, or is no arena to anybody.
+    static Result<arena_memory> create_map(uint64_t bytes);
+    // In a tmpfs, as @path with ".new" behind it.
     static Result<arena_memory> create_file(const std::string& path, uint64_t bytes);
+    // It is whole: from here on a successor finds it at @path, in a BPF file system
+    // or beside its file. EEXIST: an earlier daemon's map is there.
+    Status publish(const std::string& path);
     // That of a daemon that died. ENOENT: there is none.
     static Result<arena_memory> open_map(const std::string& pin);
     static Result<arena_memory> open_file(const std::string& path);
@@ -35,7 +39,7 @@ public:
 
     [[nodiscard]] std::span<std::byte> span() const { return memory_; }
     [[nodiscard]] int fd() const { return fd_.get(); }  // of the map or file
-    // Removes the name, so that the memory ends with its last user.
+    // Removes the name of what was not published.
     void forget();
 
 private:

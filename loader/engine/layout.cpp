@@ -81,24 +81,35 @@ Result<arena_layout> plan_layout(const array_config& c) {
     for (uint32_t i = 0; i < c.members; i++)
         h.members[i].data_offset = c.data_offset[i];
 
+    place_parts(h);
+    out.bytes = h.bytes;
+    if (h.bytes > c.arena_bytes_max)
+        return with_hint(fail(E2BIG, "the array needs {} bytes of buffers, the limit is {}",
+                              h.bytes, c.arena_bytes_max),
+                         "use fewer queues or slots, or a larger arena (at most 4 GiB)");
+    return out;
+}
+
+void place_parts(rr_array& h) {
     uint64_t at = page;
     auto place = [&at](uint64_t bytes) {
         uint64_t here = at;
         at = round_up(at + bytes, page);
         return here;
     };
-    h.queues_offset = place(uint64_t{c.queues} * sizeof(rr_queue));
-    h.requests_offset = place(uint64_t{c.queues} * c.depth * sizeof(rr_request));
-    h.slots_offset = place(uint64_t{c.queues} * c.slots * sizeof(rr_slot));
+    h.life_offset = place(RR_LIFE_BYTES);
+    h.queues_offset = place(uint64_t{h.queues} * sizeof(rr_queue));
+    h.requests_offset = place(uint64_t{h.queues} * h.depth * sizeof(rr_request));
+    h.slots_offset = place(uint64_t{h.queues} * h.slots * sizeof(rr_slot));
     h.locks_offset = place(uint64_t{RR_LOCKS} * sizeof(rr_lock));
-    h.actions_offset = place(uint64_t{c.queues} * h.actions * sizeof(rr_action));
-    h.buffers_offset = place((uint64_t{c.queues} * c.slots * c.members) << h.cell_shift);
-    h.bytes = out.bytes = at;
-    if (at > c.arena_bytes_max)
-        return with_hint(fail(E2BIG, "the array needs {} bytes of buffers, the limit is {}", at,
-                              c.arena_bytes_max),
-                         "use fewer queues or slots, or a larger arena (at most 4 GiB)");
-    return out;
+    h.actions_offset = place(uint64_t{h.queues} * h.actions * sizeof(rr_action));
+    h.buffers_offset = place((uint64_t{h.queues} * h.slots * h.geometry.members) << h.cell_shift);
+    h.bytes = at;
+}
+
+rr_life* life_of(std::span<std::byte> memory) {
+    const auto* a = reinterpret_cast<const rr_array*>(memory.data());
+    return reinterpret_cast<rr_life*>(memory.data() + a->life_offset);
 }
 
 void init_arena(std::span<std::byte> memory, const arena_layout& layout, uint32_t missing) {

@@ -16,6 +16,7 @@
 
 #include "base/result.h"
 #include "ringraid/abi.h"
+#include "ringraid/life.h"
 
 namespace rr {
 
@@ -40,6 +41,13 @@ struct arena_layout {
 
 // Errors: EINVAL for a bad geometry or option, E2BIG when arena_bytes_max is too small.
 Result<arena_layout> plan_layout(const array_config& config);
+
+// Offsets and size of the parts, from the counts and the cell in the header: the
+// only arena that a header with them can belong to.
+void place_parts(rr_array& header);
+
+// The record of whose arena it is; @memory begins with a sane header.
+rr_life* life_of(std::span<std::byte> memory);
 
 // Writes the header and resets all queues, requests, slots and locks.
 // `memory` has at least layout.bytes bytes and is page aligned. `missing` is

@@ -124,6 +124,11 @@ void queue_thread::main() {
                   config_.queue, std::strerror(-result_));
         ::_exit(1);
     }
+    if (given == order::go) {
+        ended_ = true;
+        uint64_t one = 1;
+        (void)!::write(config_.ended_fd, &one, sizeof(one));
+    }
     tear_down();
 }
 

@@ -16,6 +16,7 @@
 
 #include <liburing.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -43,6 +44,7 @@ struct queue_config {
     rr_array* array = nullptr;  // the mapped arena
     int ublk_char_fd = -1;
     int control_ring_fd = -1;
+    int ended_fd = -1;  // an eventfd: told when ublk has taken back every tag
     bool zero_copy = true;
     std::vector<int> member_fds;  // by role, -1 where none
     // With passthrough: who takes the commands, by role, and the size of its blocks.
@@ -71,6 +73,8 @@ public:
     void cancel();
     // Waits for the end: 0, or -errno with which the loop stopped.
     int join();
+    // ublk has taken back every tag: the device was stopped, or deleted.
+    [[nodiscard]] bool ended() const { return ended_; }
     [[nodiscard]] pid_t tid() const { return tid_; }
 
 private:
@@ -100,6 +104,7 @@ private:
     std::optional<Status> ready_;
     order order_ = order::wait;
     bool parked_ = false;
+    std::atomic<bool> ended_{false};
     int result_ = 0;
     pid_t tid_ = 0;
     std::thread thread_;

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include <atomic>
+#include <bit>
 #include <cstring>
 
 #include "engine/layout.h"
@@ -14,6 +15,8 @@ extern "C" {
 
 namespace rr {
 namespace {
+
+constexpr uint32_t actions_limit = 1U << 20;
 
 rr_array* array_of(std::span<std::byte> memory) {
     return reinterpret_cast<rr_array*>(memory.data());
@@ -55,11 +58,19 @@ Status check_arena(std::span<std::byte> memory) {
     if (!rr_geometry_valid(&a->geometry) || a->queues < 1 || a->queues > RR_QUEUES_MAX ||
         a->depth < 1 || a->depth > RR_DEPTH_MAX || a->slots < 1 || a->slots > RR_SLOTS_MAX)
         return fail(EINVAL, "the arena's header makes no sense");
-    const uint64_t buffers = (uint64_t{a->queues} * a->slots * a->geometry.members)
-                             << a->cell_shift;
-    if (a->bytes > memory.size() || a->buffers_offset > a->bytes ||
-        buffers > a->bytes - a->buffers_offset)
-        return fail(EINVAL, "the arena's buffers are not in it");
+    const uint32_t chunk_bytes_shift = a->geometry.chunk_shift + RR_SECTOR_SHIFT;
+    if (!std::has_single_bit(a->actions) || a->actions > actions_limit ||
+        a->cell_shift > chunk_bytes_shift || 1U << a->cell_shift > RR_CELL_BYTES_MAX ||
+        a->cell_shift < RR_SECTOR_SHIFT || a->member_sectors == 0)
+        return fail(EINVAL, "the arena's header makes no sense");
+    rr_array placed = *a;
+    place_parts(placed);
+    if (a->bytes > memory.size() || placed.bytes != a->bytes ||
+        placed.life_offset != a->life_offset || placed.queues_offset != a->queues_offset ||
+        placed.requests_offset != a->requests_offset || placed.slots_offset != a->slots_offset ||
+        placed.locks_offset != a->locks_offset || placed.actions_offset != a->actions_offset ||
+        placed.buffers_offset != a->buffers_offset)
+        return fail(EINVAL, "the arena's parts are not where they belong");
     return {};
 }
 

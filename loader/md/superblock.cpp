@@ -261,6 +261,26 @@ std::string to_string(const uuid& id) {
     return text;
 }
 
+Result<uuid> parse_uuid(const std::string& text) {
+    uuid id{};
+    size_t digits = 0;
+    for (char c : text) {
+        if (c == ':' || c == '-')
+            continue;
+        const int value = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : -1;
+        if (value < 0 || digits >= 2 * id.size())
+            return fail(EINVAL, "{} is not a uuid", text);
+        id[digits / 2] = static_cast<uint8_t>(id[digits / 2] << 4 | value);
+        digits++;
+    }
+    if (digits != 2 * id.size())
+        return fail(EINVAL, "{} is not a uuid", text);
+    return id;
+}
+
 uint32_t sb_csum(std::span<const uint8_t> block, uint32_t max_dev) {
     const size_t bytes = sb_header_bytes + 2 * size_t{max_dev};
     uint64_t sum = 0;

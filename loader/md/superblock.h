@@ -66,6 +66,8 @@ using uuid = std::array<uint8_t, 16>;
 
 // As mdadm prints it: 8:8:8:8 hex digits.
 [[nodiscard]] std::string to_string(const uuid& id);
+// 32 hex digits, with colons or dashes wherever they are. EINVAL: anything else.
+[[nodiscard]] Result<uuid> parse_uuid(const std::string& text);
 
 struct md_superblock {
     // The same on every member of an array.

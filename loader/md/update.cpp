@@ -25,11 +25,12 @@ superblock_writer write_to(std::vector<int> fd_by_role) {
     };
 }
 
-array_metadata::array_metadata(state initial, superblock_writer writer)
+array_metadata::array_metadata(state initial, superblock_writer writer, events_witness witness)
     : members_(std::move(initial.members)),
       features_to_clear_(initial.features_to_clear),
       needs_resync_(initial.needs_resync),
-      write_(std::move(writer)) {
+      write_(std::move(writer)),
+      witness_(std::move(witness)) {
     for (const auto& member : members_) {
         if (member) {
             events_ = std::max(events_, member->events);
@@ -54,9 +55,12 @@ void array_metadata::declare_faulty(uint32_t role) {
 Result<update_report> array_metadata::write_all(uint64_t resync_offset) {
     if (std::none_of(members_.begin(), members_.end(), [](const auto& m) { return bool{m}; }))
         return fail(ENODEV, "no member is left to hold metadata");
+    has_written_ = true;
     clean_ = resync_offset == resync_none;
     update_report report;
     report.events = ++events_;
+    if (witness_.begin)
+        witness_.begin(events_);
     const uint64_t now = md_time_now();
     for (uint32_t role = 0; role < members_.size(); role++) {
         if (!members_[role])
@@ -71,6 +75,8 @@ Result<update_report> array_metadata::write_all(uint64_t resync_offset) {
         else
             report.failed.push_back({role, written.error()});
     }
+    if (witness_.done && report.complete())
+        witness_.done(events_);
     return report;
 }
 

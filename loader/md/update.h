@@ -56,6 +56,14 @@ using superblock_writer = std::function<Status(uint32_t role, const md_superbloc
 // does not own.
 [[nodiscard]] superblock_writer write_to(std::vector<int> fd_by_role);
 
+// Told around every write of superblocks, so that a successor knows which events
+// the members may carry: begin() before the first byte, done() when every one of
+// them is known to have them.
+struct events_witness {
+    std::function<void(uint64_t events)> begin;
+    std::function<void(uint64_t events)> done;
+};
+
 class array_metadata {
 public:
     struct state {
@@ -64,7 +72,7 @@ public:
         bool needs_resync = false;                          // assembly_plan's
     };
     // As assembly_plan or make_new() hand it over; nothing is written yet.
-    array_metadata(state initial, superblock_writer writer);
+    array_metadata(state initial, superblock_writer writer, events_witness witness = {});
 
     // Durable on each member not in `failed` before it returns; writes nothing
     // when the array is dirty already by our own hand. ENODEV: no member left.
@@ -82,6 +90,8 @@ public:
     void resync_finished() { needs_resync_ = false; }
 
     [[nodiscard]] bool needs_resync() const { return needs_resync_; }
+    // Superblocks were written by our hand.
+    [[nodiscard]] bool has_written() const { return has_written_; }
     [[nodiscard]] uint64_t events() const { return events_; }
     [[nodiscard]] const std::optional<md_superblock>& member(uint32_t role) const {
         return members_.at(role);
@@ -97,10 +107,12 @@ private:
     std::vector<std::optional<md_superblock>> members_;
     uint32_t features_to_clear_;
     bool needs_resync_;
+    bool has_written_ = false;
     uint64_t events_ = 0;
     bool clean_ = true;                               // what was written last, on whichever members
     written_state written_ = written_state::unknown;  // on all members, by us
     superblock_writer write_;
+    events_witness witness_;
 };
 
 }  // namespace rr::md

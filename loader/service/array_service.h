@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // One array, served: from its members to /dev/ublkbN and back.
 //
-// Order of a start, each step undone by the destructor when a later one fails:
+// The life of an array is the table of life.h; this class walks it. What it owns
+// are objects that know their own identity; here is their order.
 //
+// A start finds out first and writes last (array_start.cpp). Each step is undone by
+// the destructor when a later one fails:
+//
+//   places       directories private, room there; the lock: one daemon per array
+//   socket       from here on `status` says what is going on
+//   left         what a dead daemon left is taken over or settled (recovery.cpp)
 //   members      opened O_EXCL, superblocks judged
-//   lock         flock on the run directory: one daemon per array
-//   ublk         a device with the limits of the members; state.json
-//   arena        made, every page touched
-//   metadata     dirty, durable, before anything can be written
-//   store        the BPF program's KV store, made or recovered
-//   queues       rings and threads; the BPF program attached
-//   durability   the thread that records failures
+//   device       a ublk device with the limits of the members
+//   arena        made, every page touched, told whose it is
+//   store        the BPF program's KV store
+//   queues       rings and threads; the program verified and attached
+//   -- nothing was written to a member so far --
+//   superblocks  of a new array; parity, where it is not known to be right
+//   dirty        durable, before anything can be written
 //   START        the block device appears
 //
-// After kill -9 the kernel keeps the ublk device and its clients wait. The
-// next start finds state.json and the arena, and instead of adding a device:
+// After kill -9 the kernel keeps the ublk device and its clients wait:
 //
+//   check        the members are what the dead daemon left (heritage.h)
 //   START_USER_RECOVERY   succeeds when the dead daemon's I/O is over
-//   redo                  rows that were being written are written again
+//   redo         rows that were being written are written again
 //   END_USER_RECOVERY     the clients' requests come again
 //
 // A stop is START in reverse: STOP, queues end, members flushed, clean.
@@ -26,10 +33,11 @@
 // links, rings and the device alive.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -40,17 +48,22 @@
 #include "engine/program.h"
 #include "engine/queue.h"
 #include "members/nvme.h"
+#include "service/control_socket.h"
+#include "service/creation.h"
 #include "service/durability.h"
 #include "service/kept_state.h"
+#include "service/life.h"
 #include "service/membership.h"
-#include "service/paths.h"
-#include "ublk/control.h"
+#include "service/places.h"
+#include "service/predecessor.h"
+#include "ublk/device.h"
 
 namespace rr {
 
 struct service_options {
     std::vector<std::string> devices;
     md::assembly_options assembly;
+    std::optional<creation> create;   // a new array on the devices
     std::optional<engine_host> host;  // nothing: bpf where the kernel has it
     std::optional<uint32_t> queues;   // nothing: one per CPU, at most 4
     uint32_t depth = 64;
@@ -58,18 +71,18 @@ struct service_options {
     uint64_t arena_bytes_max = uint64_t{1} << 30;
     bool zero_copy = true;
     bool passthrough = false;  // NVMe commands to the members, past the block layer
+    bool force_new = false;    // give up what a dead daemon left
+    bool foreground = false;   // a service manager looks: end when the device is gone
+    // Told what a long step is doing; false ends the start.
+    std::function<bool(const std::string&)> progress;
 };
 
 class array_service {
 public:
-    // EBUSY: the array is being served. EUCLEAN with a hint: parity must be
-    // recomputed first (the caller does that, with progress).
+    // EBUSY: the array is being served. ESTALE: a dead daemon left it, and the members
+    // are not what it left. ECANCELED: told to stop meanwhile. Nothing but what is
+    // created is on the members when it fails before the array is dirty.
     static Result<std::unique_ptr<array_service>> start(const service_options& options);
-    // What start() would refuse for an array with such superblocks, before
-    // anything is written to its members.
-    static Status check_new(const service_options& options,
-                            const std::vector<member_device>& devices,
-                            const md::md_superblock& superblock);
     ~array_service();
     array_service(const array_service&) = delete;
     array_service& operator=(const array_service&) = delete;
@@ -78,74 +91,108 @@ public:
     // stop, or with the error that ended the service.
     Status run();
 
-    [[nodiscard]] const std::string& block_path() const { return block_path_; }
-    [[nodiscard]] const array_paths& paths() const { return *paths_; }
+    // False after `create` of an array that is not to be served.
+    [[nodiscard]] bool serves() const { return life_ != life_state::absent; }
+    [[nodiscard]] const array_paths& paths() const { return places_->paths(); }
     [[nodiscard]] nlohmann::json status() const;
 
 private:
     explicit array_service(const service_options& options) : options_(options) {}
+    using start_step = Status (array_service::*)();
 
+    // array_start.cpp
     Status start_all();
-    Status take_lock();
+    [[nodiscard]] bool will_serve() const;
+    Status do_steps(std::initializer_list<std::pair<const char*, start_step>> steps);
     Status choose_engine();
-    Status check_engine();
+    Status steady_process();
     Status check_cpus();
-    Result<array_members> open_patiently(const md::assembly_options& how) const;
-    Status plan();
+    Status know_set();
+    Status take_places();
+    Status meet_predecessor();
+    Status open_cold();
+    Result<array_members> open_patiently() const;
     Status open_namespaces();
     Status add_device();
     Status make_arena();
-    Status adopt_device(const nlohmann::json& state);
-    Status fence_device();
-    Status adopt_arena();
-    Status reconcile_members();
-    Status redo_rows();
-    Status open_store();
-    Status start_queues();
-    Status load_program(const std::vector<int>& rings);
-    Status start_device();
+    Status open_durability();
     Status open_metadata();
-    Status write_state();
-    Status stop_unless_used();
-    Status stop_device(bool force);
-    Status finish();
-    // What the socket asks of the thread that started the queues.
+    Status open_store();
+    Status make_queues();
+    Status load_program(const std::vector<int>& rings);
+    Status write_new_superblocks();
+    Status make_parity_right();
+    Status mark_dirty();
+    Status start_device();
+    void finish_unserved();
+    void enter(life_state state, const char* step);
+    void be_called(const std::string& name);
+    void own_device(ublk_device&& device);
+    [[nodiscard]] bool told_to_stop();
+    bool report(const std::string& text);
+
+    // recovery.cpp
+    Status take_over(predecessor& left);
+    Status refuse_heritage(const Error& error) const;
+    Status fence_device();
+    void reconcile_members();
+    Status redo_rows();
+
+    // array_service.cpp
     struct order {
         nlohmann::json request;
         Fd client;
     };
+    std::optional<Status> carry_out(std::vector<order> orders, bool signalled);
     void take_order(const nlohmann::json& request, Fd& client);
     std::vector<order> taken_orders();
-    std::optional<Status> carry_out(std::vector<order> orders, bool signalled);
+    Status stop_device(bool force);
+    Status finish();
+    void end_queues();
+    Status settle_members();
+    void let_members_go();
+    void lose_device();
+    void remove_traces();
+    void take_back_dirty();
+    void drop_caches();
+
+    // array_status.cpp
+    std::optional<std::string> handle(const std::string& line, Fd& client);
+    std::optional<std::string> fail_member(const std::string& spelled, Fd& client);
+    void answer_failed();
+    [[nodiscard]] nlohmann::json member_status() const;
+    [[nodiscard]] nlohmann::json brief_status() const;
+    [[nodiscard]] nlohmann::json full_status() const;
+    [[nodiscard]] nlohmann::json state_file() const;
+    void publish_members();
+    void publish_array();
+
+    // array_upgrade.cpp
     Result<nlohmann::json> upgrade(const nlohmann::json& request);
     Result<nlohmann::json> apply_upgrade(const nlohmann::json& request);
     Result<nlohmann::json> roll_back();
     Result<nlohmann::json> commit_upgrade();
     Status survive_probation(uint32_t ms);
     [[nodiscard]] struct running_queues parked_parts();
-    void publish_members();
-    void publish_array();
-    void make_link();
-    void drop_caches();
-    void remove_traces();
-    void take_back_dirty();
-    std::optional<std::string> handle(const std::string& line, Fd& client);
-    nlohmann::json fail_member(const std::string& path);
+
     [[nodiscard]] rr_array* array() const;
-    [[nodiscard]] nlohmann::json member_status() const;
+    [[nodiscard]] rr_life* life_record() const { return life_of(arena_->span()); }
 
     service_options options_;
     engine_host host_ = engine_host::bpf;
+    md::uuid set_uuid_{};
+    std::string name_;
+    std::optional<array_places> places_;
     array_members members_;
     std::vector<std::optional<nvme_namespace>> namespaces_;  // by role, with passthrough
-    std::optional<array_paths> paths_;
-    Fd lock_;
-    std::optional<ublk_control> ublk_;
-    std::optional<uint32_t> device_;
-    bool recovering_ = false;
-    bool live_ = false;
+    std::optional<ublk_device> device_;
+    std::string block_path_;
+    std::vector<std::string> others_;  // block devices of other arrays that run
+    bool cold_ = false;                // what is in the run directory is this start's
+    bool recovering_ = false;          // clients wait: nothing of it is taken back
+    bool queues_run_ = false;
+    bool parity_right_ = false;
     Fd char_device_;
-    arena_layout layout_;
     std::optional<arena_memory> arena_;
     std::optional<md::array_metadata> metadata_;
     std::optional<kept_state> kept_;  // under the bpf engine
@@ -154,42 +201,23 @@ private:
     std::optional<bpf_program_set> other_program_;  // while a new one is on probation
     std::vector<std::unique_ptr<queue_thread>> queues_;
     std::unique_ptr<durability> durability_;
-    std::string block_path_;
-    Fd order_event_;
+
+    // Where it is in its life. Others than the main thread look at the parts above
+    // under parts_lock_, and only while it serves.
+    mutable std::mutex parts_lock_;
+    std::atomic<life_state> life_{life_state::absent};
+    std::atomic<const char*> step_{""};
+    Fd signals_;
+    Fd wake_;         // an eventfd: an order has come, or a queue has ended
+    Status settled_;  // how the members were left when the device was lost
     std::mutex order_lock_;
     std::vector<order> orders_;  // not taken yet; their clients wait
+    struct failing {
+        uint32_t role;
+        Fd client;
+    };
+    std::vector<failing> failing_;            // clients who wait until it is durable; parts_lock_
+    std::unique_ptr<control_socket> socket_;  // last: its thread uses all of the above
 };
-
-// The uuids in the superblocks of these devices.
-std::set<md::uuid> arrays_on(const std::vector<std::string>& devices);
-
-// Removes what a daemon left that was killed before its block device was there
-// or after it was gone: nobody waits for its successor.
-void forget_dead(const std::vector<std::string>& devices);
-
-// State, socket and arena of an array that is not served.
-void remove_run_files(const array_paths& paths);
-
-// What the ublk driver keeps for us beside a device: whose it is. Numbers of
-// devices are used again.
-uint64_t device_mark(const md::uuid& set_uuid);
-
-// The socket of the daemon that serves the array on these devices, or did when
-// it was killed.
-std::optional<std::string> served_before(const std::vector<std::string>& devices);
-
-// One JSON text, whatever bytes the strings hold.
-std::string to_line(const nlohmann::json& value, int indent = -1);
-
-// The object in a state file, if there is a whole one.
-std::optional<nlohmann::json> read_json(const std::string& path);
-
-// Gives up an array whose daemon was killed and that nobody can take over: the
-// waiting requests fail, the arena is lost, the members stay dirty. EBUSY: a
-// daemon lives.
-Status drop_dead_array(const nlohmann::json& state);
-
-// The state files of arrays that run, or ran until their daemon was killed.
-std::vector<nlohmann::json> running_arrays();
 
 }  // namespace rr

@@ -87,7 +87,7 @@ Result<nlohmann::json> array_service::apply_upgrade(const nlohmann::json& reques
             how.words.insert(word.get<std::string>());
 
     store::store& in = kept_->at();
-    queue_host host(paths_->store_pin, in.at(), parked_parts(), *object);
+    queue_host host(places_->paths().store_pin, in.at(), parked_parts(), *object);
     if (text_of(request, "what") == "plan") {
         auto planned = store::plan(in, *declared, &host, how);
         return planned ? Result<nlohmann::json>(changes_of(*planned))
@@ -101,7 +101,7 @@ Result<nlohmann::json> array_service::apply_upgrade(const nlohmann::json& reques
         std::lock_guard hold(program_lock_);
         other_program_.reset();
     }
-    const std::string copy = paths_->program(in.at().header().generations + 1);
+    const std::string copy = places_->paths().program(in.at().header().generations + 1);
     if (Status ok = write_file(copy, *object); !ok)
         return forward_error(ok.error());
     // The same values: only the code is another. It needs no word and has no way back.
@@ -172,7 +172,7 @@ Result<nlohmann::json> array_service::roll_back() {
         std::lock_guard hold(program_lock_);
         other_program_.emplace(std::move(*loaded));
     }
-    queue_host host(paths_->store_pin, std::move(parts));
+    queue_host host(places_->paths().store_pin, std::move(parts));
     auto done = store::rollback(kept_->at(), host, {});
     if (!done)
         return forward_error(done.error());
@@ -189,7 +189,7 @@ Result<nlohmann::json> array_service::roll_back() {
 }
 
 Result<nlohmann::json> array_service::commit_upgrade() {
-    queue_host host(paths_->store_pin, parked_parts());
+    queue_host host(places_->paths().store_pin, parked_parts());
     if (Status ok = store::commit(kept_->at(), host); !ok)
         return forward_error(ok.error());
     {

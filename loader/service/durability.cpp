@@ -4,14 +4,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "base/log.h"
 #include "engine/queue.h"
-#include "service/socket.h"
 
 extern "C" {
 #include "engine/host.h"
@@ -41,13 +39,15 @@ Status durability::open() {
     return {};
 }
 
-void durability::start(std::vector<int> queue_rings, Fd listener, request_handler handler,
-                       std::function<void()> recorded) {
+void durability::start(std::vector<int> queue_rings, std::function<void()> recorded) {
     queue_rings_ = std::move(queue_rings);
-    listener_ = std::move(listener);
-    handler_ = std::move(handler);
     recorded_then_ = std::move(recorded);
     thread_ = std::thread([this] { main(); });
+}
+
+void durability::look() {
+    uint64_t one = 1;
+    (void)!::write(event_.get(), &one, sizeof(one));
 }
 
 void durability::stop() {
@@ -64,18 +64,13 @@ void durability::stop() {
 void durability::main() {
     pthread_setname_np(pthread_self(), "rr-metadata");
     for (;;) {
-        pollfd watch[] = {{event_.get(), POLLIN, 0},
-                          {stop_event_.get(), POLLIN, 0},
-                          {listener_.get(), POLLIN, 0}};
-        nfds_t count = listener_ ? 3 : 2;
-        if (::poll(watch, count, look_ms) < 0 && errno != EINTR)
+        pollfd watch[] = {{event_.get(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}};
+        if (::poll(watch, 2, look_ms) < 0 && errno != EINTR)
             log_error("poll failed: {}", std::strerror(errno));
         drain_messages();
         record_failures();
         if (watch[1].revents != 0)
             return;
-        if (count == 3 && watch[2].revents != 0)
-            serve_client();
     }
 }
 
@@ -127,19 +122,6 @@ void durability::wake_queues() {
     // Whom no message reaches, its own tick makes look.
     if (ring_ready_)
         (void)wake_rings(ring_, queue_rings_);
-}
-
-void durability::serve_client() {
-    Fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!client)
-        return;
-    auto line = read_line(client.get());
-    if (!line)
-        return;
-    auto answer = handler_(*line, client);
-    record_failures();
-    if (answer)
-        (void)write_line(client.get(), *answer);
 }
 
 }  // namespace rr

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// The thread that makes member failures durable, and answers questions.
+// The thread that makes member failures durable.
 //
 // A failure is state in the arena (rr_array.state), put there by whichever
 // queue met it or by `ringraid fail`. This thread sees that the epoch has
@@ -11,6 +11,8 @@
 //
 // A survivor whose superblock cannot be written is a second failure: the array
 // breaks, and held writes are answered with an error.
+//
+// Who asked for a failure by hand waits for the same moment: start()'s callback.
 //
 // It never issues START, STOP or DEL, which wait for clients whose writes may
 // wait for this thread.
@@ -33,13 +35,8 @@ namespace rr {
 
 class durability {
 public:
-    // A request line from the control socket and the connection it came on;
-    // returns the answer line, or nothing when the connection is taken over.
-    using request_handler = std::function<std::optional<std::string>(const std::string&, Fd&)>;
-
-    // The arena and the metadata outlive this object.
-    durability(rr_array* array, md::array_metadata* metadata)
-        : array_(array), metadata_(metadata) {}
+    // The arena outlives this object.
+    explicit durability(rr_array* array) : array_(array) {}
     ~durability() { stop(); }
     durability(const durability&) = delete;
     durability& operator=(const durability&) = delete;
@@ -47,11 +44,14 @@ public:
     // Makes the message ring. Its fd is what queues notify.
     Status open();
     [[nodiscard]] int ring_fd() const { return ring_.ring_fd; }
-    // Starts the thread. @listener may be empty. @recorded is told, in the
-    // thread, when failures have become durable.
-    void start(std::vector<int> queue_rings, Fd listener, request_handler handler,
-               std::function<void()> recorded);
+    // Where failures are recorded; it outlives this object. Before all that follows.
+    void record_with(md::array_metadata* metadata) { metadata_ = metadata; }
+    // Starts the thread. @recorded is told, in the thread, when failures have become
+    // durable.
+    void start(std::vector<int> queue_rings, std::function<void()> recorded);
     void stop();
+    // Makes the thread look at once, from any thread.
+    void look();
 
     // Makes every failure known so far durable, in the caller's thread.
     // Before start() and after stop() only.
@@ -62,16 +62,13 @@ private:
     void record_failures();
     void wake_queues();
     void drain_messages();
-    void serve_client();
 
     rr_array* array_;
-    md::array_metadata* metadata_;
+    md::array_metadata* metadata_ = nullptr;
     io_uring ring_{};
     bool ring_ready_ = false;
     Fd event_;
     Fd stop_event_;
-    Fd listener_;
-    request_handler handler_;
     std::function<void()> recorded_then_;
     std::vector<int> queue_rings_;
     uint32_t recorded_ = 0;  // roles whose failure is durable

@@ -43,7 +43,6 @@ void sum_up(const nlohmann::json& value, const std::string& name, nlohmann::json
 Result<kept_state> kept_state::make(const array_paths& paths) {
     std::error_code ignored;
     std::filesystem::remove(paths.store_pin, ignored);
-    std::filesystem::create_directories(paths.pins, ignored);
     auto declared = store::manifest_of_object(builtin_object());
     if (!declared)
         return forward_error(declared.error());

@@ -10,7 +10,7 @@
 #include <set>
 #include <string_view>
 
-#include "service/array_service.h"
+#include "service/predecessor.h"
 #include "ublk/control.h"
 
 namespace rr {

@@ -118,11 +118,13 @@ Result<array_members> open_array(const std::vector<std::string>& paths,
     array_members out;
     out.plan = std::move(*plan);
     out.devices.resize(out.plan.geometry.members);
+    out.found.resize(out.plan.geometry.members);
     for (size_t role = 0; role < out.plan.members.size(); role++) {
         const auto& member = out.plan.members[role];
         if (!member)
             continue;
         out.devices[role] = std::move(opened[member->candidate]);
+        out.found[role] = *candidates[member->candidate].superblock;
         auto terms = md::check_servable_member(out.devices[role]->fd.get(), member->superblock);
         if (!terms)
             return forward_error(terms.error());

@@ -19,6 +19,7 @@ namespace rr {
 struct array_members {
     md::assembly_plan plan;
     std::vector<std::optional<member_device>> devices;  // by role, opened O_EXCL
+    std::vector<md::md_superblock> found;               // by role, as read from the device
     uint32_t logical_block_bytes = 512;
 
     [[nodiscard]] std::vector<const member_device*> present() const;

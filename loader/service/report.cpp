@@ -69,6 +69,10 @@ const char* to_string(array_health health) {
     return "unknown";
 }
 
+const char* engine_name(engine_host host) {
+    return host == engine_host::bpf ? "bpf" : "user";
+}
+
 const char* layout_name(uint32_t layout) {
     static constexpr const char* names[] = {"left-asymmetric", "right-asymmetric", "left-symmetric",
                                             "right-symmetric"};

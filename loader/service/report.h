@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/result.h"
+#include "engine/queue.h"
 #include "ringraid/abi.h"
 
 namespace rr {
@@ -22,6 +23,7 @@ enum class array_health { healthy = 0, degraded = 1, failed = 2, unknown = 4 };
 array_health health_of(const rr_array* array);
 const char* to_string(array_health health);
 const char* layout_name(uint32_t layout);
+const char* engine_name(engine_host host);
 
 // All counters, summed over the queues, by name.
 nlohmann::json counters_of(rr_array* array);

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 namespace rr {
 namespace {
@@ -33,6 +34,14 @@ Result<sockaddr_un> address_of(const std::string& path) {
         return fail(ENAMETOOLONG, "the socket path {} is too long", path);
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     return address;
+}
+
+// The text of a line that is no answer yet.
+std::optional<std::string> progress_of(const std::string& line) {
+    const nlohmann::json told = nlohmann::json::parse(line, nullptr, false);
+    if (!told.is_object() || !told.contains("progress") || !told["progress"].is_string())
+        return std::nullopt;
+    return told["progress"].get<std::string>();
 }
 
 }  // namespace
@@ -65,29 +74,35 @@ Result<Fd> connect_to(const std::string& path) {
     return fd;
 }
 
-Result<std::string> read_line(int fd, int timeout_ms) {
-    std::string line;
+Result<std::string> line_reader::next(int timeout_ms) {
     char buffer[4096];
     const auto end = steady::now() + std::chrono::milliseconds(timeout_ms);
-    while (line.size() < line_bytes_max) {
-        pollfd watch{fd, POLLIN, 0};
+    while (rest_.size() < line_bytes_max) {
+        if (const size_t stop = rest_.find('\n'); stop != std::string::npos) {
+            std::string line = rest_.substr(0, stop);
+            rest_.erase(0, stop + 1);
+            return line;
+        }
+        pollfd watch{fd_, POLLIN, 0};
         int ready = ::poll(&watch, 1, timeout_ms < 0 ? -1 : left_ms(end));
         if (ready < 0 && errno == EINTR)
             continue;
         if (ready <= 0)
             return fail(ready == 0 ? ETIMEDOUT : errno, "no answer on the control socket");
-        ssize_t n = ::read(fd, buffer, sizeof(buffer));
+        ssize_t n = ::read(fd_, buffer, sizeof(buffer));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return fail(errno, "cannot read from the control socket");
         if (n == 0)
             return fail(ECONNRESET, "the other side closed the control socket");
-        line.append(buffer, static_cast<size_t>(n));
-        if (size_t stop = line.find('\n'); stop != std::string::npos)
-            return line.substr(0, stop);
+        rest_.append(buffer, static_cast<size_t>(n));
     }
     return fail(EMSGSIZE, "a line on the control socket is too long");
+}
+
+Result<std::string> read_line(int fd, int timeout_ms) {
+    return line_reader(fd).next(timeout_ms);
 }
 
 Status write_line(int fd, const std::string& line) {
@@ -107,13 +122,23 @@ Status write_line(int fd, const std::string& line) {
     return {};
 }
 
-Result<std::string> ask(const std::string& path, const std::string& line, int timeout_ms) {
+Result<std::string> ask(const std::string& path, const std::string& line, int timeout_ms,
+                        const progress_listener& progress) {
     auto fd = connect_to(path);
     if (!fd)
         return forward_error(fd.error());
     if (Status ok = write_line(fd->get(), line); !ok)
         return forward_error(ok.error());
-    return read_line(fd->get(), timeout_ms);
+    line_reader answers(fd->get());
+    for (;;) {
+        auto answer = answers.next(timeout_ms);
+        const auto text = answer ? progress_of(*answer) : std::nullopt;
+        if (!text)
+            return answer;
+        timeout_ms = -1;
+        if (progress)
+            progress(*text);
+    }
 }
 
 }  // namespace rr

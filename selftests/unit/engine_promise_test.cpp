@@ -39,7 +39,7 @@ constexpr uint32_t lost = 0, survivor = 1;  // sector 0 is on role 0
 enum class step { refuse, durable };
 
 struct outcome {
-    uint32_t places = 0;    // accesses to shared words
+    uint32_t places = 0;  // accesses to shared words
     uint32_t answers = 0;
     int32_t result = 0;
     bool too_early = false;  // a good answer before the epoch was durable
@@ -100,10 +100,8 @@ private:
                 out_.too_early |= out_.result >= 0 && array_->durable_epoch != 1;
                 continue;
             }
-            const bool fails =
-                a.role == lost && (a.act == RR_ACT_WRITE || a.act == RR_ACT_FLUSH);
-            rr_complete(array_.get(), q, a.token,
-                        fails ? -RR_EIO : static_cast<int32_t>(a.length));
+            const bool fails = a.role == lost && (a.act == RR_ACT_WRITE || a.act == RR_ACT_FLUSH);
+            rr_complete(array_.get(), q, a.token, fails ? -RR_EIO : static_cast<int32_t>(a.length));
         }
     }
 

@@ -57,8 +57,7 @@ KV_CONVERTER(us_to_ms, __u64, __u32) {
     return 0;
 }
 
-KV_KEY(8, retries_max, __u64, ATOMIC,
-       KV_RANGE(1, RR_RETRIES_LIMIT)) = KV_DEFAULT(RR_RETRIES_MAX);
+KV_KEY(8, retries_max, __u64, ATOMIC, KV_RANGE(1, RR_RETRIES_LIMIT)) = KV_DEFAULT(RR_RETRIES_MAX);
 KV_KEY(9, tick_us, __u64, ATOMIC, KV_RANGE(100, 1000000), KV_WAS(tick_ms), KV_SEM(1),
        KV_UP(ms_to_us), KV_DOWN(us_to_ms)) = KV_DEFAULT(RR_TICK_MS * 1000);
 

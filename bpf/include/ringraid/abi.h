@@ -9,6 +9,7 @@
  * kernel, the daemon and its successor read the same bytes:
  *
  *   rr_array            this header: geometry, limits, members, state
+ *   rr_life             whose arena it is (life.h), for the control plane only
  *   rr_queue[queues]    one per ublk queue, written by that queue only
  *   rr_request[...]     one per tag of each queue
  *   rr_slot[...]        one per row operation of each queue
@@ -36,7 +37,7 @@
 #define RR_ABI_MAGIC 0x3144494152474e52ULL /* "RNGRAID1" */
 
 enum {
-	RR_ABI_VERSION = 2,
+	RR_ABI_VERSION = 3,
 	RR_QUEUES_MAX = 16,
 	RR_DEPTH_MAX = 256,
 	RR_SLOTS_MAX = 256,
@@ -98,7 +99,8 @@ struct rr_array {
 	rr_u64 buffers_offset;
 	rr_u64 queues_offset;
 	rr_u64 user_base; /* where the daemon maps the arena */
-	rr_u64 pad0[12];
+	rr_u64 life_offset;
+	rr_u64 pad0[11];
 	rr_u64 state; /* RR_STATE_*, changed by compare-and-swap */
 	rr_u64 pad1[7];
 	rr_u32 durable_epoch; /* the last epoch that is in the superblocks */

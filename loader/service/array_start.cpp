@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The steps of a start, in their order: see array_service.h. All that can be refused
+// is found out before the first byte is written to a member.
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "base/log.h"
+#include "resync/resync.h"
+#include "service/array_service.h"
+#include "service/closing.h"
+#include "service/heritage.h"
+#include "service/limits.h"
+#include "service/name_link.h"
+#include "service/report.h"
+#include "service/socket.h"
+
+extern "C" {
+#include "engine/host.h"
+}
+
+namespace rr {
+namespace {
+
+constexpr uint32_t queues_default_max = 4;
+// A killed daemon's commands may be in flight for as long as the NVMe driver takes
+// to abort one and to reset the controller, 30 s each.
+constexpr auto dying_wait = std::chrono::seconds(90);
+constexpr auto dying_poll = std::chrono::milliseconds(20);
+constexpr int answer_ms = 2000;
+
+uint32_t cpus() {
+    return static_cast<uint32_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+array_config config_for(const service_options& options, const array_members& members) {
+    const rr_geometry& geometry = members.plan.geometry;
+    array_config config;
+    config.members = geometry.members;
+    config.chunk_sectors = 1U << geometry.chunk_shift;
+    config.layout = geometry.layout;
+    config.queues = options.queues.value_or(std::min(cpus(), queues_default_max));
+    config.depth = options.depth;
+    config.slots = options.slots;
+    config.member_io_sectors = member_io_sectors(members.present());
+    config.zero_copy = options.zero_copy;
+    config.member_sectors = members.plan.member_sectors;
+    config.arena_bytes_max = options.arena_bytes_max;
+    for (uint32_t role = 0; role < geometry.members; role++) {
+        if (const auto& member = members.plan.members[role])
+            config.data_offset[role] = member->superblock.data_offset;
+    }
+    return config;
+}
+
+// The sets whose superblocks these devices carry, as far as they can be read.
+std::set<md::uuid> sets_on(const std::vector<std::string>& devices) {
+    std::set<md::uuid> out;
+    for (const std::string& path : devices) {
+        open_options look;
+        look.read_only = true;
+        auto device = open_member(path, look);
+        if (!device)
+            continue;
+        if (auto sb = md::read_superblock(device->fd.get()))
+            out.insert(sb->set_uuid);
+    }
+    return out;
+}
+
+bool signal_is_pending() {
+    sigset_t pending;
+    sigemptyset(&pending);
+    ::sigpending(&pending);
+    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<array_service>> array_service::start(const service_options& options) {
+    std::unique_ptr<array_service> service(new array_service(options));
+    Status started = service->start_all();
+    if (started)
+        return service;
+    // Queues of a takeover cannot be ended without the device, whose clients wait for
+    // the next successor: they end with the process.
+    if (service->recovering_ && service->queues_run_) {
+        (void)service.release();
+        return forward_error(started.error());
+    }
+    std::vector<order> waiting = service->taken_orders();
+    // Who wanted it to stop has what he wanted, but for clients who wait.
+    const nlohmann::json answer =
+        service->recovering_
+            ? error_json({EOWNERDEAD, "the takeover was ended, and clients wait for the next one",
+                          "ringraid assemble, or stop --force"})
+            : nlohmann::json({{"schema", json_schema}, {"ok", true}});
+    service.reset();
+    for (const order& o : waiting)
+        (void)write_line(o.client.get(), to_line(answer));
+    return forward_error(started.error());
+}
+
+Status array_service::do_steps(std::initializer_list<std::pair<const char*, start_step>> steps) {
+    for (const auto& [name, s] : steps) {
+        step_ = name;
+        if (told_to_stop())
+            return fail(ECANCELED, "told to stop while {}", name);
+        if (Status ok = (this->*s)(); !ok)
+            return ok;
+    }
+    return {};
+}
+
+Status array_service::start_all() {
+    Status begun =
+        do_steps({{"looking at the machine", &array_service::choose_engine},
+                  {"looking at the machine", &array_service::steady_process},
+                  {"looking for the array", &array_service::know_set},
+                  {"taking its place", &array_service::take_places},
+                  {"looking for what a dead daemon left", &array_service::meet_predecessor}});
+    if (!begun)
+        return begun;
+    if (!recovering_) {
+        Status made = do_steps({{"opening the members", &array_service::open_cold},
+                                {"opening the members", &array_service::open_namespaces}});
+        if (made && will_serve())
+            made = do_steps({{"making the ublk device", &array_service::add_device},
+                             {"making the arena", &array_service::make_arena},
+                             {"making the store", &array_service::open_store},
+                             {"loading the program", &array_service::make_queues}});
+        if (!made)
+            return made;
+    }
+    Status written = do_steps({{"writing superblocks", &array_service::write_new_superblocks},
+                               {"writing superblocks", &array_service::open_metadata},
+                               {"recomputing parity", &array_service::make_parity_right}});
+    if (!written)
+        return written;
+    if (!will_serve()) {
+        finish_unserved();
+        return {};
+    }
+    Status serving = do_steps({{"marking the array dirty", &array_service::mark_dirty},
+                               {"starting the device", &array_service::start_device}});
+    if (!serving)
+        return serving;
+    log_info("{} serves {} with the {} engine", block_path_, short_name(name_), engine_name(host_));
+    return {};
+}
+
+bool array_service::told_to_stop() {
+    if (signal_is_pending())
+        return true;
+    std::lock_guard hold(order_lock_);
+    return std::ranges::any_of(
+        orders_, [](const order& o) { return o.request.value("command", "") == "stop"; });
+}
+
+// False when the step should end.
+bool array_service::report(const std::string& text) {
+    const bool heard = !options_.progress || options_.progress(text);
+    return heard && !told_to_stop();
+}
+
+bool array_service::will_serve() const {
+    return !options_.create || options_.create->serve;
+}
+
+Status array_service::choose_engine() {
+    if (!will_serve())
+        return {};
+    const std::string missing = bpf_host_missing();
+    host_ = options_.host.value_or(missing.empty() ? engine_host::bpf : engine_host::user);
+    if (host_ == engine_host::bpf && !missing.empty())
+        return with_hint(fail(ENOTSUP, "{}", missing), "use --engine user");
+    if (auto driver = ublk_control::open(); !driver)
+        return forward_error(driver.error());
+    return {};
+}
+
+// Memory reclaim must never wait for this process: its I/O is what reclaim
+// may be waiting for. The effect is read back, not assumed.
+Status array_service::steady_process() {
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    if (::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0 || ::prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0) != 1)
+        return with_hint(fail(errno, "cannot become an I/O flusher"),
+                         "run as root (CAP_SYS_RESOURCE)");
+    if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        return with_hint(fail(errno, "cannot lock memory"), "raise the locked memory limit");
+    wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    sigset_t stop_signals;
+    sigemptyset(&stop_signals);
+    sigaddset(&stop_signals, SIGTERM);
+    sigaddset(&stop_signals, SIGINT);
+    signals_.reset(::signalfd(-1, &stop_signals, SFD_CLOEXEC));
+    return wake_ && signals_ ? Status{} : Status(fail(errno, "cannot make an eventfd"));
+}
+
+Status array_service::check_cpus() {
+    if (options_.queues && *options_.queues > cpus())
+        return with_hint(fail(EINVAL, "{} queues on {} CPUs", *options_.queues, cpus()),
+                         "ublk makes at most one queue per CPU");
+    return {};
+}
+
+// Which array it is, before anything of it is touched: the lock is named after it.
+Status array_service::know_set() {
+    if (options_.create) {
+        auto planned = plan_creation(*options_.create, options_.devices);
+        if (!planned)
+            return forward_error(planned.error());
+        members_ = std::move(*planned);
+        set_uuid_ = members_.plan.set_uuid;
+        be_called(members_.plan.name);
+        return {};
+    }
+    if (options_.assembly.set_uuid) {
+        set_uuid_ = *options_.assembly.set_uuid;
+        return {};
+    }
+    const std::set<md::uuid> sets = sets_on(options_.devices);
+    if (sets.size() == 1) {
+        set_uuid_ = *sets.begin();
+        return {};
+    }
+    // None, or several: who plans the array says what is wrong with them.
+    auto opened = open_array(options_.devices, options_.assembly);
+    if (!opened)
+        return forward_error(opened.error());
+    set_uuid_ = opened->plan.set_uuid;
+    return {};
+}
+
+Status array_service::take_places() {
+    places_.emplace(set_uuid_);
+    for (int step = 0; step < 2; step++) {
+        if (Status ok = step == 0 ? places_->make_run_directory() : places_->check_room(); !ok)
+            return ok;
+    }
+    const bool pins = will_serve() && host_ == engine_host::bpf;
+    if (Status ok = pins ? places_->make_pin_directory() : Status{}; !ok)
+        return ok;
+    // One that was killed a moment ago may hold the lock until the kernel has ended it.
+    const auto end = std::chrono::steady_clock::now() + dying_wait;
+    for (;;) {
+        Status taken = places_->take_lock();
+        if (taken)
+            break;
+        if (taken.error().err != EBUSY)
+            return taken;
+        auto answer = ask(places_->paths().socket, R"({"command":"status"})", answer_ms);
+        if (answer) {
+            const nlohmann::json told = nlohmann::json::parse(*answer, nullptr, false);
+            const std::string life = told.is_object() ? told.value("life", "serving") : "serving";
+            return with_hint(fail(EBUSY, "the array is being served (it is {})", life),
+                             "ringraid status");
+        }
+        if (std::chrono::steady_clock::now() > end)
+            return with_hint(fail(EBUSY, "another process has the array, and does not answer"),
+                             "if that is a killed daemon's I/O, try again when it is over");
+        std::this_thread::sleep_for(dying_poll);
+    }
+    // While no arena is mapped yet: others may be known by theirs only.
+    for (const nlohmann::json& other : running_arrays()) {
+        if (other.value("uuid", "") != md::to_string(set_uuid_))
+            others_.push_back(other.value("block_device", ""));
+    }
+    enter(life_state::starting, "looking for what a dead daemon left");
+    auto opened = control_socket::open(
+        places_->paths().socket,
+        [this](const std::string& line, Fd& client) { return handle(line, client); });
+    if (!opened)
+        return forward_error(opened.error());
+    socket_ = std::move(*opened);
+    return {};
+}
+
+// What the control socket's thread shows while parts come and go.
+void array_service::be_called(const std::string& name) {
+    std::lock_guard hold(parts_lock_);
+    name_ = name;
+}
+
+void array_service::own_device(ublk_device&& device) {
+    std::lock_guard hold(parts_lock_);
+    device_.emplace(std::move(device));
+    block_path_ = device_->block_path();
+}
+
+void array_service::enter(life_state state, const char* step) {
+    std::lock_guard hold(parts_lock_);
+    step_ = step;
+    life_ = state;
+}
+
+Status array_service::open_cold() {
+    if (!options_.create) {
+        auto opened = open_patiently();
+        if (!opened)
+            return forward_error(opened.error());
+        members_ = std::move(*opened);
+        be_called(members_.plan.name);
+    }
+    cold_ = true;
+    for (const md::excluded_device& out : members_.plan.excluded)
+        log_info("{} is left out: {}", out.path, out.reason);
+    parity_right_ = !members_.plan.needs_resync;
+    // From here on it is found by name.
+    return places_->write_state(state_file());
+}
+
+// The lock is ours: who holds a member is a daemon that is ending, or a stranger.
+Result<array_members> array_service::open_patiently() const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+    // The set whose lock we have: paths may lead elsewhere by now.
+    md::assembly_options how = options_.assembly;
+    how.set_uuid = set_uuid_;
+    for (;;) {
+        auto opened = open_array(options_.devices, how);
+        if (opened || opened.error().err != EBUSY || std::chrono::steady_clock::now() > end)
+            return opened;
+        std::this_thread::sleep_for(dying_poll);
+    }
+}
+
+// Beside the block devices, which stay ours alone.
+Status array_service::open_namespaces() {
+    if (!options_.passthrough)
+        return {};
+    auto opened = members_.open_namespaces();
+    if (!opened)
+        return forward_error(opened.error());
+    namespaces_ = std::move(*opened);
+    return {};
+}
+
+Status array_service::add_device() {
+    if (Status ok = check_cpus(); !ok)
+        return ok;
+    const array_config config = config_for(options_, members_);
+    auto layout = plan_layout(config);
+    if (!layout)
+        return forward_error(layout.error());
+    auto control = ublk_control::open();
+    auto known = control ? control->features() : forward_error(control.error());
+    if (!known)
+        return forward_error(known.error());
+    ublksrv_ctrl_dev_info info{};
+    info.nr_hw_queues = static_cast<uint16_t>(config.queues);
+    info.queue_depth = static_cast<uint16_t>(config.depth);
+    info.max_io_buf_bytes = request_bytes_max(*layout);
+    info.dev_id = static_cast<uint32_t>(-1);
+    info.ublksrv_pid = ::getpid();
+    info.flags = UBLK_F_CMD_IOCTL_ENCODE | UBLK_F_USER_COPY | UBLK_F_USER_RECOVERY |
+                 UBLK_F_USER_RECOVERY_REISSUE | (*known & UBLK_F_SAFE_STOP_DEV);
+    if (config.zero_copy)
+        info.flags |= UBLK_F_SUPPORT_ZERO_COPY | UBLK_F_AUTO_BUF_REG;
+    if ((info.flags & *known) != info.flags)
+        return with_hint(
+            fail(ENOTSUP, "the ublk driver lacks features {:#x}", info.flags & ~*known),
+            "use Linux 6.16 or newer");
+    auto added = ublk_device::add(set_uuid_, info);
+    if (!added)
+        return forward_error(added.error());
+    own_device(std::move(*added));
+    if (device_->made().nr_hw_queues != config.queues)
+        return fail(EINVAL, "ublk made {} of {} queues", device_->made().nr_hw_queues,
+                    config.queues);
+    if (Status ok = device_->set_params(
+            device_params(*layout, members_.present(), members_.logical_block_bytes));
+        !ok)
+        return ok;
+    return places_->write_state(state_file());
+}
+
+Status array_service::make_arena() {
+    auto layout = plan_layout(config_for(options_, members_));
+    if (!layout)
+        return forward_error(layout.error());
+    layout->header.user_base = RR_ARENA_ADDRESS;
+    const array_paths& paths = places_->paths();
+    // What a dead daemon left was removed with its directory.
+    if (Status ok = host_ == engine_host::bpf ? places_->make_pin_directory() : Status{}; !ok)
+        return ok;
+    const bool pinned = host_ == engine_host::bpf;
+    auto made = pinned ? arena_memory::create_map(layout->bytes)
+                       : arena_memory::create_file(paths.arena_file, layout->bytes);
+    if (!made)
+        return forward_error(made.error());
+    arena_.emplace(std::move(*made));
+    init_arena(arena_->span(), *layout, members_.missing_mask());
+    fill_life(*life_record(), members_, host_, options_.passthrough);
+    life_record()->mark = ublk_device::mark_of(set_uuid_);
+    life_record()->ublk_device = device_->number();
+    life_record()->pid = static_cast<rr_u32>(::getpid());
+    if (Status ok = arena_->publish(pinned ? paths.arena_pin : paths.arena_file); !ok)
+        return ok;
+    return open_durability();
+}
+
+Status array_service::open_durability() {
+    durability_ = std::make_unique<durability>(array());
+    return durability_->open();
+}
+
+Status array_service::open_store() {
+    if (host_ != engine_host::bpf)
+        return {};
+    auto opened = recovering_ ? kept_state::adopt(places_->paths(), arena_->fd())
+                              : kept_state::make(places_->paths());
+    if (!opened)
+        return forward_error(opened.error());
+    kept_.emplace(std::move(*opened));
+    return {};
+}
+
+Status array_service::make_queues() {
+    auto opened = open_ublk_char(device_->number());
+    if (!opened)
+        return forward_error(opened.error());
+    char_device_ = std::move(*opened);
+    for (uint32_t i = 0; i < array()->queues; i++) {
+        queue_config config;
+        config.queue = i;
+        config.host = host_;
+        config.array = array();
+        config.ublk_char_fd = char_device_.get();
+        config.control_ring_fd = durability_->ring_fd();
+        config.ended_fd = wake_.get();
+        config.zero_copy = array()->zero_copy != 0;
+        config.member_fds = members_.fds();
+        config.lba_bytes = members_.present()[0]->logical_block_bytes;
+        for (const auto& ns : namespaces_)
+            config.namespaces.push_back(ns ? &*ns : nullptr);
+        queues_.push_back(std::make_unique<queue_thread>(config));
+    }
+    std::vector<int> rings;
+    for (auto& queue : queues_) {
+        if (Status ok = queue->wait_ready(); !ok)
+            return ok;
+        rings.push_back(queue->ring_fd());
+    }
+    return host_ == engine_host::bpf ? load_program(rings) : Status{};
+}
+
+Status array_service::load_program(const std::vector<int>& rings) {
+    auto object = kept_->active_program();
+    if (!object)
+        return forward_error(object.error());
+    auto loaded = bpf_program_set::load(
+        *object, {arena_->fd(), kept_->at().at().fd(), rings, queues_[0]->offsets()});
+    if (!loaded)
+        return forward_error(loaded.error());
+    program_.emplace(std::move(*loaded));
+    log_info("verifier: {}", program_->verifier());
+    return program_->attach();
+}
+
+Status array_service::write_new_superblocks() {
+    return options_.create && !recovering_ ? write_creation(*options_.create, members_) : Status{};
+}
+
+Status array_service::open_metadata() {
+    if (metadata_)
+        return {};  // a takeover has it already
+    metadata_.emplace(members_.metadata_state(), md::write_to(members_.fds()),
+                      arena_ ? life_witness(*life_record()) : md::events_witness{});
+    if (durability_)
+        durability_->record_with(&*metadata_);
+    return {};
+}
+
+// After a crash, or a create: all parity, before anything is served.
+Status array_service::make_parity_right() {
+    if (parity_right_ || recovering_)
+        return {};
+    // Old logs and bitmaps must not be believed once parity is rewritten.
+    if (auto marked = metadata_->mark_dirty(); !marked)
+        return forward_error(marked.error());
+    std::atomic<bool> cancel{false};
+    resync_options how;
+    how.stripes = members_.plan.member_sectors >> members_.plan.geometry.chunk_shift;
+    how.trust_parity = options_.assembly.force;
+    how.cancel = &cancel;
+    int shown = -1;
+    how.progress = [&](uint64_t done, uint64_t total) {
+        const int percent = static_cast<int>(done * 100 / total);
+        const bool news = percent / 5 != shown / 5 || shown < 0;
+        shown = percent;
+        const std::string text =
+            news ? fmt::format("recomputing parity: {}% of {} MiB", percent, total >> 20) : "";
+        if (news ? !report(text) : told_to_stop())
+            cancel = true;
+    };
+    auto done = resync(members_.plan.geometry, members_.resync_members(), how);
+    if (!done)
+        return with_hint(
+            fail(done.error().error.err, "cannot recompute parity: member {} sector {}: {}",
+                 done.error().role, done.error().sector, done.error().error.what),
+            done.error().write || options_.assembly.force
+                ? "nothing was lost: replace the cable or the disk, then assemble again"
+                : "check the cable, or use --force to rebuild such sectors from parity: they "
+                  "may be wrong where the crash cut off a write");
+    if (done->cancelled)
+        return fail(ECANCELED, "told to stop while parity was recomputed");
+    report(fmt::format("parity is right; {} of {} stripes were not", done->stripes_mismatched,
+                       done->stripes_done));
+    if (done->rows_rebuilt != 0)
+        report(fmt::format("{} blocks of 4 KiB could not be read and were rebuilt",
+                           done->rows_rebuilt));
+    metadata_->resync_finished();
+    parity_right_ = true;
+    return {};
+}
+
+Status array_service::mark_dirty() {
+    life_record()->phase = RR_LIFE_SERVING;
+    auto marked = metadata_->mark_dirty();
+    if (!marked)
+        return forward_error(marked.error());
+    // A member whose superblock cannot be written fails like any other.
+    for (const md::member_write_error& lost : marked->failed) {
+        log_error("member {} cannot be written: {}", lost.role, describe(lost.error));
+        rr_host_fail(array(), lost.role, -lost.error.err);
+    }
+    durability_->settle();
+    // Clients that wait for a successor get their errors; no others are let in.
+    if (!recovering_ && health_of(array()) == array_health::failed)
+        return with_hint(fail(EIO, "the superblocks of two members cannot be written"),
+                         "look at the kernel log");
+    publish_array();
+    publish_members();
+    return {};
+}
+
+Status array_service::start_device() {
+    std::vector<int> rings;
+    for (auto& queue : queues_)
+        rings.push_back(queue->ring_fd());
+    durability_->start(rings, [this] {
+        publish_members();
+        answer_failed();
+    });
+    queues_run_ = true;
+    for (auto& queue : queues_)
+        queue->go(rings);
+    if (Status ok = recovering_ ? device_->end_recovery() : device_->start(); !ok)
+        return ok;
+    recovering_ = false;
+    make_name_link(name_, *device_, others_);
+    if (Status ok = places_->write_state(state_file()); !ok)
+        log_error("{}", describe(ok.error()));
+    enter(life_state::serving, "");
+    return {};
+}
+
+// An array that was made and is not served: its parity is right, nothing was ever
+// written to it.
+void array_service::finish_unserved() {
+    if (auto clean = metadata_->mark_clean(); !clean || !clean->complete())
+        log_error("the array stays dirty: its parity is recomputed at the first start");
+    metadata_.reset();
+    members_.devices.clear();
+    socket_.reset();
+    places_->remove_run_files();
+    enter(life_state::absent, "");
+}
+
+}  // namespace rr

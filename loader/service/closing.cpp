@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/closing.h"
+
+#include <cerrno>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "service/heritage.h"
+#include "service/report.h"
+
+extern "C" {
+#include "engine/host.h"
+}
+
+namespace rr {
+namespace {
+
+// Redo straight to the members: nothing else has them open.
+class member_io : public redo_io {
+public:
+    explicit member_io(std::vector<int> fds) : fds_(std::move(fds)) {}
+
+    int write(uint32_t role, uint64_t position, std::span<const std::byte> data) override {
+        std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(data.data()), data.size());
+        Status ok = fds_[role] < 0 ? Status(fail(ENODEV, "missing"))
+                                   : write_exact(fds_[role], bytes, position);
+        return ok ? 0 : ok.error().err;
+    }
+
+    int flush(uint32_t role) override {
+        Status ok = fds_[role] < 0 ? Status(fail(ENODEV, "missing")) : sync_data(fds_[role]);
+        return ok ? 0 : ok.error().err;
+    }
+
+private:
+    std::vector<int> fds_;
+};
+
+bool is_out(const rr_array& array, uint32_t role) {
+    return (array.state >> role & 1) != 0;
+}
+
+void lose(rr_array& array, const array_members& members, uint32_t role, const Error& why) {
+    const std::string path = members.devices[role] ? members.devices[role]->path : "";
+    log_error("member {} ({}) cannot be flushed or written: {}; it is out", role, path,
+              describe(why));
+    rr_host_fail(&array, role, -(why.err != 0 ? why.err : EIO));
+}
+
+void flush_members(rr_array& array, const array_members& members) {
+    for (uint32_t role = 0; role < members.devices.size(); role++) {
+        if (!members.devices[role] || is_out(array, role))
+            continue;
+        if (Status ok = sync_data(members.devices[role]->fd.get()); !ok)
+            lose(array, members, role, ok.error());
+    }
+}
+
+// The failures so far, durable on the others; those that cannot be written to fail, too.
+Status record_failures(rr_array& array, md::array_metadata& metadata,
+                       const array_members& members) {
+    for (uint32_t role = 0; role < members.devices.size(); role++) {
+        if (!is_out(array, role) || !metadata.member(role))
+            continue;
+        auto written = metadata.mark_failed(role);
+        if (!written)
+            return forward_error(written.error());
+        for (const md::member_write_error& lost : written->failed)
+            lose(array, members, lost.role, lost.error);
+    }
+    return {};
+}
+
+}  // namespace
+
+Status close_array(rr_array& array, md::array_metadata& metadata, const array_members& members) {
+    flush_members(array, members);
+    // A round for each member that may fail in it; the second one ends it.
+    for (;;) {
+        if (health_of(&array) == array_health::failed)
+            return with_hint(fail(EIO, "two members failed: the array is left dirty"),
+                             "look at the kernel log; ringraid stop --force gives its service up");
+        if (Status ok = record_failures(array, metadata, members); !ok)
+            return ok;
+        if (health_of(&array) == array_health::failed)
+            continue;
+        auto written = metadata.mark_clean();
+        if (!written)
+            return forward_error(written.error());
+        if (written->complete())
+            return {};
+        for (const md::member_write_error& lost : written->failed)
+            lose(array, members, lost.role, lost.error);
+    }
+}
+
+Result<redo_report> redo_on(std::span<std::byte> arena, const array_members& members) {
+    member_io io(members.fds());
+    auto redone = redo_writes(arena, io);
+    if (redone)
+        log_info("wrote {} rows again that were being written", redone->slots);
+    return redone;
+}
+
+void take_out_as_left(array_members& members, const rr_array& array) {
+    for (uint32_t role = 0; role < members.devices.size(); role++) {
+        if (is_out(array, role) && members.devices[role]) {
+            members.plan.members[role].reset();
+            members.plan.missing.push_back(role);
+            members.devices[role].reset();
+        }
+    }
+}
+
+md::events_witness life_witness(rr_life& life) {
+    return {[&life](uint64_t events) { life_begins_write(life, events); },
+            [&life](uint64_t events) { life_wrote(life, events); }};
+}
+
+void drop_caches_of(const array_members& members) {
+    for (const auto& device : members.devices) {
+        if (device)
+            drop_page_cache(device->fd.get(), device->path);
+    }
+}
+
+}  // namespace rr

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The end of an array's service, on its members: what a stop does, and who ends
+// the service of a daemon that died.
+//
+// Nothing is in flight. Each member in use is flushed; then the superblocks say
+// clean. A member that cannot be flushed, or whose superblock cannot be written,
+// has missed something: it is recorded as failed, and the rest is clean, as md has
+// it. Two of them, and the array stays dirty: parity does not say what is right.
+#pragma once
+
+#include "engine/redo.h"
+#include "md/update.h"
+#include "ringraid/abi.h"
+#include "ringraid/life.h"
+#include "service/membership.h"
+
+namespace rr {
+
+// EIO: two members failed, now or before; the array is dirty. Failures are put into
+// @array.state, too.
+Status close_array(rr_array& array, md::array_metadata& metadata, const array_members& members);
+
+// The rows of a dead daemon's arena, written again and flushed. After the failures that
+// the arena knows are durable. Errors as of redo_writes().
+Result<redo_report> redo_on(std::span<std::byte> arena, const array_members& members);
+
+// Members that @array counts as out are let go: their devices are closed.
+void take_out_as_left(array_members& members, const rr_array& array);
+
+// Keeps @life's events.
+md::events_witness life_witness(rr_life& life);
+
+// Nobody has told the members' page caches what NVMe commands wrote, ours or those of
+// a daemon that was killed.
+void drop_caches_of(const array_members& members);
+
+}  // namespace rr

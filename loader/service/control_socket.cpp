@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/control_socket.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/log.h"
+#include "service/socket.h"
+
+namespace rr {
+
+Result<std::unique_ptr<control_socket>> control_socket::open(const std::string& path,
+                                                             request_handler handler) {
+    auto listener = listen_at(path);
+    if (!listener)
+        return forward_error(listener.error());
+    std::unique_ptr<control_socket> out(new control_socket);
+    out->path_ = path;
+    out->listener_ = std::move(*listener);
+    out->stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
+    if (!out->stop_event_)
+        return fail(errno, "cannot make an eventfd");
+    out->handler_ = std::move(handler);
+    out->thread_ = std::thread([at = out.get()] { at->main(); });
+    return out;
+}
+
+control_socket::~control_socket() {
+    if (thread_.joinable()) {
+        uint64_t one = 1;
+        (void)!::write(stop_event_.get(), &one, sizeof(one));
+        thread_.join();
+    }
+    if (listener_)
+        ::unlink(path_.c_str());
+}
+
+void control_socket::main() {
+    pthread_setname_np(pthread_self(), "rr-control");
+    for (;;) {
+        pollfd watch[] = {{listener_.get(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}};
+        if (::poll(watch, 2, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            log_error("the control socket: poll failed: {}", std::strerror(errno));
+            return;
+        }
+        if (watch[1].revents != 0)
+            return;
+        serve_client();
+    }
+}
+
+void control_socket::serve_client() {
+    Fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client)
+        return;
+    auto line = read_line(client.get());
+    if (!line)
+        return;
+    if (auto answer = handler_(*line, client))
+        (void)write_line(client.get(), *answer);
+}
+
+}  // namespace rr

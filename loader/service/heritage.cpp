@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/heritage.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "ringraid/abi.h"
+
+namespace rr {
+namespace {
+
+// Cut where it is too long, always with a zero at the end.
+template <size_t Bytes>
+void put_text(rr_u8 (&into)[Bytes], const std::string& text) {
+    std::memset(into, 0, Bytes);
+    std::memcpy(into, text.data(), std::min(text.size(), Bytes - 1));
+}
+
+template <size_t Bytes>
+std::string get_text(const rr_u8 (&from)[Bytes]) {
+    return {reinterpret_cast<const char*>(from),
+            ::strnlen(reinterpret_cast<const char*>(from), Bytes)};
+}
+
+md::uuid get_uuid(const rr_u8 (&from)[RR_LIFE_UUID_BYTES]) {
+    md::uuid out;
+    std::copy(std::begin(from), std::end(from), out.begin());
+    return out;
+}
+
+// What is different about the member in @role; empty when nothing is.
+std::string difference(const rr_life& life, uint32_t role, const array_members& members) {
+    const auto& device = members.devices[role];
+    const md::md_superblock& found = members.found[role];
+    const rr_life_member& had = life.members[role];
+    if (get_uuid(had.device_uuid) != found.device_uuid)
+        return fmt::format("{} is another member (device uuid {}, it was {})", device->path,
+                           md::to_string(found.device_uuid),
+                           md::to_string(get_uuid(had.device_uuid)));
+    if (get_text(had.identity) != device->identity.text)
+        return fmt::format("{} is another disk ({}, it was {} at {}): a copy?", device->path,
+                           device->identity.text, get_text(had.identity), get_text(had.path));
+    const uint64_t most = std::max(life.events, life.events_next);
+    if (found.events < life.events || found.events > most)
+        return fmt::format("{} was written by somebody else since ({} events, {} were left)",
+                           device->path, found.events, life.events);
+    return {};
+}
+
+}  // namespace
+
+void fill_life(rr_life& life, const array_members& members, engine_host host, bool passthrough) {
+    static_assert(sizeof(md::uuid) == RR_LIFE_UUID_BYTES);
+    life = {};
+    std::ranges::copy(members.plan.set_uuid, life.set_uuid);
+    put_text(life.name, members.plan.name);
+    // A clean mark that a power cut cut off leaves some of them one behind.
+    life.events = life.events_next = members.plan.events;
+    for (size_t role = 0; role < members.devices.size(); role++) {
+        if (members.devices[role])
+            life.events = std::min<uint64_t>(life.events, members.found[role].events);
+    }
+    life.ublk_device = RR_LIFE_NO_DEVICE;
+    life.engine = static_cast<rr_u32>(host);
+    life.passthrough = passthrough ? 1 : 0;
+    for (size_t role = 0; role < members.devices.size(); role++) {
+        const auto& device = members.devices[role];
+        if (!device)
+            continue;
+        rr_life_member& out = life.members[role];
+        std::ranges::copy(members.plan.members[role]->superblock.device_uuid, out.device_uuid);
+        put_text(out.identity, device->identity.text);
+        put_text(out.path, device->path);
+    }
+}
+
+void remember_path(rr_life& life, uint32_t role, const std::string& path) {
+    put_text(life.members[role].path, path);
+}
+
+void life_begins_write(rr_life& life, uint64_t events) {
+    __atomic_store_n(&life.events_next, events, __ATOMIC_SEQ_CST);
+}
+
+void life_wrote(rr_life& life, uint64_t events) {
+    __atomic_store_n(&life.events, events, __ATOMIC_SEQ_CST);
+}
+
+Status check_life(const rr_life& life, const md::uuid& set_uuid) {
+    if (life.phase > RR_LIFE_SERVING || life.engine > static_cast<rr_u32>(engine_host::user))
+        return fail(EINVAL, "the record of whose arena it is makes no sense");
+    if (get_uuid(life.set_uuid) != set_uuid)
+        return fail(ESTALE, "the arena is that of another array, {} '{}'",
+                    md::to_string(get_uuid(life.set_uuid)), get_text(life.name));
+    return {};
+}
+
+Status check_heritage(const rr_array& array, const rr_life& life, const array_members& members) {
+    if (Status ok = check_life(life, members.plan.set_uuid); !ok)
+        return ok;
+    const rr_geometry& now = members.plan.geometry;
+    if (array.geometry.members != now.members || array.geometry.chunk_shift != now.chunk_shift ||
+        array.geometry.layout != now.layout || array.member_sectors != members.plan.member_sectors)
+        return fail(ESTALE, "the array has another shape than the dead daemon's");
+    std::string all;
+    for (uint32_t role = 0; role < members.devices.size(); role++) {
+        if (!members.devices[role] || (array.state >> role & 1) != 0)
+            continue;
+        std::string one = difference(life, role, members);
+        if (one.empty() && array.members[role].data_offset != members.found[role].data_offset)
+            one = fmt::format("{} has moved its data", members.devices[role]->path);
+        if (!one.empty())
+            all += (all.empty() ? "" : "; ") + one;
+    }
+    return all.empty() ? Status{} : Status(fail(ESTALE, "{}", all));
+}
+
+std::string life_name(const rr_life& life) {
+    return get_text(life.name);
+}
+
+std::string life_path(const rr_life& life, uint32_t role) {
+    return get_text(life.members[role].path);
+}
+
+std::string life_identity(const rr_life& life, uint32_t role) {
+    return get_text(life.members[role].identity);
+}
+
+md::uuid life_device_uuid(const rr_life& life, uint32_t role) {
+    return get_uuid(life.members[role].device_uuid);
+}
+
+md::uuid life_set_uuid(const rr_life& life) {
+    return get_uuid(life.set_uuid);
+}
+
+}  // namespace rr

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The record in the arena of whose arena it is (ringraid/life.h): filled by who
+// serves, compared by who comes after.
+//
+// A successor may write rows of the arena only to the very disks that the dead
+// daemon had, and only if nobody has written to them since. All of it must agree:
+//
+//   set uuid     the arena is this array's, and not one moved under its name
+//   device uuid  each role has the member that it had
+//   disk         and on the same disk: a copy of it (a snapshot, a clone) carries the
+//                same uuids and is not where the clients' data is
+//   events       nobody wrote superblocks since: md does at each start and stop
+//
+// Not seen: who writes to a member and leaves its superblock alone.
+#pragma once
+
+#include "base/result.h"
+#include "engine/queue.h"
+#include "ringraid/life.h"
+#include "service/membership.h"
+
+namespace rr {
+
+// What is known before anything is served. Phase: RR_LIFE_MAKING.
+void fill_life(rr_life& life, const array_members& members, engine_host host, bool passthrough);
+
+// A member is at another path now.
+void remember_path(rr_life& life, uint32_t role, const std::string& path);
+
+// @events as md::events_witness tells them.
+void life_begins_write(rr_life& life, uint64_t events);
+void life_wrote(rr_life& life, uint64_t events);
+
+// EINVAL: the record is no record. ESTALE, with what differs: another array's.
+[[nodiscard]] Status check_life(const rr_life& life, const md::uuid& set_uuid);
+
+// Every member that is there is what the dead daemon of @array left; members that
+// failed under it are not compared. ESTALE, with all that is different.
+[[nodiscard]] Status check_heritage(const rr_array& array, const rr_life& life,
+                                    const array_members& members);
+
+// For people, and for looking where a member was.
+[[nodiscard]] std::string life_name(const rr_life& life);
+[[nodiscard]] std::string life_path(const rr_life& life, uint32_t role);
+[[nodiscard]] std::string life_identity(const rr_life& life, uint32_t role);
+[[nodiscard]] md::uuid life_device_uuid(const rr_life& life, uint32_t role);
+[[nodiscard]] md::uuid life_set_uuid(const rr_life& life);
+
+}  // namespace rr

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/name_link.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/log.h"
+#include "service/paths.h"
+
+namespace rr {
+
+void make_name_link(const std::string& set_name, const ublk_device& device,
+                    const std::vector<std::string>& others) {
+    namespace fs = std::filesystem;
+    const fs::path link = link_path(set_name);
+    std::error_code failed;
+    if (fs::create_directory(link.parent_path(), failed))
+        (void)::chmod(link.parent_path().c_str(), 0755);
+    const std::string target = fs::read_symlink(link, failed).string();
+    if (target != device.block_path() && std::ranges::find(others, target) != others.end()) {
+        log_error("{} belongs to {}: use {} for this array", link.string(), target,
+                  device.block_path());
+        return;
+    }
+    if (failed && fs::exists(fs::symlink_status(link, failed))) {
+        log_error("{} is there and no link: use {} for this array", link.string(),
+                  device.block_path());
+        return;
+    }
+    // In one step: whoever looks meanwhile finds the old one or the new one.
+    const fs::path next = link.string() + ".new";
+    fs::remove(next, failed);
+    fs::create_symlink(device.block_path(), next, failed);
+    if (!failed)
+        fs::rename(next, link, failed);
+    if (failed)
+        log_error("cannot make the link {}: {}", link.string(), failed.message());
+}
+
+void remove_name_link(const std::string& set_name, const std::string& block_path) {
+    const std::filesystem::path link = link_path(set_name);
+    std::error_code ignored;
+    if (std::filesystem::read_symlink(link, ignored) == block_path)
+        std::filesystem::remove(link, ignored);
+}
+
+}  // namespace rr

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/predecessor.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "engine/layout.h"
+#include "engine/redo.h"
+#include "members/scan.h"
+#include "service/closing.h"
+#include "service/heritage.h"
+#include "service/leave_alone.h"
+#include "service/name_link.h"
+#include "service/report.h"
+
+extern "C" {
+#include "engine/host.h"
+}
+
+namespace rr {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A killed daemon's commands may be in flight for as long as the NVMe driver takes
+// to abort one and to reset the controller, 30 s each.
+constexpr auto dying_wait = std::chrono::seconds(90);
+constexpr auto dying_poll = std::chrono::milliseconds(20);
+// Until the kernel has seen that a device's daemon is dead.
+constexpr auto live_wait = std::chrono::seconds(10);
+
+bool is_there(const std::string& path) {
+    std::error_code ignored;
+    return fs::exists(fs::symlink_status(path, ignored));
+}
+
+bool is_named(const std::vector<std::string>& paths, dev_t device) {
+    return std::ranges::any_of(paths, [device](const std::string& path) {
+        struct stat about{};
+        return ::stat(path.c_str(), &about) == 0 && S_ISBLK(about.st_mode) &&
+               about.st_rdev == device;
+    });
+}
+
+// A disk that had a role, by what sysfs says of it: others may hang when they are read.
+bool was_disk(const rr_life& life, const std::string& kernel_name) {
+    std::ifstream numbers("/sys/class/block/" + kernel_name + "/dev");
+    unsigned in_group = 0, number = 0;
+    char colon = 0;
+    if (!(numbers >> in_group >> colon >> number))
+        return false;
+    const std::string identity = identify_device(makedev(in_group, number)).text;
+    for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
+        if (identity == life_identity(life, role))
+            return true;
+    }
+    return false;
+}
+
+// The very disk that had a role, wherever it is now.
+bool was_member(const rr_life& life, const found_member& found) {
+    for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
+        if (found.superblock.device_uuid == life_device_uuid(life, role) &&
+            found.identity.text == life_identity(life, role))
+            return true;
+    }
+    return false;
+}
+
+Result<array_members> open_while_dying(const std::vector<std::string>& paths,
+                                       const md::assembly_options& options) {
+    const auto end = std::chrono::steady_clock::now() + dying_wait;
+    for (;;) {
+        auto opened = open_array(paths, options);
+        if (opened || opened.error().err != EBUSY || std::chrono::steady_clock::now() > end)
+            return opened;
+        std::this_thread::sleep_for(dying_poll);
+    }
+}
+
+// A daemon that was killed a moment ago has its lock until the kernel has ended it.
+Status lock_while_dying(array_places& places) {
+    const auto end = std::chrono::steady_clock::now() + live_wait;
+    for (;;) {
+        Status taken = places.take_lock();
+        if (taken || taken.error().err != EBUSY)
+            return taken;
+        if (std::chrono::steady_clock::now() > end)
+            return fail(EBUSY, "its daemon lives");
+        std::this_thread::sleep_for(dying_poll);
+    }
+}
+
+// Text where text is looked for: the file may be anybody's.
+bool is_state(const nlohmann::json& state) {
+    for (const char* key : {"name", "uuid", "block_device", "socket"}) {
+        auto at = state.find(key);
+        if (at != state.end() && !at->is_string())
+            return false;
+    }
+    return true;
+}
+
+// The state that a state file would tell, from the arena alone. No ring is made for it:
+// see ublk/offline_guard.h.
+std::optional<nlohmann::json> state_from_pins(const md::uuid& set_uuid) {
+    const array_paths paths(set_uuid);
+    auto arena = arena_memory::open_map(paths.arena_pin);
+    if (!arena || !check_arena(arena->span()))
+        return std::nullopt;
+    const rr_life& life = *life_of(arena->span());
+    if (!check_life(life, set_uuid))
+        return std::nullopt;
+    nlohmann::json state = {{"schema", json_schema},
+                            {"name", life_name(life)},
+                            {"uuid", md::to_string(set_uuid)},
+                            {"engine", engine_name(engine_host::bpf)},
+                            {"pid", life.pid},
+                            {"socket", paths.socket},
+                            {"devices", nlohmann::json::array()}};
+    if (life.ublk_device != RR_LIFE_NO_DEVICE) {
+        state["device"] = life.ublk_device;
+        state["block_device"] = ublk_block_path(life.ublk_device);
+    }
+    for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
+        if (const std::string path = life_path(life, role); !path.empty())
+            state["devices"].push_back(path);
+    }
+    return state;
+}
+
+}  // namespace
+
+Result<predecessor> predecessor::find(const array_places& places, const md::uuid& set_uuid) {
+    if (Status ok = places.check(); !ok)
+        return forward_error(ok.error());
+    predecessor left(places);
+    left.find_arena(set_uuid);
+    auto device = ublk_device::find(set_uuid);
+    if (!device)
+        return forward_error(device.error());
+    left.device_ = std::move(*device);
+    return left;
+}
+
+void predecessor::find_arena(const md::uuid& set_uuid) {
+    const array_paths& paths = places_->paths();
+    const bool pinned = is_there(paths.arena_pin);
+    found_arena_ = pinned || is_there(paths.arena_file);
+    if (!found_arena_)
+        return;
+    engine_ = pinned ? engine_host::bpf : engine_host::user;
+    auto opened = pinned ? arena_memory::open_map(paths.arena_pin)
+                         : arena_memory::open_file(paths.arena_file);
+    if (opened)
+        flaw_ = check_arena(opened->span());
+    else
+        flaw_ = forward_error(opened.error());
+    if (flaw_)
+        flaw_ = check_life(*life_of(opened->span()), set_uuid);
+    if (flaw_)
+        arena_.emplace(std::move(*opened));
+}
+
+bool predecessor::served_nothing() const {
+    return arena_ && life()->phase == RR_LIFE_MAKING;
+}
+
+rr_array* predecessor::array() const {
+    return reinterpret_cast<rr_array*>(arena_->span().data());
+}
+
+rr_life* predecessor::life() const {
+    return life_of(arena_->span());
+}
+
+engine_host predecessor::engine() const {
+    return engine_;
+}
+
+arena_memory predecessor::take_arena() {
+    arena_memory taken = std::move(*arena_);
+    arena_.reset();
+    return taken;
+}
+
+Status predecessor::settle(array_members& members) {
+    rr_array* a = array();
+    take_out_as_left(members, *a);
+    for (uint32_t role : members.plan.missing)
+        rr_host_fail(a, role, -ENODEV);
+    md::array_metadata metadata(members.metadata_state(), md::write_to(members.fds()),
+                                life_witness(*life()));
+    // Failures that no superblock tells yet, before rows that do without their members.
+    auto marked = metadata.mark_dirty();
+    if (!marked)
+        return forward_error(marked.error());
+    auto redone = redo_on(arena_->span(), members);
+    if (!redone)
+        return forward_error(redone.error());
+    Status clean = close_array(*a, metadata, members);
+    if (clean)
+        forget();
+    return clean;
+}
+
+Status predecessor::wait_until_dead() {
+    const auto end = std::chrono::steady_clock::now() + live_wait;
+    while (device_ && (device_->is_live() || device_->is_made_by_somebody())) {
+        if (std::chrono::steady_clock::now() > end)
+            return with_hint(fail(EBUSY, "{} is being served", device_->block_path()),
+                             "by a daemon that is not seen from here: another mount namespace?");
+        std::this_thread::sleep_for(dying_poll);
+    }
+    return {};
+}
+
+Status predecessor::give_up() {
+    if (Status ok = wait_until_dead(); !ok)
+        return ok;
+    forget();
+    return {};
+}
+
+void predecessor::forget() {
+    if (device_) {
+        const std::string block_path = device_->block_path();
+        if (arena_)
+            remove_name_link(life_name(*life()), block_path);
+        else if (auto state = places_->read_state())
+            remove_name_link(state->value("name", ""), block_path);
+        (void)device_->stop();
+        if (Status gone = device_->remove(); !gone && gone.error().err != ENODEV)
+            log_error("{} stays: {}", block_path, describe(gone.error()));
+        device_.reset();
+    }
+    // Last, so that a death in between leaves what the next one needs.
+    if (flaw_ || flaw_.error().err != ESTALE)
+        places_->remove_pins();
+    else  // another array's arena is not ours to remove
+        places_->put_foreign_aside();
+    places_->remove_run_files();
+    arena_.reset();
+}
+
+Result<array_members> open_left_members(const predecessor& left,
+                                        const std::vector<std::string>& paths,
+                                        md::assembly_options options) {
+    const md::uuid set_uuid = life_set_uuid(*left.life());
+    std::vector<std::string> all = paths;
+    scan_options around;
+    around.leave_alone = [&left, base = arrays_and_dead_devices()](const std::string& name) {
+        auto why = base(name);
+        return why || was_disk(*left.life(), name) ? why : std::optional<std::string>("no member");
+    };
+    for (const found_member& found : find_members(set_uuid, around).members) {
+        if (was_member(*left.life(), found) && !is_named(paths, found.device))
+            all.push_back(found.path);
+    }
+    // Dirty and degraded is no matter: the arena knows which rows were in the making.
+    md::assembly_options forced = options;
+    forced.set_uuid = set_uuid;
+    forced.name.reset();
+    forced.force = forced.degraded = true;
+    auto opened = open_while_dying(all, forced);
+    if (!opened)
+        return opened;
+    opened->plan.needs_resync = false;
+    std::string absent;
+    uint32_t lost = 0;
+    for (uint32_t role = 0; role < opened->devices.size(); role++) {
+        const bool counted_on = (left.array()->state >> role & 1) == 0;
+        lost += !counted_on || !opened->devices[role] ? 1 : 0;
+        if (counted_on && !opened->devices[role])
+            absent += fmt::format("{}{} ({})", absent.empty() ? "" : ", ", role,
+                                  life_path(*left.life(), role));
+    }
+    if (lost > 1)
+        return with_hint(fail(ENODEV, "{} members are missing or have failed", lost),
+                         absent.empty() ? "" : "connect member " + absent);
+    if (!absent.empty() && !options.degraded)
+        return with_hint(fail(ENODEV, "member {} is not there, and the array counts on it", absent),
+                         "connect it, or add --degraded: it is then out of the array until it is "
+                         "rebuilt");
+    return opened;
+}
+
+Result<std::string> end_dead_array(const md::uuid& set_uuid) {
+    array_places places(set_uuid);
+    if (Status ok = places.make_run_directory(); !ok)
+        return forward_error(ok.error());
+    if (Status ok = lock_while_dying(places); !ok)
+        return forward_error(ok.error());
+    auto left = predecessor::find(places, set_uuid);
+    if (!left)
+        return forward_error(left.error());
+    std::string why;
+    if (left->has_arena() && !left->served_nothing()) {
+        // Who waits gets an error now; then nothing is in flight any more.
+        md::assembly_options options;
+        options.degraded = true;
+        auto members = open_left_members(*left, {}, options);
+        Status agree = members ? check_heritage(*left->array(), *left->life(), *members)
+                               : Status(forward_error(members.error()));
+        if (agree && left->device()) {
+            if (Status ok = left->wait_until_dead(); !ok)
+                return forward_error(ok.error());
+            (void)left->device()->stop();
+        }
+        Status settled = agree ? left->settle(*members) : agree;
+        if (members)
+            drop_caches_of(*members);
+        if (settled) {
+            places.remove_socket();
+            std::string without;
+            for (uint32_t role : members->plan.missing)
+                without += fmt::format("{}{}", without.empty() ? ", without member " : ", ", role);
+            return "stopped; its members are clean" + without;
+        }
+        why = describe(settled.error());
+    } else if (!left->flaw()) {
+        why = describe(left->flaw().error());
+    }
+    if (Status ok = left->give_up(); !ok)
+        return forward_error(ok.error());
+    places.remove_socket();
+    return why.empty() ? "stopped; nothing had been served"
+                       : fmt::format("dropped; the members stay as they are: {}", why);
+}
+
+std::vector<nlohmann::json> running_arrays() {
+    std::vector<nlohmann::json> out;
+    std::error_code failed;
+    std::vector<std::string> told;
+    for (const auto& entry : fs::directory_iterator(run_directory, failed)) {
+        auto state = read_json(entry.path() / "state.json");
+        if (state && is_state(*state)) {
+            told.push_back(entry.path().filename().string());
+            out.push_back(std::move(*state));
+        }
+    }
+    for (const auto& entry : fs::directory_iterator(pin_directory, failed)) {
+        const std::string name = entry.path().filename().string();
+        auto id = md::parse_uuid(name);
+        if (!id || std::ranges::find(told, name) != told.end())
+            continue;
+        if (auto state = state_from_pins(*id))
+            out.push_back(std::move(*state));
+    }
+    return out;
+}
+
+}  // namespace rr

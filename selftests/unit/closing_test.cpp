@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The end of a service: what a stop leaves on members of which some cannot be
+// flushed or written.
+#include "service/closing.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <map>
+#include <set>
+
+#include "md_helpers.h"
+
+extern "C" {
+#include "engine/host.h"
+}
+
+namespace rr {
+namespace {
+
+constexpr uint32_t count = 4;
+
+// Superblocks go to memory; members in unwritable_ refuse theirs.
+class Closing : public testing::Test {
+protected:
+    Closing() {
+        md::new_array spec;
+        spec.name = "closing";
+        spec.member_sectors.assign(count, 1 << 17);
+        spec.clean = true;
+        const auto made = md::make_new(spec);
+        EXPECT_TRUE(made);
+        array_.geometry.members = count;
+        members_.devices.resize(count);
+        members_.plan.members.resize(count);
+        for (uint32_t role = 0; role < count; role++) {
+            char name[] = "/tmp/rr-closing-XXXXXX";
+            members_.devices[role].emplace();
+            members_.devices[role]->fd.reset(::mkstemp(name));
+            members_.devices[role]->path = name;
+            ::unlink(name);
+            members_.plan.members[role] = md::assembled_member{role, name, (*made)[role]};
+        }
+    }
+    void serve() {
+        metadata_.emplace(members_.metadata_state(),
+                          [this](uint32_t role, const md::md_superblock& sb) -> Status {
+                              if (unwritable_.contains(role))
+                                  return fail(EIO, "no");
+                              disk_[role] = sb;
+                              return {};
+                          });
+        ASSERT_TRUE(metadata_->mark_dirty());
+    }
+    // A descriptor that no flush works on.
+    void break_flush(uint32_t role) {
+        int ends[2];
+        ASSERT_EQ(::pipe(ends), 0);
+        ::close(ends[1]);
+        members_.devices[role]->fd.reset(ends[0]);
+    }
+    int close() {
+        Status closed = close_array(array_, *metadata_, members_);
+        return closed ? 0 : closed.error().err;
+    }
+    // The superblock says clean, and which roles are in use.
+    void expect_clean_without(const std::set<uint32_t>& lost) {
+        for (const auto& [role, sb] : disk_) {
+            if (lost.contains(role))
+                continue;
+            EXPECT_TRUE(sb.clean()) << role;
+            for (uint32_t other = 0; other < count; other++)
+                EXPECT_EQ(sb.role_of(other) == other, !lost.contains(other)) << role << other;
+        }
+    }
+
+    rr_array array_{};
+    array_members members_;
+    std::optional<md::array_metadata> metadata_;
+    std::map<uint32_t, md::md_superblock> disk_;
+    std::set<uint32_t> unwritable_;
+};
+
+TEST_F(Closing, AHealthyArrayIsClean) {
+    serve();
+    EXPECT_EQ(close(), 0);
+    expect_clean_without({});
+}
+
+TEST_F(Closing, AMemberThatCannotBeFlushedIsRecordedAndTheRestIsClean) {
+    for (uint32_t lost = 0; lost < count; lost++) {
+        array_.state = 0;
+        serve();
+        Fd kept = std::move(members_.devices[lost]->fd);
+        break_flush(lost);
+        EXPECT_EQ(close(), 0);
+        expect_clean_without({lost});
+        members_.devices[lost]->fd = std::move(kept);
+    }
+}
+
+TEST_F(Closing, AMemberWhoseSuperblockCannotBeWrittenIsRecordedAndTheRestIsClean) {
+    for (uint32_t lost = 0; lost < count; lost++) {
+        array_.state = 0;
+        serve();
+        unwritable_ = {lost};
+        EXPECT_EQ(close(), 0);
+        EXPECT_FALSE(disk_[lost].clean()) << "it was not written";
+        expect_clean_without({lost});
+        unwritable_.clear();
+    }
+}
+
+TEST_F(Closing, TwoOfThemLeaveTheArrayDirty) {
+    serve();
+    break_flush(0);
+    break_flush(2);
+    EXPECT_EQ(close(), EIO);
+    for (const auto& [role, sb] : disk_)
+        EXPECT_FALSE(sb.clean()) << role;
+}
+
+TEST_F(Closing, OneThatCannotBeFlushedAndOneThatCannotBeWrittenLeaveItDirty) {
+    serve();
+    break_flush(1);
+    unwritable_ = {3};
+    EXPECT_EQ(close(), EIO);
+    EXPECT_FALSE(disk_[0].clean());
+    EXPECT_FALSE(disk_[2].clean());
+}
+
+TEST_F(Closing, ADegradedArrayIsCleanWhenTheOthersAre) {
+    serve();
+    ASSERT_EQ(rr_host_fail(&array_, 1, -EIO), 1);
+    EXPECT_EQ(close(), 0);
+    expect_clean_without({1});
+}
+
+TEST_F(Closing, ABrokenArrayIsNotCalledClean) {
+    serve();
+    rr_host_fail(&array_, 1, -EIO);
+    rr_host_fail(&array_, 2, -EIO);
+    EXPECT_EQ(close(), EIO);
+    for (const auto& [role, sb] : disk_)
+        EXPECT_FALSE(sb.clean()) << role;
+}
+
+}  // namespace
+}  // namespace rr

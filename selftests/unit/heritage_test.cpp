@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// A successor uses members only where they are what the dead daemon left: each
+// fact that may differ, differs once.
+#include "service/heritage.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "ringraid/abi.h"
+
+namespace rr {
+namespace {
+
+constexpr uint32_t count = 4;
+constexpr uint64_t left_events = 7;
+
+md::uuid uuid_of(uint8_t byte) {
+    md::uuid id;
+    id.fill(byte);
+    return id;
+}
+
+class Heritage : public testing::Test {
+protected:
+    Heritage() {
+        members_.plan.geometry = {count, 7, 2};
+        members_.plan.set_uuid = uuid_of(0xaa);
+        members_.plan.name = "host:data";
+        members_.plan.events = left_events;
+        members_.plan.member_sectors = 4096;
+        members_.plan.members.resize(count);
+        members_.devices.resize(count);
+        members_.found.resize(count);
+        for (uint32_t role = 0; role < count; role++) {
+            md::md_superblock& sb = members_.found[role];
+            sb.device_uuid = uuid_of(static_cast<uint8_t>(role + 1));
+            sb.events = left_events;
+            sb.data_offset = 2048;
+            members_.plan.members[role] = md::assembled_member{role, "", sb};
+            members_.devices[role].emplace();
+            members_.devices[role]->path = "/dev/disk" + std::to_string(role);
+            members_.devices[role]->identity.text = "wwid:" + std::to_string(role);
+            array_.members[role].data_offset = 2048;
+        }
+        array_.geometry = members_.plan.geometry;
+        array_.member_sectors = members_.plan.member_sectors;
+        fill_life(life_, members_, engine_host::bpf, false);
+    }
+    int verdict() {
+        Status same = check_heritage(array_, life_, members_);
+        if (same)
+            return 0;
+        said_ = same.error().what;
+        return same.error().err;
+    }
+
+    array_members members_;
+    rr_array array_{};
+    rr_life life_{};
+    std::string said_;
+};
+
+TEST_F(Heritage, TheSameMembersAgree) {
+    EXPECT_EQ(verdict(), 0);
+    EXPECT_EQ(life_name(life_), "host:data");
+    EXPECT_EQ(life_path(life_, 2), "/dev/disk2");
+    EXPECT_EQ(life_.phase, RR_LIFE_MAKING);
+}
+
+TEST_F(Heritage, AnotherArraysArenaIsRefused) {
+    members_.plan.set_uuid = uuid_of(0xbb);
+    EXPECT_EQ(verdict(), ESTALE);
+    EXPECT_NE(said_.find("another array"), std::string::npos);
+}
+
+TEST_F(Heritage, AnotherShapeIsRefused) {
+    for (uint32_t rr_geometry::* field :
+         {&rr_geometry::members, &rr_geometry::chunk_shift, &rr_geometry::layout}) {
+        array_.geometry.*field += 1;
+        EXPECT_EQ(verdict(), ESTALE);
+        array_.geometry.*field -= 1;
+    }
+    array_.member_sectors += 128;
+    EXPECT_EQ(verdict(), ESTALE);
+}
+
+TEST_F(Heritage, EachMemberIsComparedByUuidDiskEventsAndOffset) {
+    for (uint32_t role = 0; role < count; role++) {
+        SCOPED_TRACE(role);
+        const std::string path = members_.devices[role]->path;
+        md::md_superblock& sb = members_.found[role];
+        sb.device_uuid = uuid_of(0xcc);
+        EXPECT_EQ(verdict(), ESTALE);
+        EXPECT_NE(said_.find(path), std::string::npos);
+        sb.device_uuid = uuid_of(static_cast<uint8_t>(role + 1));
+
+        members_.devices[role]->identity.text = "wwid:a copy";
+        EXPECT_EQ(verdict(), ESTALE);
+        EXPECT_NE(said_.find("another disk"), std::string::npos);
+        members_.devices[role]->identity.text = "wwid:" + std::to_string(role);
+
+        for (uint64_t events : {left_events - 1, left_events + 1, left_events + 12}) {
+            sb.events = events;
+            EXPECT_EQ(verdict(), ESTALE) << events;
+        }
+        sb.events = left_events;
+        array_.members[role].data_offset += 8;
+        EXPECT_EQ(verdict(), ESTALE);
+        array_.members[role].data_offset -= 8;
+        EXPECT_EQ(verdict(), 0);
+    }
+}
+
+// A write of superblocks that was cut off leaves some of them one ahead.
+TEST_F(Heritage, EventsMayBeThoseOfAWriteThatWasCutOff) {
+    life_begins_write(life_, left_events + 1);
+    members_.found[1].events = left_events + 1;
+    EXPECT_EQ(verdict(), 0);
+    members_.found[1].events = left_events + 2;
+    EXPECT_EQ(verdict(), ESTALE);
+    // Once it is known to be durable everywhere, nobody may be behind.
+    life_wrote(life_, left_events + 1);
+    members_.found[1].events = left_events + 1;
+    EXPECT_EQ(verdict(), ESTALE);
+    for (md::md_superblock& sb : members_.found)
+        sb.events = left_events + 1;
+    EXPECT_EQ(verdict(), 0);
+}
+
+TEST_F(Heritage, MembersThatFailedOrAreMissingAreNotCompared) {
+    members_.found[3].events = 1;
+    members_.devices[3]->identity.text = "wwid:9";
+    EXPECT_EQ(verdict(), ESTALE);
+    array_.state = 1U << 3;
+    EXPECT_EQ(verdict(), 0);
+    array_.state = 0;
+    members_.devices[3].reset();
+    EXPECT_EQ(verdict(), 0);
+}
+
+TEST_F(Heritage, ARecordThatMakesNoSenseIsNone) {
+    life_.phase = RR_LIFE_SERVING + 1;
+    EXPECT_EQ(check_life(life_, members_.plan.set_uuid).error().err, EINVAL);
+    life_.phase = RR_LIFE_SERVING;
+    life_.engine = 2;
+    EXPECT_EQ(check_life(life_, members_.plan.set_uuid).error().err, EINVAL);
+}
+
+TEST_F(Heritage, TextsThatAreTooLongEndWhereTheRecordEnds) {
+    remember_path(life_, 0, std::string(1000, 'x'));
+    EXPECT_EQ(life_path(life_, 0).size(), RR_LIFE_PATH_BYTES - 1U);
+    std::memset(life_.members[0].path, 'y', RR_LIFE_PATH_BYTES);
+    EXPECT_EQ(life_path(life_, 0).size(), size_t{RR_LIFE_PATH_BYTES});
+}
+
+}  // namespace
+}  // namespace rr
