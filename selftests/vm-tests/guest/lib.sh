@@ -68,6 +68,70 @@ wipe() {
 	done
 }
 
+# play CASE...: the cases of a test, functions; those that $CASES names, if it names any.
+play() {
+	local c
+	for c in ${CASES:-"$@"}; do
+		"$c"
+		say "$c"
+	done
+}
+
+# keep DISK...: remembers their superblocks and what is around; kept: they are the same.
+superblock() { dd if="$1" bs=64k count=4 iflag=direct status=none; }
+keep() {
+	local d
+	for d in "$@"; do superblock "$d" >"$tmp/keep-${d##*/}"; done
+}
+kept() {
+	local d
+	for d in "$@"; do
+		superblock "$d" | cmp -s - "$tmp/keep-${d##*/}" || fail "the superblock of $d was written"
+	done
+}
+
+# blank DISK...: nothing was ever written there.
+blank() {
+	local d
+	for d in "$@"; do
+		dd if="$d" bs=1M iflag=direct status=none | cmp -s -n "$(blockdev --getsize64 "$d")" - /dev/zero ||
+			fail "something was written to $d"
+	done
+}
+
+# numbers DISK: MAJOR:MINOR.
+numbers() { printf '%d:%d\n' "0x$(stat -Lc %t "$1")" "0x$(stat -Lc %T "$1")"; }
+
+# slow NAME DISK READ-MS WRITE-MS FLUSH-MS: /dev/mapper/NAME is DISK, but late.
+slow() {
+	local table
+	table="0 $(blockdev --getsz "$2") delay $2 0 $3 $2 0 $4 $2 0 $5"
+	if dmsetup info "$1" >/dev/null 2>&1; then
+		quietly dmsetup load "$1" --table "$table"
+		quietly dmsetup suspend "$1"
+		quietly dmsetup resume "$1"
+	else
+		quietly dmsetup create "$1" --table "$table"
+		quietly dmsetup mknodes "$1"
+	fi
+}
+
+# Little-endian fields of the superblock at byte 4096.
+get32() { dd if="$1" bs=1 skip=$((4096 + $2)) count=4 status=none | od -An -tu4 | tr -d ' '; }
+put32() {
+	local v=$3
+	printf '%b' "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((v & 255)) $((v >> 8 & 255)) $((v >> 16 & 255)) $((v >> 24 & 255)))" |
+		dd of="$1" bs=1 seek=$((4096 + $2)) conv=notrunc status=none
+}
+
+# The sum of the superblock's words, as md makes it.
+fix_checksum() {
+	local bytes=$((256 + 2 * $(get32 "$1" 220)))
+	put32 "$1" 216 0
+	put32 "$1" 216 "$(dd if="$1" bs=1 skip=4096 count=$bytes status=none | od -An -v -w4 -tu4 |
+		awk -v n=$bytes '{ s += $1 } END { lo = s % 4294967296; hi = (s - lo) / 4294967296; printf "%.0f", (lo + hi) % 4294967296 }')"
+}
+
 # start NAME DISK... [OPTION...]: creates an array; then $block serves it.
 start() {
 	quietly ringraid create "$@"
@@ -147,13 +211,13 @@ load() {
 # The mix of request sizes, 512 bytes to 4 MiB.
 mix=512/14:1536/6:4k/30:20k/10:64k/15:192k/10:1m/10:4m/5
 
-# background NAME: fio verify between 32 and 80 MiB of $block that goes on until
+# background NAME [FIO-OPTION...]: fio verify between 32 and 80 MiB of $block that goes on until
 # end_background, however long the machine takes for what happens meanwhile.
 background() {
 	fio --name="$1" --filename="$block" --direct=1 --ioengine=libaio --randrepeat=1 --randseed="$seed" \
 		--verify=crc32c --verify_fatal=1 --do_verify=1 --verify_backlog=64 --rw=randrw --bssplit=$mix \
 		--iodepth=16 --numjobs=2 --size=24m --offset=32m --offset_increment=24m \
-		--time_based --runtime=30000 >"$tmp/fio" 2>&1 &
+		--time_based --runtime=30000 "${@:2}" >"$tmp/fio" 2>&1 &
 	background=$!
 }
 

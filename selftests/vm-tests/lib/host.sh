@@ -36,7 +36,8 @@ bad_sector() {
 	printf '[inject-error]\nevent = "write_aio"\nerrno = "5"\nsector = "%d"\niotype = "write"\n' $bad >"$dir/write"
 }
 
-# guest NAME [VM-OPTION]... [-- ARG]...: boots and runs guest/NAME.sh ARG...
+# guest NAME [VM-OPTION]... [-- ARG]...: boots and runs guest/NAME.sh ARG...; with
+# RINGRAID_CASES only these cases of it, where it has some.
 guest() {
 	local name=$1 options=()
 	shift
@@ -46,5 +47,5 @@ guest() {
 	done
 	[ $# -eq 0 ] || shift
 	"$run" vm --file "$tests/guest:/test/t" "${options[@]}" -- \
-		env SEED="$seed" LEVEL="$level" bash "/test/t/$name.sh" "$@"
+		env SEED="$seed" LEVEL="$level" CASES="${RINGRAID_CASES:-}" bash "/test/t/$name.sh" "$@"
 }

@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What belongs to which array, when numbers, names and files do not say it any more.
+. "${0%/*}/lib.sh"
+read -ra first < <(disks 3)
+second=(/dev/disk3 /dev/disk4 /dev/disk5)
+
+uuid_of() { ringraid --json examine "$1" | jq -r '.devices[0].uuid'; }
+
+# delete DEVICE: from outside, whoever serves it.
+delete() { quietly "${0%/*}/../ublk_del" "${1#/dev/ublkb}"; }
+
+# of ARRAY FIELD: as st, of one of several.
+of() { (ringraid --json status "$1" 2>/dev/null || true) | jq -r ".$2"; }
+
+# A is dead and its device is gone; B has the number and the name now.
+number_and_name_of_another() {
+	local a b
+	wipe "${first[@]}" "${second[@]}"
+	start n "${first[@]}" --chunk 64K --assume-clean
+	fill
+	a=$(uuid_of "${first[0]}")
+	kill_daemon_wholly
+	delete "$block"
+	quietly ringraid create n "${second[@]}" --chunk 64K --assume-clean
+	b=$(uuid_of "${second[0]}")
+	[ "$(of "$b" block_device)" = "$block" ] || fail "B is $(of "$b" block_device), not $block: nothing to test"
+	quietly mkfs.ext4 -q -F "$block"
+	mkdir -p "$tmp/mnt"
+	mount "$block" "$tmp/mnt"
+	echo hello >"$tmp/mnt/file"
+	sync
+	timeout 100 ringraid stop --force "$a" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "stop --force of the dead one"; }
+	[ -b "$block" ] || fail "stop --force of a dead array took another's device"
+	echo more >"$tmp/mnt/more"
+	sync -f "$tmp/mnt/more" || fail "a write of another array's client"
+	[ "$(of "$b" state)" = healthy ] || fail "the other array is $(of "$b" state)"
+	[ "$(readlink /dev/ringraid/n)" = "$block" ] || fail "another array's link is gone"
+	# Assembling the dead one leaves the other alone, too.
+	timeout 100 ringraid assemble "${first[@]}" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "assemble of the dead one"; }
+	[ "$(readlink /dev/ringraid/n)" = "$block" ] || fail "another array's link was taken"
+	umount "$tmp/mnt"
+	quietly e2fsck -fn "$block"
+	quietly ringraid stop "$b"
+	block=$(of "$a" block_device)
+	read_all "of the array that was dead"
+	quietly ringraid stop "$a"
+	judge "${first[@]}"
+	judge "${second[@]}"
+}
+
+not_healthy() { [ "$(st state)" != healthy ]; }
+no_daemon() { [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
+
+# The device of a living daemon is deleted.
+deleted_under_the_daemon() {
+	local pid log
+	wipe "${first[@]}"
+	start t "${first[@]}" --chunk 64K --assume-clean
+	fill
+	pid=$(st pid)
+	log=/run/ringraid/$(st uuid | tr : -)/log
+	cp "$log" "$tmp/before"
+	delete "$block"
+	eventually "status notices that the device is gone" not_healthy
+	{ cat "$log" 2>/dev/null || true; } | tail -c +$(($(stat -c %s "$tmp/before") + 1)) | grep -q . || fail "nothing in the log about it"
+	# It may end by itself.
+	timeout 100 ringraid stop >"$tmp/log" 2>&1 || no_daemon "$pid" || { cat "$tmp/log"; fail "stop without a device"; }
+	eventually "the end of the daemon" no_daemon "$pid"
+	for d in "${first[@]}"; do
+		[ "$(ringraid --json examine "$d" | jq '.devices[0].clean')" = true ] || fail "$d is dirty after the stop"
+	done
+	again "${first[@]}"
+	state healthy
+	read_all "after the device was deleted"
+	stop
+	judge "${first[@]}"
+}
+
+# taken_over HOW...: by assemble, with the same device and no error for the client.
+taken_over() {
+	local old=$block
+	timeout 100 ringraid assemble "$@" >"$tmp/assemble" 2>&1 || { cat "$tmp/assemble"; fail "nobody took over"; }
+	! grep -q 'recomputing parity' "$tmp/assemble" || fail "a resync after kill -9"
+	block=$(st block_device)
+	[ "$block" = "$old" ] || fail "the successor serves $block, not $old"
+	state healthy
+}
+
+# The run directory is lost with a daemon that died; the pins are there.
+run_directory_lost() {
+	wipe "${first[@]}"
+	start t "${first[@]}" --chunk 64K --assume-clean
+	fill
+	background lost --size=4m --offset=32m --offset_increment=4m
+	sleep 1
+	kill_daemon
+	rm -rf /run/ringraid
+	taken_over "${first[@]}"
+	sleep 1
+	end_background
+	# Again, and given up this time.
+	kill_daemon
+	rm -rf /run/ringraid
+	quietly timeout 100 ringraid stop --force
+	again "${first[@]}"
+	state healthy
+	stop
+	judge "${first[@]}"
+}
+
+# The pins are lost, the run directory is there: which rows were in the making is
+# not known, so nobody takes over, but the array can be ended and started.
+pins_lost() {
+	wipe "${first[@]}"
+	start t "${first[@]}" --chunk 64K --assume-clean
+	fill
+	kill_daemon_wholly
+	rm -rf /sys/fs/bpf/ringraid
+	keep "${first[@]}"
+	refused 'arena' timeout 100 ringraid assemble "${first[@]}"
+	grep -qE '^hint: .*(stop --force|--force-new)' "$tmp/log" || { cat "$tmp/log"; fail "no hint how to end it"; }
+	kept "${first[@]}"
+	quietly timeout 100 ringraid stop --force
+	[ ! -e "$block" ] || fail "$block is still there"
+	again "${first[@]}"
+	state healthy
+	read_all "after the pins were lost"
+	stop
+	judge "${first[@]}"
+}
+
+# Pins that a death in the last moments left behind are no obstacle.
+pins_left() {
+	local u pins=/sys/fs/bpf/ringraid
+	wipe "${first[@]}"
+	start t "${first[@]}" --chunk 64K --assume-clean
+	fill
+	u=$(st uuid | tr : -)
+	kill_daemon_wholly
+	delete "$block"
+	rm -rf /run/ringraid
+	[ -n "$(ls "$pins/$u")" ] || fail "no pins are left: nothing to test"
+	timeout 100 ringraid assemble "${first[@]}" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "pins that are left stop the start"; }
+	block=$(st block_device)
+	state healthy
+	read_all "with pins that were left"
+	stop
+	[ ! -e "$pins/$u" ] || fail "pins are left after a clean stop: $(ls -R "$pins")"
+	judge "${first[@]}"
+}
+
+play number_and_name_of_another deleted_under_the_daemon run_directory_lost pins_lost pins_left
