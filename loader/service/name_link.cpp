@@ -16,6 +16,8 @@ void make_name_link(const std::string& set_name, const ublk_device& device,
     namespace fs = std::filesystem;
     const fs::path link = link_path(set_name);
     std::error_code failed;
+    if (!link.has_filename())
+        return;  // md allows arrays without a name
     if (fs::create_directory(link.parent_path(), failed))
         (void)::chmod(link.parent_path().c_str(), 0755);
     const std::string target = fs::read_symlink(link, failed).string();
@@ -42,7 +44,7 @@ void make_name_link(const std::string& set_name, const ublk_device& device,
 void remove_name_link(const std::string& set_name, const std::string& block_path) {
     const std::filesystem::path link = link_path(set_name);
     std::error_code ignored;
-    if (std::filesystem::read_symlink(link, ignored) == block_path)
+    if (link.has_filename() && std::filesystem::read_symlink(link, ignored) == block_path)
         std::filesystem::remove(link, ignored);
 }
 
