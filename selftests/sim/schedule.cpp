@@ -35,11 +35,13 @@ uint32_t lock_of(uint64_t cell) {
 void choose_array(schedule& s, rng& r) {
     array_config& c = s.config;
     static constexpr uint32_t chunks[] = {8, 8, 8, 16, 16, 32, 32, 64, 128, 256};
-    c.members = r.between(3, 8);
+    c.members = r.below(4) ? r.between(3, 8) : r.between(9, RR_MEMBERS_MAX);
     c.chunk_sectors = chunks[r.below(std::size(chunks))];
     // Large chunks are for the cuts in them; they cost too much to be common.
     if (c.chunk_sectors >= 64 && r.below(3))
         c.chunk_sectors = 16;
+    if (r.below(64) == 0)
+        c.chunk_sectors = 512U << r.below(3);
     c.layout = r.below(3) ? r.below(4) : uint32_t{RR_LEFT_SYMMETRIC};
     c.queues = r.between(1, 4);
     c.depth = r.between(1, 8);
@@ -49,6 +51,15 @@ void choose_array(schedule& s, rng& r) {
         c.depth = r.between(8, 64);
         c.slots = r.between(8, 64);
         c.chunk_sectors = std::min(c.chunk_sectors, 32U);
+        c.members = std::min(c.members, 8U);
+    }
+    if (c.chunk_sectors >= 64)
+        c.slots = std::min(c.slots, 4U);
+    // The largest are for their numbers: few requests, few in flight.
+    if (c.chunk_sectors >= 512) {
+        c.queues = std::min(c.queues, 2U);
+        c.depth = std::min(c.depth, 4U);
+        s.requests = s.requests / 6 + 1;
     }
     const uint32_t shortest =
         std::max(c.chunk_sectors / RR_CELLS_MAX, uint32_t{RR_CHUNK_SECTORS_MIN});
@@ -62,7 +73,10 @@ void choose_array(schedule& s, rng& r) {
 
 void choose_stripes(schedule& s, rng& r) {
     const array_config& c = s.config;
-    s.stripes = c.chunk_sectors >= 64 ? r.between(1, 3) : r.between(1, c.members + 1);
+    s.stripes = std::min(c.members + 1, schedule::stripes_max);
+    if (c.chunk_sectors >= 64)
+        s.stripes = c.chunk_sectors >= 512 ? 2 : 3;
+    s.stripes = r.between(1, s.stripes);
     uint64_t base = r.below(2) ? r.below(16) : r.next() >> (30 + r.below(20));
     for (uint32_t i = 0; i < s.stripes; i++)
         s.stripe[i] = base + i;
@@ -90,6 +104,8 @@ void choose_traffic(schedule& s, rng& r) {
     s.unstable = r.below(2) ? 0 : r.between(50, 500);
     s.hot = r.below(2) ? r.between(100, 900) : 0;
     s.big = r.below(4) ? r.between(10, 150) : 600;
+    if (s.config.chunk_sectors >= 512)
+        s.big = r.between(10, 60);
     s.delay = delays[r.below(std::size(delays))];
     s.slow = r.below(2) ? 0 : r.between(5, 100);
     s.lost_message = r.below(3) ? 0 : r.between(50, 500);

@@ -45,8 +45,6 @@ world::world() {
     free_ios_.reserve(ios_max);
     requests_.resize(queues_max * tags_max);
     notes_.resize(queues_max * slots_max);
-    for (client_request& r : requests_)
-        r.pages.resize(256 * 7);  // the largest full stripe of a schedule
 }
 
 world::~world() {
@@ -401,6 +399,8 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     r.serial = ++serial_;
     r.submitted = ++clock;
     r.broken_before = broken();
+    if (r.pages.size() < r.sectors)
+        r.pages.resize(r.sectors);
     if (r.op == RR_OP_WRITE)
         for (uint32_t i = 0; i < r.sectors; i++) {
             reference.submit(r.base + i, 2 * r.serial, clock);
