@@ -116,7 +116,8 @@ std::optional<nlohmann::json> array_places::read_state() const {
 
 void array_places::remove_run_files() const {
     std::error_code ignored;
-    std::vector<std::filesystem::path> gone = {paths_.arena_file, paths_.arena_file + ".new", paths_.state};
+    std::vector<std::filesystem::path> gone = {paths_.arena_file, paths_.arena_file + ".new",
+                                               paths_.state};
     for (const auto& entry : std::filesystem::directory_iterator(paths_.directory, ignored)) {
         if (entry.path().extension() == ".o")
             gone.push_back(entry.path());

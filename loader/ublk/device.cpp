@@ -147,8 +147,9 @@ Status ublk_device::stop_apart(bool unless_used) {
         return mine;
     std::string name = "ringraid", verb = "ublk-stop", number = fmt::format("{}", number_),
                 mark = fmt::format("{}", mark_), how = "--unless-used";
-    char* words[] = {name.data(), verb.data(), number.data(),
-                     mark.data(), unless_used ? how.data() : nullptr, nullptr};
+    char* words[] = {
+        name.data(), verb.data(), number.data(), mark.data(), unless_used ? how.data() : nullptr,
+        nullptr};
     pid_t pid = -1;
     // Nothing of ours goes along: every descriptor closes on exec.
     if (int r = ::posix_spawn(&pid, "/proc/self/exe", nullptr, nullptr, words, environ); r != 0)

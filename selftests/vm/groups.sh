@@ -21,8 +21,8 @@
 # or full) in its environment. Programs of the other groups see the level too.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
-groups_all=(tidy unit sim store chain mutations vm kernel)
-groups_quick=(tidy unit sim store chain)
+groups_all=(tidy unit sim store mutations vm kernel)
+groups_quick=(tidy unit sim store)
 kernel_slice=(boot module passthrough selftest)
 
 test_usage() {

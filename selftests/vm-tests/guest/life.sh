@@ -174,13 +174,13 @@ row() {
 }
 
 rows=0
-while IFS='|' read -r state event outcome then <&3; do
+while IFS='|' read -r state event outcome next <&3; do
 	case $event in 'member gone' | 'other writer') continue ;; esac
 	[ "$outcome" != - ] || continue
 	# A row costs seconds: but for the kills they take turns, by the seed.
 	[ "$event" = killed ] || is_full || [ $(((seed + ${#event} + 2 * ${#state}) % 3)) = 0 ] || continue
-	row "$state" "$event" "$outcome" "$then"
-	say "$state: $event: $outcome, then $then"
+	row "$state" "$event" "$outcome" "$next"
+	say "$state: $event: $outcome, then $next"
 done 3</test/table
 [ $rows -ge 12 ] || fail "only $rows rows were played"
 say "$rows rows of the table, as it says"
