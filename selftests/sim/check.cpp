@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 
 namespace rr::sim {
 namespace {
@@ -189,27 +190,34 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
         return w.wrong("an action {} was emitted", a.act);
     if (a.act == RR_ACT_COMMIT) {
         const client_request& r = w.request(queue, a.tag);
-        const bool held = (w.arena->state >> RR_STATE_EPOCH_SHIFT) != w.arena->durable_epoch;
-        if (held && static_cast<int32_t>(a.length) >= 0 && r.op != RR_OP_READ)
-            w.wrong("a {} was acknowledged before a failure was durable",
-                    r.op == RR_OP_FLUSH ? "flush" : "write");
+        if (static_cast<int32_t>(a.length) < 0 || r.op == RR_OP_READ)
+            return;
+        const char* what = r.op == RR_OP_FLUSH ? "flush" : "write";
+        if (w.known >> RR_STATE_EPOCH_SHIFT > w.recorded_epoch)
+            w.wrong("a {} was acknowledged before a failure was durable", what);
+        else if (w.known_broken())
+            w.wrong("a {} to a broken array was acknowledged", what);
         return;
     }
     if (a.role >= w.plan.config.members)
         return w.wrong("action {} for role {}", a.act, a.role);
-    if (is_read(a.act) && (w.missing() >> a.role & 1))
+    if (is_read(a.act) && (w.known_missing() >> a.role & 1))
         return w.wrong("a read was emitted to role {}, which is out", a.role);
-    if (is_write(a.act) && (w.missing() >> a.role & 1) && !w.in_tick && !w.plan.transient)
+    if (is_write(a.act) && (w.known_missing() >> a.role & 1) && !w.in_tick && !w.plan.transient)
         return w.wrong("a write was planned for role {}, which is out", a.role);
-    if (is_write(a.act) && w.broken() && !w.in_tick && !w.plan.transient &&
+    if (is_write(a.act) && w.known_broken() && !w.in_tick && !w.plan.transient &&
         w.request(queue, a.tag).op == RR_OP_WRITE)
         return w.wrong("a write was begun in a broken array");
     if (a.act == RR_ACT_FLUSH) {
-        if (w.plan.transient == 0 && w.written[a.role] == w.covered[a.role])
+        // Others may write and flush while it is decided.
+        if (w.plan.transient == 0 && w.plan.interleave == 0 &&
+            w.written[a.role] == w.covered[a.role])
             w.wrong("a flush was emitted to role {}, which was not written", a.role);
         w.flush_notes[queue][a.role] = w.written[a.role];
         return;
     }
+    if (w.request(queue, a.tag).refused)
+        return w.wrong("a request across a stripe was begun");
     check_range(w, queue, a);
     if (a.act == RR_ACT_READ_DIRECT)
         return;
@@ -230,6 +238,12 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
 void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
     client_request& r = w.request(queue, tag);
     const int32_t whole = r.op == RR_OP_FLUSH ? 0 : static_cast<int32_t>(r.sectors * 512);
+    if (r.refused) {
+        if (result != -EIO)
+            w.wrong("a request of {} sectors at {}, across a stripe, was answered {}", r.sectors,
+                    r.sector, result);
+        return;
+    }
     if (result < 0) {
         if (!error_is_right(w, r))
             w.wrong("a request (op {}, {} sectors at {}) was answered {} without need", r.op,
@@ -238,8 +252,6 @@ void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
     }
     if (result != whole)
         return w.wrong("a request of {} bytes was answered {}", whole, result);
-    if (r.broken_before && r.op != RR_OP_READ)
-        return w.wrong("a write or flush to a broken array was acknowledged");
     // How often did each of the other tags go round meanwhile?
     const uint32_t others = w.plan.config.queues * w.plan.config.depth;
     const uint32_t rounds = (w.writes_answered - r.writes_before) / others;

@@ -8,16 +8,18 @@
 //     that needs a block that cannot be read being out of question
 //   - two writes of one row are never in flight at once
 //   - a flush is only for a member that was written since its last one
-//   - no write or flush is answered well while a failure is not durable
+//   - no write or flush is answered well while a failure is not durable in
+//     every survivor's superblock, or in a broken array
 // Each answer:
 //   - to a request that is open, once
 //   - a read's sectors are all values that the model allows
 //   - an error only when two things are out: members, or bad blocks of the
-//     stripe; never OK to a write that came after the array broke
+//     stripe; and to what crosses a stripe, always
 //   - bad sectors that it met were rewritten
 //   - after a flush: nothing that was acknowledged before it was submitted can
 //     be lost by an active member; after a FUA write: nothing of it
 //   - in a crowd: no write waits while the others go round and round
+// Each call: no failure is forgotten
 // Between calls, now and then: the row locks are what their holders say, a
 //   claim is that of a slot that waits
 // At rest:
@@ -25,10 +27,13 @@
 //   - parity: the XOR of a row is 0; with a member out, what the others say it
 //     held is what the model allows
 //
-// A second failure: the array is broken. Then reads are right or fail, and no
-// write is begun on the members. One whose member writes were under way when
-// it broke may be answered well, if all of them succeed: its data is there,
-// and the model holds reads to it.
+// A second failure: the array is broken. Then reads are right or fail, no write
+// is begun on the members, and none is answered well, also of those that were
+// under way and succeed.
+//
+// What is emitted is judged by the state that its call cannot but have seen:
+// the one at its beginning, or one that it made itself. A failure that another
+// thread met meanwhile counts from the next call on.
 #pragma once
 
 #include <cstdint>

@@ -27,7 +27,7 @@ fi
 compile() {
 	local flags=(-O2 -g "-I$1/bpf" "-I$1/bpf/include" "-I$1/loader")
 	case $2 in
-	*.c) "$cc" "${flags[@]}" -c -o "$3" "$1/$2" ;;
+	*.c) "$cc" "${flags[@]}" -include "$here/interleave.h" -c -o "$3" "$1/$2" ;;
 	*) "$cxx" -std=gnu++20 "${flags[@]}" -c -o "$3" "$1/$2" ;;
 	esac
 }

@@ -106,6 +106,8 @@ void choose_traffic(schedule& s, rng& r) {
     s.big = r.below(4) ? r.between(10, 150) : 600;
     if (s.config.chunk_sectors >= 512)
         s.big = r.between(10, 60);
+    s.crossing = r.below(8) ? 0 : 5;
+    s.interleave = r.below(2) ? r.between(2, 30) : 0;
     s.delay = delays[r.below(std::size(delays))];
     s.slow = r.below(2) ? 0 : r.between(5, 100);
     s.lost_message = r.below(3) ? 0 : r.between(50, 500);
@@ -159,15 +161,25 @@ void choose_faults(schedule& s, rng& r) {
                 s.transient = r.between(1, 50);
             break;
         case kind::second_loss:
-            if (r.below(2))
+            if (r.below(3) == 0)
                 s.missing = 1U << role;
             else
                 add_loss(s, r, role);
             // Bad sectors are enough: then single blocks are lost, and the array goes on.
             if (r.below(3) == 0)
                 s.bad_sectors = r.between(1, 60);
-            if (s.bad_sectors == 0 || r.below(3) == 0)
+            if (s.bad_sectors == 0 || r.below(3) == 0) {
                 add_loss(s, r, other_role(s, r, role));
+                // Both at once.
+                if (s.fault_count == 2 && r.below(2)) {
+                    s.faults[0].what = r.below(2) ? fault_kind::write_error : fault_kind::vanish;
+                    const uint8_t role_1 = s.faults[1].role;
+                    s.faults[1] = s.faults[0];
+                    s.faults[1].role = role_1;
+                    s.interleave = r.between(1, 4);
+                }
+            }
+            s.superblock_error = r.below(2) ? 0 : 900;
             if (r.below(4) == 0)
                 s.transient = r.between(1, 50);
             break;
@@ -267,6 +279,9 @@ request_shape make_request(const schedule& s, rng& r) {
             q.start = r.below(full);
     }
     q.sectors = std::min(q.sectors, full - q.start);
+    q.refused = r.per_mille(s.crossing);
+    if (q.refused)
+        q.sectors = full - q.start + r.between(1, full);
     return q;
 }
 

@@ -64,10 +64,11 @@ struct schedule {
     // Chances, per mille.
     uint32_t reads = 0, flushes = 0, fua = 0, copy_flag = 0, unstable = 0, hot = 0, big = 0;
     uint32_t transient = 0, read_error = 0, copy_error = 0, slow = 0, lost_message = 0,
-             throttle = 0;
-    bool fused = false;     // the host copies and computes, as with uring_bpf_xor
-    bool commands = false;  // completions of members count no bytes, as NVMe's
-    uint32_t delay = 0;     // longest usual one
+             throttle = 0, crossing = 0, superblock_error = 0;
+    bool fused = false;       // the host copies and computes, as with uring_bpf_xor
+    bool commands = false;    // completions of members count no bytes, as NVMe's
+    uint32_t interleave = 0;  // accesses to shared words between turns of others; 0: none
+    uint32_t delay = 0;       // longest usual one
     uint32_t think = 0;
     uint32_t bad_sectors = 0;  // before the start
     uint32_t fault_count = 0;
@@ -84,6 +85,7 @@ schedule make_schedule(uint64_t seed, uint32_t requests);
 struct request_shape {
     uint8_t op;
     bool fua, copy, unstable;
+    bool refused;     // crosses a stripe
     uint32_t stripe;  // index in schedule::stripe
     uint32_t start;   // sector in the stripe
     uint32_t sectors;

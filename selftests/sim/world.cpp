@@ -10,15 +10,29 @@
 
 #include "check.h"
 #include "engine/redo.h"
+#include "interleave.h"
 #include "xor_model.h"
+
+namespace {
+
+rr::sim::world* playing;
+
+}  // namespace
+
+void rr_sim_interleave() {
+    playing->interleave();
+}
 
 namespace rr::sim {
 namespace {
 
+constexpr uint32_t no_role = 0xff;
 constexpr uint64_t memory_bytes = 64ULL << 20;
 constexpr uint64_t tick = 200;
 constexpr uint64_t poll = 1500;
 constexpr uint32_t ios_max = 8192;
+// Of others, in the middle of one call. A long line of waiters touches much.
+constexpr uint32_t turns_max = 6;
 
 bool later_than(const event& a, const event& b) {
     return a.time != b.time ? a.time > b.time : a.order > b.order;
@@ -103,6 +117,9 @@ void world::prepare() {
     trouble.fill(0);
     ever_vanished = spoils = 0;
     in_tick = false;
+    known = plan.missing;
+    recorded_epoch = 0;
+    depth_ = active_ = until_ = 0;
     written.fill(0);
     covered.fill(0);
     triggered_.fill(false);
@@ -153,6 +170,7 @@ void world::prepare() {
 
 // Queues and their host start, at boot and after a crash.
 void world::restart_clients() {
+    resting_ = true;
     heap_.clear();
     free_ios_.clear();
     ios_used = 0;
@@ -177,9 +195,11 @@ void world::restart_clients() {
         for (uint32_t tag = 0; tag < plan.config.depth; tag++)
             if (request(q, tag).busy)
                 client_start(q, tag);
+    resting_ = false;
 }
 
 const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
+    playing = this;
     plan = s;
     verbose_ = verbose;
     sum_ = &sum;
@@ -273,16 +293,12 @@ void world::turn(const event& e) {
             break;
         case event_kind::message:
             say("q{} message", e.queue);
-            rr_host_message(arena, e.queue);
-            settle(e.queue);
+            queue_call(e.queue, [&] { rr_host_message(arena, e.queue); });
             break;
         case event_kind::timer:
             say("q{} tick", e.queue);
             timer_armed_[e.queue] = false;
-            in_tick = true;
-            rr_host_tick(arena, e.queue);
-            settle(e.queue);
-            in_tick = false;
+            queue_call(e.queue, [&] { rr_host_tick(arena, e.queue); }, true);
             break;
         case event_kind::drain:
             drain_planned_[e.queue] = false;
@@ -315,6 +331,112 @@ void world::turn(const event& e) {
     }
 }
 
+// A call of the engine by a thread. `known` is what it has seen for sure.
+template <typename F>
+void world::engine(uint32_t thread, F f) {
+    if (!depth_)
+        turns_left_ = turns_max;
+    calls_[depth_++] = {thread, arena->state, arena->state};
+    active_ |= 1U << thread;
+    f();
+    const call& mine = calls_[--depth_];
+    active_ &= ~(1U << thread);
+    known = arena->state != mine.left ? arena->state : mine.known;
+    // Nothing else takes back what others have put there.
+    if ((mine.left & ~arena->state & (RR_STATE_MISSING | RR_STATE_BROKEN)) != 0)
+        wrong("a failure was forgotten: state {:#x} became {:#x}", mine.left, arena->state);
+}
+
+template <typename F>
+void world::queue_call(uint32_t queue, F f, bool tick) {
+    engine(queue, f);
+    in_tick = tick;
+    settle(queue);
+}
+
+uint32_t world::thread_of(const event& e) const {
+    switch (e.what) {
+        case event_kind::notify:
+        case event_kind::poll:
+        case event_kind::superblock:
+        case event_kind::durable:
+        case event_kind::fault:
+            return control_thread;
+        default:
+            return e.queue;
+    }
+}
+
+// The next turn of a thread that is in no call, now; or the control plane's, or
+// one that meets an error. False: there is none.
+bool world::turn_of_another() {
+    enum { next, of_control, of_error, ways };
+    std::array<size_t, ways> first;
+    first.fill(heap_.size());
+    auto offer = [&](uint32_t way, size_t i) {
+        if (first[way] == heap_.size() || later_than(heap_[first[way]], heap_[i]))
+            first[way] = i;
+    };
+    for (size_t i = 0; i < heap_.size(); i++) {
+        const event& e = heap_[i];
+        const uint32_t thread = thread_of(e);
+        if (active_ >> thread & 1 || e.what == event_kind::poll)
+            continue;
+        // A death in the middle of a call is not played.
+        if (e.what == event_kind::fault && (plan.faults[e.index].what == fault_kind::kill ||
+                                            plan.faults[e.index].what == fault_kind::power_cut))
+            continue;
+        offer(next, i);
+        if (thread == control_thread)
+            offer(of_control, i);
+        if (e.what == event_kind::complete && ios[e.index].result < 0)
+            offer(of_error, i);
+    }
+    size_t chosen = first[chance_.below(ways)];
+    if (chosen == heap_.size())
+        chosen = first[next];
+    if (chosen == heap_.size())
+        return false;
+    const event e = heap_[chosen];
+    heap_[chosen] = heap_.back();
+    heap_.pop_back();
+    std::make_heap(heap_.begin(), heap_.end(), later_than);
+    sum_->interleaved++;
+    events_++;
+    turn(e);
+    return true;
+}
+
+// Most of what can go wrong between threads does so while members fail, and
+// that is recorded.
+bool world::members_fail() const {
+    if (superblock_writing_ || durable_telling_)
+        return true;
+    for (uint32_t role = 0; role < plan.config.members && !broken(); role++)
+        if (!(missing() >> role & 1) && (disks[role].vanished || disks[role].write_errors))
+            return true;
+    return false;
+}
+
+void world::interleave() {
+    if (!plan.interleave || !depth_ || resting_)
+        return;
+    if (until_ > 0) {
+        until_--;
+        return;
+    }
+    until_ = chance_.below(2 * (members_fail() ? 2 : plan.interleave));
+    call& mine = calls_[depth_ - 1];
+    if (arena->state != mine.left)
+        mine.known = arena->state;
+    for (uint32_t turns = chance_.between(1, 3); turns > 0 && turns_left_ > 0; turns--) {
+        turns_left_--;
+        if (!failure_.empty() || !turn_of_another())
+            break;
+    }
+    mine.left = arena->state;
+}
+
 // After every call of the engine: check what it did, then be its host.
 void world::settle(uint32_t queue) {
     rr_queue* q = rr_host_queue(arena, queue);
@@ -324,7 +446,7 @@ void world::settle(uint32_t queue) {
         memory_ + arena->actions_offset + uint64_t{queue} * arena->actions * sizeof(rr_action));
     for (; seen_[queue] != q->action_tail; seen_[queue]++)
         check_action(*this, queue, ring[seen_[queue] & (arena->actions - 1)]);
-    if ((verbose_ || events_ % 16 == 0) && arena->queues * arena->slots <= 32)
+    if ((verbose_ || events_ % 16 == 0) && !depth_ && arena->queues * arena->slots <= 32)
         check_locks(*this);
     if (!failure_.empty())
         return;
@@ -387,6 +509,7 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     r.fua = shape.fua;
     r.unstable = shape.unstable;
     r.may_fail = false;
+    r.refused = shape.refused;
     r.met_count = 0;
     r.spoils = spoils;
     r.writes_before = writes_answered;
@@ -398,10 +521,9 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     r.base = shape.stripe * full_stripe() + shape.start;
     r.serial = ++serial_;
     r.submitted = ++clock;
-    r.broken_before = broken();
     if (r.pages.size() < r.sectors)
         r.pages.resize(r.sectors);
-    if (r.op == RR_OP_WRITE)
+    if (r.op == RR_OP_WRITE && !r.refused)
         for (uint32_t i = 0; i < r.sectors; i++) {
             reference.submit(r.base + i, 2 * r.serial, clock);
             if (r.unstable)
@@ -425,8 +547,7 @@ void world::client_start(uint32_t queue, uint32_t tag) {
     q->sectors = r.sectors;
     if (r.op == RR_OP_READ)
         std::fill_n(r.pages.begin(), r.sectors, 0xdeadULL);
-    rr_host_start(arena, queue, tag);
-    settle(queue);
+    queue_call(queue, [&] { rr_host_start(arena, queue, tag); });
 }
 
 void world::answer(uint32_t queue, uint32_t tag, int32_t result) {
@@ -441,7 +562,9 @@ void world::answer(uint32_t queue, uint32_t tag, int32_t result) {
     if (result < 0)
         sum_->errors++;
     writes_answered += r.op == RR_OP_WRITE;
-    if (r.op == RR_OP_WRITE && result >= 0) {
+    if (r.refused) {
+        // Nothing of it was begun.
+    } else if (r.op == RR_OP_WRITE && result >= 0) {
         uint32_t oldest = clock;
         for (const client_request& other : requests_)
             if (other.busy && other.op == RR_OP_READ)
@@ -607,8 +730,7 @@ void world::finish(uint32_t index) {
     x.live = false;
     free_ios_.push_back(static_cast<uint16_t>(index));
     say("q{} tag {} act {} role {} done {}", queue, a.tag, a.act, a.role, result);
-    rr_host_complete(arena, queue, a.token, result);
-    settle(queue);
+    queue_call(queue, [&] { rr_host_complete(arena, queue, a.token, result); });
 }
 
 int world::fuse(const io& x) {
@@ -632,8 +754,25 @@ void world::control_superblock() {
     superblock_writing_ = false;
     superblock_missing_ = missing();
     superblock_epoch_ = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
-    say("superblocks: missing {:#x}, epoch {}", superblock_missing_, superblock_epoch_);
+    const uint32_t refuses = who_refuses();
+    say("superblocks: missing {:#x}, epoch {}, refused by {}", superblock_missing_,
+        superblock_epoch_, static_cast<int32_t>(refuses));
+    if (refuses == no_role)
+        recorded_epoch = superblock_epoch_;
+    else
+        engine(control_thread, [&] { rr_host_fail(arena, refuses, -EIO); });
     control_look();
+}
+
+// A survivor that cannot write its superblock.
+uint32_t world::who_refuses() {
+    const uint32_t one = chance_.below(plan.config.members);
+    if (!(missing() >> one & 1) && chance_.per_mille(plan.superblock_error))
+        return one;
+    for (uint32_t role = 0; role < plan.config.members; role++)
+        if (!(missing() >> role & 1) && disks[role].vanished)
+            return role;
+    return no_role;
 }
 
 void world::spoil_somewhere() {
@@ -663,7 +802,7 @@ void world::strike(uint32_t index) {
             ever_vanished |= 1U << f.role;
             break;
         case fault_kind::user:
-            rr_host_fail(arena, f.role, -EIO);
+            engine(control_thread, [&] { rr_host_fail(arena, f.role, -EIO); });
             control_look();
             break;
         case fault_kind::bad_sector:
@@ -756,7 +895,7 @@ void world::kill() {
     auto make_durable = [this] {
         superblock_missing_ = missing();
         superblock_epoch_ = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
-        arena->durable_epoch = superblock_epoch_;
+        recorded_epoch = arena->durable_epoch = superblock_epoch_;
     };
     say("the daemon dies");
     sum_->kills++;
@@ -809,7 +948,7 @@ void world::power_cut() {
     for (client_request& r : requests_)
         r.busy = false;
     outstanding_ = 0;
-    superblock_epoch_ = 0;
+    superblock_epoch_ = recorded_epoch = 0;
     covered = written;
     init_arena({memory_, layout_.bytes}, layout_, 0);
     restart_clients();

@@ -5,14 +5,21 @@
 // time: a completion, a message, a timer, a client that submits, the control
 // plane that looks, a fault that strikes. A turn calls the engine once, checks
 // what it emitted, and takes the actions out, all or (a ring without room)
-// only some. Queues are real concurrency at the grain of an engine call.
+// only some.
+//
+// Queues and control plane are threads: wherever the engine touches a word that
+// they share, others may take their turns in the middle of its call, and be
+// interrupted in theirs, as the seed says (interleave()). A thread waits there
+// until the others have ended their turns, so not all orders of single accesses
+// come up, but every access of one call meets every effect of another.
 //
 // Member I/O moves each sector either when it is submitted or when it
 // completes, split at random, so that concurrent I/O sees torn states and
 // buffers that are reused too early are seen.
 //
 // The control plane writes superblocks when state and superblocks differ, and
-// tells the engine afterwards; a kill may fall in between.
+// tells the engine afterwards; a kill may fall in between. A survivor may
+// refuse its superblock: that breaks the array, and is told all the same.
 //
 // A kill drops all that is in flight (of a write, any part may have reached
 // its member), redoes the arena as a successor does, and starts the queues
@@ -77,8 +84,8 @@ struct io {
 struct client_request {
     bool busy;
     bool fua, unstable;
-    bool broken_before;  // came when the array was broken already
-    bool may_fail;       // an error was injected into its copies
+    bool may_fail;  // an error was injected into its copies
+    bool refused;   // crosses a stripe
     uint8_t op, flags;
     uint64_t sector;
     uint32_t sectors;
@@ -104,6 +111,7 @@ struct slot_note {
 
 struct totals {
     uint64_t schedules = 0, requests = 0, events = 0, kills = 0, cuts = 0, redone = 0, errors = 0;
+    uint64_t interleaved = 0;  // turns inside of others' calls of the engine
     uint64_t lock_waits = 0, slot_waits = 0, held = 0, replans = 0, rebuilt = 0, repaired = 0;
     uint64_t rmw = 0, rcw = 0, full = 0, recon = 0, payload = 0, retries = 0, flushes = 0;
 };
@@ -152,8 +160,14 @@ public:
     // By stripe: roles with a read that failed, ever.
     std::array<uint32_t, schedule::stripes_max> trouble{};
     uint32_t ever_vanished = 0;
-    uint32_t spoils = 0;   // how often a sector went bad
-    bool in_tick = false;  // what is emitted may be a retry
+    uint32_t spoils = 0;  // how often a sector went bad
+    // Of the engine's call that is judged: what is emitted may be a retry; the
+    // state that it cannot but have seen (others may have changed it meanwhile).
+    bool in_tick = false;
+    uint64_t known = 0;
+    uint32_t known_missing() const { return static_cast<uint32_t>(known & RR_STATE_MISSING); }
+    bool known_broken() const { return (known & RR_STATE_BROKEN) != 0; }
+    uint32_t recorded_epoch = 0;  // the last one that all survivors' superblocks tell of
     // By role: member writes that the engine knows of, and those flushed.
     std::array<uint32_t, RR_MEMBERS_MAX> written{}, covered{};
     // By queue and role: what was written when its flush was emitted.
@@ -161,11 +175,29 @@ public:
     uint32_t writes_answered = 0;
     uint32_t clock = 0;  // model time: counts submissions and answers
 
+    // Before the engine touches a shared word.
+    void interleave();
+
 private:
+    // The engine's calls under way, the innermost last.
+    struct call {
+        uint32_t thread;
+        uint64_t known;  // see world::known
+        uint64_t left;   // the state as others left it
+    };
+    static constexpr uint32_t control_thread = queues_max;
+
     void prepare();
     void boot(uint32_t missing, uint64_t state, uint32_t epoch);
     void later(uint64_t delay, event_kind what, uint32_t queue, uint32_t index);
     void turn(const event& e);
+    template <typename F>
+    void engine(uint32_t thread, F f);
+    template <typename F>
+    void queue_call(uint32_t queue, F f, bool tick = false);
+    uint32_t thread_of(const event& e) const;
+    bool turn_of_another();
+    bool members_fail() const;
     void dump();
     void settle(uint32_t queue);
     void drain(uint32_t queue, bool all);
@@ -183,6 +215,7 @@ private:
 
     void control_look();
     void control_superblock();
+    uint32_t who_refuses();
     void strike(uint32_t index);
     void trigger_faults();
     void spoil_somewhere();
@@ -215,6 +248,11 @@ private:
     std::array<uint32_t, queues_max> seen_{};  // actions checked so far
     std::array<bool, schedule::faults_max> triggered_{}, struck_{};
     uint32_t submitted_ = 0, outstanding_ = 0, serial_ = 0;
+    std::array<call, queues_max + 1> calls_{};
+    uint32_t depth_ = 0, active_ = 0;  // calls under way; mask of their threads
+    uint32_t until_ = 0;               // accesses to shared words until others take a turn
+    uint32_t turns_left_ = 0;
+    bool resting_ = false;  // all threads start together
     bool superblock_writing_ = false, durable_telling_ = false, poll_planned_ = false;
     uint32_t superblock_missing_ = 0, superblock_epoch_ = 0;
     bool over_ = false;
