@@ -33,7 +33,8 @@ Result<ublk_control> ublk_control::open() {
     io_uring_params params{};
     params.flags = IORING_SETUP_SQE128;
     if (int r = io_uring_queue_init_params(8, &c.ring_, &params); r < 0)
-        return fail(-r, "cannot make an io_uring for ublk commands");
+        return with_hint(fail(-r, "cannot make an io_uring for ublk commands"),
+                         "check /proc/sys/kernel/io_uring_disabled");
     c.ring_ready_ = true;
     return c;
 }
