@@ -62,7 +62,7 @@ cmd_test() {
 	[ $RINGRAID_LEVEL != quick ] || groups=("${groups_quick[@]}")
 	[ -z "$named" ] || groups=("$named")
 	make_work test
-	trap 'end_scripts; rm -rf -- "$work"' EXIT
+	trap 'end_scripts; remove_work' EXIT
 	ktap_start
 	if (build_ensure) </dev/null; then
 		for g in "${groups[@]}"; do "group_$g" "${args[@]}"; done

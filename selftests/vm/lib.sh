@@ -59,6 +59,16 @@ logged() {
 # version_ge A B
 version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n1)" = "$2" ]; }
 
+# Removes $work. Who was killed a moment ago may still be making a file in it.
+remove_work() {
+	local i
+	for i in 1 2 3 4 5; do
+		rm -rf -- "$work" 2>/dev/null && return
+		sleep 0.2
+	done
+	rm -rf -- "$work" || true
+}
+
 # Makes $work, a directory of this process that is removed at exit. The lock
 # held in it tells the next run which ones were left behind by a kill -9; one run
 # at a time looks, or it would take one that is being made for one of those.
@@ -74,7 +84,7 @@ make_work() {
 	exec {work_lock}>"$work/lock"
 	flock -n "$work_lock"
 	exec {turn}>&-
-	trap 'rm -rf -- "$work"' EXIT
+	trap remove_work EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 }

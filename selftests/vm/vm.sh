@@ -293,7 +293,7 @@ vm_boot() {
 	if [ "$vm_verbose" = 1 ]; then tail -f "$work/console" >&2 & tail_pid=$!; fi
 	# unshare sits out a SIGTERM; its death is QEMU's.
 	# shellcheck disable=SC2064
-	trap "kill -KILL $pid $tail_pid 2>/dev/null; rm -rf -- '$work'" EXIT
+	trap "kill -KILL $pid $tail_pid 2>/dev/null; remove_work" EXIT
 	vm_end=''
 	while kill -0 $pid 2>/dev/null; do
 		sleep 0.1
@@ -308,7 +308,7 @@ vm_boot() {
 	wait $pid 2>/dev/null || true
 	[ -z "$tail_pid" ] || { sleep 0.2; kill $tail_pid 2>/dev/null || true; }
 	wait $out_pid 2>/dev/null || true
-	trap 'rm -rf -- "$work"' EXIT
+	trap remove_work EXIT
 	[ -z "$vm_end" ] || return 0
 	vm_code=$(sed -n 's/\r$//; s/^ringraid-vm: exit \([0-9]*\)$/\1/p' "$work/console" | tail -n1)
 	if [ -n "$vm_code" ]; then
