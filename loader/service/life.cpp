@@ -128,7 +128,7 @@ constexpr std::array<state_row, life_states> table = {{
        {refused, device_gone, "nothing is served"},
        {done, absent, "the members are clean already"},
        {done, absent, "the members are clean already"},
-       {noted, absent, "the next start clears what is left"},
+       {noted, deserted, "nothing is left to do: the next start clears its files"},
        {none, device_gone, "it is gone"},
        {none, device_gone, "the members are let go"},
        {noted, device_gone, "theirs: the members are let go"}}}},
