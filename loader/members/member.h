@@ -80,8 +80,9 @@ struct open_options {
 // Durable when it returns.
 [[nodiscard]] Status wipe_signatures(const std::string& path);
 
-// For a device that NVMe commands may have written to, of which its page cache is
-// not told. Says so in the log when it cannot: what is cached may be old.
+// For a device that is about to be written without a wait, or that NVMe commands may
+// have written to, of which its page cache is not told. Says so in the log when it
+// cannot: what is cached may be old.
 void drop_page_cache(int fd, const std::string& path);
 
 // Limits of the queue that serves @device. @sysfs: where sysfs is mounted.

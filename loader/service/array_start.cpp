@@ -555,6 +555,9 @@ Status array_service::start_device() {
         answer_failed();
     });
     queues_run_ = true;
+    // What the search for signatures has read would hand the first write to each such
+    // page to a worker: the kernel does not invalidate without waiting.
+    drop_caches_of(members_);
     for (auto& queue : queues_)
         queue->go(rings);
     if (Status ok = recovering_ ? device_->end_recovery() : device_->start(); !ok)
