@@ -58,11 +58,6 @@ Result<std::vector<std::optional<nvme_namespace>>> array_members::open_namespace
         const auto& device = devices[role];
         if (!device)
             continue;
-        const uint64_t offset = plan.members[role]->superblock.data_offset;
-        if ((offset << RR_SECTOR_SHIFT) % device->logical_block_bytes != 0)
-            return with_hint(fail(ENOTSUP, "the data of {} begins within a block of {} bytes",
-                                  device->path, device->logical_block_bytes),
-                             "leave out --passthrough");
         auto opened = open_nvme(*device);
         if (!opened)
             return forward_error(opened.error());

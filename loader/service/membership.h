@@ -29,8 +29,7 @@ struct array_members {
     [[nodiscard]] md::array_metadata::state metadata_state() const;
     // Complete arrays only.
     [[nodiscard]] std::vector<resync_member> resync_members() const;
-    // For NVMe commands, by role; nothing where missing. Errors as of open_nvme();
-    // ENOTSUP: data that begins within a block.
+    // For NVMe commands, by role; nothing where missing. Errors as of open_nvme().
     [[nodiscard]] Result<std::vector<std::optional<nvme_namespace>>> open_namespaces() const;
 };
 

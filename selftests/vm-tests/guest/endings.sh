@@ -143,4 +143,94 @@ slow_survivor() {
 	unmade
 }
 
-play stop_cut_off idle_loss slow_survivor
+# refuse WHAT: the kernel refuses that command of ublk, until allow.
+refuse() { quietly bpftool prog loadall "/test/refuse_$1.bpf.o" /sys/fs/bpf/refuse autoattach; }
+allow() { rm -r /sys/fs/bpf/refuse; }
+
+# The kernel does not start the device, after the superblocks say dirty: they are clean
+# again, so that neither a resync nor, degraded, force is needed; and nothing is left.
+start_fails() {
+	local d rest=(/dev/disk0 /dev/disk2 /dev/disk3)
+	wipe "${disks[@]}"
+	refuse start
+	refused 'Input/output error' timeout 100 ringraid create t "${disks[@]}" --chunk 64K --assume-clean
+	allow
+	nothing_left "${disks[@]}"
+	again "${disks[@]}"
+	fill
+	quietly ringraid fail t 1
+	stop
+	refuse start
+	refused 'Input/output error' timeout 100 ringraid assemble "${rest[@]}" --degraded
+	allow
+	nothing_left "${rest[@]}"
+	timeout 100 ringraid assemble "${rest[@]}" >"$tmp/log" 2>&1 || [ $? = 1 ] || { cat "$tmp/log"; fail "not started after a start that failed"; }
+	block=$(st block_device)
+	state degraded
+	read_all "after a start that failed"
+	stop
+}
+
+# nothing_left DISK...: of a start that failed; the array is as clean as it was.
+nothing_left() {
+	local d
+	for d in "$@"; do
+		[ "$(ringraid --json examine "$d" | jq '.devices[0].clean')" = true ] || fail "$d is dirty after a start that failed"
+	done
+	[ -z "$(find /sys/fs/bpf/ringraid -mindepth 1)" ] || fail "pins are left: $(ls -R /sys/fs/bpf/ringraid)"
+	[ -z "$(find /sys/block -name 'ublkb*')" ] || fail "a device is left"
+	[ -z "$(find /run/ringraid -name state.json)" ] || fail "a state is left"
+}
+
+# The kernel does not let the successor end the recovery: clients go on waiting, and
+# the next one serves them.
+recovery_fails() {
+	local engine
+	for engine in bpf user; do
+		wipe "${disks[@]}"
+		start t "${disks[@]}" --chunk 64K --assume-clean --engine $engine
+		background recovery --size=8m --offset=32m --offset_increment=8m
+		sleep 1
+		kill_daemon
+		refuse recovery
+		refused 'Input/output error' timeout 100 ringraid assemble "${disks[@]}"
+		allow
+		kill -0 "$background" || fail "a client had an error when the takeover failed"
+		quietly timeout 100 ringraid assemble "${disks[@]}"
+		block=$(st block_device)
+		state healthy
+		sleep 1
+		end_background
+		stop
+		judge "${disks[@]}"
+	done
+}
+
+# kill -9 in a stop by force that waits for writes on their way to slow members.
+stop_by_force_cut_off() {
+	local i pid before
+	wipe "${disks[@]}"
+	for i in 0 1 2 3; do slow late$i "/dev/disk$i" 0 0 0; done
+	start t "${late[@]}" --chunk 64K --assume-clean --queues 1
+	fill
+	pid=$(st pid)
+	before=$(counter slot_writes)
+	for i in 0 1 2 3; do slow late$i "/dev/disk$i" 0 8000 0; done
+	dd if=/dev/urandom of="$block" bs=4k count=1 oflag=direct 2>/dev/null &
+	eventually "a row in the making" counts slot_writes "$before"
+	ringraid stop --force >"$tmp/stop" 2>&1 &
+	eventually "the array is stopping" is_life stopping
+	kill -9 "$pid"
+	wait $! || true
+	eventually "the daemon's threads are gone" is_alone "$pid"
+	for i in 0 1 2 3; do slow late$i "/dev/disk$i" 0 0 0; done
+	comes_back healthy
+	quietly dd if="$block" of="$tmp/got" bs=1M iflag=direct status=none
+	cmp -s "$tmp/ref" "$tmp/got" 4096 4096 || fail "more than the block that was in flight has changed"
+	stop
+	judge "${late[@]}"
+	unmade
+}
+is_life() { [ "$(st life)" = "$1" ]; }
+
+play stop_cut_off idle_loss slow_survivor start_fails recovery_fails stop_by_force_cut_off

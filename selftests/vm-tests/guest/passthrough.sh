@@ -150,7 +150,7 @@ within_a_block() {
 		quietly dd if="${plain[i]}" of="/dev/disk$((6 + i))" bs=1M oflag=direct iflag=direct
 		wipe "${plain[i]}"
 	done
-	refused 'begins within a block' ringraid assemble /dev/disk6 /dev/disk7 /dev/disk8 --passthrough
+	refused 'begins or ends within a block' ringraid assemble /dev/disk6 /dev/disk7 /dev/disk8 --passthrough
 	wipe /dev/disk6 /dev/disk7 /dev/disk8
 }
 

@@ -54,15 +54,6 @@ md_in_between() {
 	judge "${ours[@]}"
 }
 
-# writes_in_flight DISK...: the first of them has been sent to one of these.
-writes_in_flight() {
-	local d
-	for d in "$@"; do
-		[ "$(awk '{ print $2 }' "/sys/dev/block/$(numbers "$d")/inflight")" = 0 ] || return 0
-	done
-	return 1
-}
-
 # One row is in the making at the kill; md writes its neighbour in the same row.
 old_row() {
 	local i late=()
@@ -74,7 +65,7 @@ old_row() {
 	done
 	start a "${late[@]}" --chunk 64K --assume-clean --queues 1
 	dd if=/dev/urandom of="$block" bs=4k count=1 oflag=direct 2>/dev/null &
-	eventually "a row in the making" writes_in_flight "${late[@]}"
+	eventually "a row in the making" counts slot_writes 0
 	kill_daemon_wholly
 	for i in 0 1 2; do slow late$i "/dev/disk$i" 0 0 0; done
 	md_writes "${late[@]}"
