@@ -38,9 +38,15 @@ array_metadata::array_metadata(state initial, superblock_writer writer, events_w
         }
     }
     for (uint32_t role = 0; role < members_.size(); role++) {
+        order_.push_back(role);
         if (!members_[role])
             declare_faulty(role);
     }
+    if (initial.events_found.size() == members_.size())
+        std::stable_sort(order_.begin(), order_.end(),
+                         [&found = initial.events_found](uint32_t a, uint32_t b) {
+                             return found[a] < found[b];
+                         });
 }
 
 // Device numbers are not roles: every number that holds the role is marked.
@@ -62,7 +68,7 @@ Result<update_report> array_metadata::write_all(uint64_t resync_offset) {
     if (witness_.begin)
         witness_.begin(events_);
     const uint64_t now = md_time_now();
-    for (uint32_t role = 0; role < members_.size(); role++) {
+    for (const uint32_t role : order_) {
         if (!members_[role])
             continue;
         md_superblock& sb = *members_[role];

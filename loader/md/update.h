@@ -56,9 +56,9 @@ using superblock_writer = std::function<Status(uint32_t role, const md_superbloc
 // does not own.
 [[nodiscard]] superblock_writer write_to(std::vector<int> fd_by_role);
 
-// Told around every write of superblocks, so that a successor knows which events
-// the members may carry: begin() before the first byte, done() when every one of
-// them is known to have them.
+// Told around every write of superblocks, so that a successor knows which
+// events the members may carry: begin() before the first byte, done() when
+// every one of them is known to have them.
 struct events_witness {
     std::function<void(uint64_t events)> begin;
     std::function<void(uint64_t events)> done;
@@ -70,6 +70,10 @@ public:
         std::vector<std::optional<md_superblock>> members;  // by role
         uint32_t features_to_clear = 0;                     // assembly_plan's
         bool needs_resync = false;                          // assembly_plan's
+        // What is on each member, by role; empty: the same on all. A mark that was
+        // cut off leaves some behind, and they are written first: cut off again,
+        // the others would be two ahead, and those behind too old to be believed.
+        std::vector<uint64_t> events_found = {};
     };
     // As assembly_plan or make_new() hand it over; nothing is written yet.
     array_metadata(state initial, superblock_writer writer, events_witness witness = {});
@@ -107,6 +111,7 @@ private:
     std::vector<std::optional<md_superblock>> members_;
     uint32_t features_to_clear_;
     bool needs_resync_;
+    std::vector<uint32_t> order_;  // roles, in the order of their writes
     bool has_written_ = false;
     uint64_t events_ = 0;
     bool clean_ = true;                               // what was written last, on whichever members

@@ -41,6 +41,8 @@ md::array_metadata::state array_members::metadata_state() const {
         state.members.push_back(member ? std::optional(member->superblock) : std::nullopt);
     state.features_to_clear = plan.features_to_clear;
     state.needs_resync = plan.needs_resync;
+    for (const md::md_superblock& sb : found)
+        state.events_found.push_back(sb.events);
     return state;
 }
 
@@ -76,8 +78,8 @@ bool is_not_there(int err) {
     return err == ENOENT || err == ENXIO || err == ENODEV || err == ENOMEDIUM || err == ENOTBLK;
 }
 
-// Opens @path as a member, or only to read it where it cannot be one. @as says what
-// was found.
+// Opens @path as a member, or only to read it where it cannot be one. @as says
+// what was found.
 member_device open_if_any(const std::string& path, md::candidate& as) {
     auto device = open_member(path);
     if (!device && !is_not_there(device.error().err)) {

@@ -31,7 +31,8 @@ protected:
         return all;
     }
 
-    // As the next start sees the files; @absent is not plugged in, and not waited for.
+    // As the next start sees the files; @absent is not plugged in, and not waited
+    // for.
     [[nodiscard]] Result<md::assembly_plan> restart(int absent = -1, bool force = false) const {
         auto all = candidates();
         if (absent >= 0)
@@ -45,6 +46,8 @@ protected:
             state.members.push_back(member ? std::optional(member->superblock) : std::nullopt);
         state.features_to_clear = plan.features_to_clear;
         state.needs_resync = plan.needs_resync;
+        for (uint32_t role = 0; role < 4; role++)
+            state.events_found.push_back(on_disk(role).events);
         return array_metadata(state, [this](uint32_t role, const md_superblock& sb) -> Status {
             if (writes_left_ == 0 || broken_ == static_cast<int>(role))
                 return fail(EIO, "planted");
@@ -276,6 +279,26 @@ TEST_F(MdUpdate, ACleanMarkCutAnywhereNeverLosesAMember) {
         ASSERT_TRUE(plan) << cut;
         EXPECT_TRUE(plan->missing.empty()) << cut;
         EXPECT_EQ(plan->clean, cut > 0) << cut;
+    }
+}
+
+// Power is lost again in the start that follows.
+TEST_F(MdUpdate, MarksCutOffOneAfterTheOtherNeverLoseAMember) {
+    for (int first = 1; first < 4; first++) {
+        for (int second = 1; second < 4; second++) {
+            writes_left_ = -1;
+            ASSERT_TRUE(open().mark_dirty());
+            array_metadata stopping = open();
+            writes_left_ = first;
+            (void)stopping.mark_clean();
+            writes_left_ = -1;
+            array_metadata starting = open();
+            writes_left_ = second;
+            (void)starting.mark_dirty();
+            auto plan = restart();
+            ASSERT_TRUE(plan) << first << " " << second;
+            EXPECT_TRUE(plan->missing.empty()) << first << " " << second;
+        }
     }
 }
 
