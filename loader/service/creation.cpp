@@ -2,6 +2,7 @@
 #include "service/creation.h"
 
 #include <array>
+#include <cerrno>
 
 #include "base/io.h"
 #include "base/log.h"
@@ -21,6 +22,43 @@ void erase_superblock(const member_device& member) {
                   describe(gone.error()));
 }
 
+// Two paths of one disk look like two, by number and name.
+Status check_distinct(const std::vector<member_device>& devices) {
+    for (size_t i = 0; i < devices.size(); i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (devices[i].identity.strong && same_disk(devices[i].identity, devices[j].identity))
+                return with_hint(
+                    fail(EEXIST, "{} and {} are one disk by what they say ({})", devices[j].path,
+                         devices[i].path, devices[i].identity.text),
+                    "use the multipath map above them; --force, where their maker gave "
+                    "two disks "
+                    "one number");
+        }
+    }
+    return {};
+}
+
+// What was written through each path is there, and not what was written through
+// another.
+Status check_written(const array_members& members) {
+    for (size_t role = 0; role < members.devices.size(); role++) {
+        auto read = md::read_superblock(members.devices[role]->fd.get());
+        if (!read)
+            return fail(read.error().err, "cannot read back the superblock of {}: {}",
+                        members.devices[role]->path, read.error().what);
+        if (read->device_uuid != members.found[role].device_uuid)
+            return with_hint(fail(EEXIST, "{} is the same disk as another member, by another path",
+                                  members.devices[role]->path),
+                             "name each disk once, or the multipath map above its paths");
+    }
+    return {};
+}
+
+void erase_all(const array_members& members) {
+    for (const auto& member : members.devices)
+        erase_superblock(*member);
+}
+
 }  // namespace
 
 Result<array_members> plan_creation(const creation& what, const std::vector<std::string>& paths) {
@@ -30,6 +68,8 @@ Result<array_members> plan_creation(const creation& what, const std::vector<std:
     auto devices = open_members(paths, open);
     if (!devices)
         return forward_error(devices.error());
+    if (Status ok = what.force ? Status{} : check_distinct(*devices); !ok)
+        return forward_error(ok.error());
     auto superblocks = what.superblocks(*devices);
     if (!superblocks)
         return forward_error(superblocks.error());
@@ -66,7 +106,10 @@ Status write_creation(const creation& what, const array_members& members) {
             return fail(ok.error().err, "cannot write the superblock of {}: {}",
                         members.devices[role]->path, ok.error().what);
     }
-    return {};
+    Status there = check_written(members);
+    if (!there)
+        erase_all(members);
+    return there;
 }
 
 }  // namespace rr
