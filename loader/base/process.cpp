@@ -2,6 +2,8 @@
 #include "base/process.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -14,6 +16,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <string_view>
 
 #include "base/fd.h"
 
@@ -24,6 +28,10 @@ constexpr const char* process_name = "ringraid";
 // Sixteen members twice (their NVMe namespaces), a ring and its event for each
 // queue, the BPF objects: some hundreds. An upgrade holds two sets.
 constexpr rlim_t descriptors_needed = 4096;
+// The control thread parses JSON, the others do less. All of it is locked in
+// memory, in every thread, and without this it would be the caller's `ulimit
+// -s`.
+constexpr size_t stack_bytes = size_t{512} << 10;
 constexpr const char* oom_file = "/proc/self/oom_score_adj";
 constexpr const char* never = "-1000";
 
@@ -108,8 +116,25 @@ Status close_all_but(std::span<const int> keep) {
     return {};
 }
 
-// The kernel shows the bytes that exec() put on the stack, whatever setenv() does
-// later: they are cleared where they are.
+// What is ignored stays ignored across exec(): with SIGCHLD, no child could be
+// waited for.
+void forget_dispositions() {
+    for (int number = 1; number < NSIG; number++)
+        ::signal(number, SIG_DFL);
+}
+
+Status bound_stacks() {
+    pthread_attr_t attributes;
+    int err = ::pthread_attr_init(&attributes);
+    if (err == 0)
+        err = ::pthread_attr_setstacksize(&attributes, stack_bytes);
+    if (err == 0)
+        err = ::pthread_setattr_default_np(&attributes);
+    return err == 0 ? Status{} : Status(fail(err, "cannot bound the stacks of threads"));
+}
+
+// The kernel shows the bytes that exec() put on the stack, whatever setenv()
+// does later: they are cleared where they are.
 void forget_environment() {
     static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     static char locale[] = "LC_ALL=C.UTF-8";
@@ -157,6 +182,9 @@ Status leave_caller(std::span<const int> keep) {
         return fail(errno, "cannot go to the root directory");
     ::umask(077);
     forget_environment();
+    forget_dispositions();
+    if (Status ok = bound_stacks(); !ok)
+        return ok;
     ::prctl(PR_SET_NAME, process_name, 0, 0, 0);
     return close_all_but(keep);
 }
@@ -169,6 +197,17 @@ std::vector<std::string> absolute_paths(const std::vector<std::string>& paths) {
         out.push_back(failed ? path : whole.string());
     }
     return out;
+}
+
+// proc(5): "PID (NAME) STATE ...".
+bool is_ringraid(int pid) {
+    std::ifstream file(fmt::format("/proc/{}/stat", pid));
+    std::string line;
+    std::getline(file, line);
+    const std::string name = fmt::format("({}) ", process_name);
+    const size_t at = line.find(name);
+    return pid > 0 && at != std::string::npos && at + name.size() < line.size() &&
+           std::string_view("ZXx").find(line[at + name.size()]) == std::string_view::npos;
 }
 
 }  // namespace rr

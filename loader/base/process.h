@@ -28,8 +28,9 @@ namespace rr {
 // and 2. False: not even that could be opened; nothing is safe to do then.
 [[nodiscard]] bool occupy_stdio();
 
-// Descriptors as many as an array of the largest size needs; no bounds on locked
-// memory, address space, file size and CPU time. (That of threads is not root's.)
+// Descriptors as many as an array of the largest size needs; no bounds on
+// locked memory, address space, file size and CPU time. (That of threads is not
+// root's.)
 [[nodiscard]] Status raise_limits();
 
 // The OOM killer passes this process over: its death frees little and stops
@@ -44,5 +45,8 @@ namespace rr {
 // The paths as they are understood from the current directory, before
 // leave_caller(); links stay links.
 [[nodiscard]] std::vector<std::string> absolute_paths(const std::vector<std::string>& paths);
+
+// A living process of ours has this number.
+[[nodiscard]] bool is_ringraid(int pid);
 
 }  // namespace rr

@@ -120,7 +120,10 @@ std::optional<size_t> find_device(const std::vector<const member_device*>& devic
             return found;
         const device_identity disk = identify_device(there->device, sysfs);
         if (auto found = first([&](const member_device& m) {
-                return there->inode == 0 && disk.strong && same_disk(m.identity, disk);
+                // Two disks may have one serial: the other one is not meant while its
+                // twin is there.
+                return there->inode == 0 && disk.strong && same_disk(m.identity, disk) &&
+                       is_gone(m, sysfs);
             }))
             return found;
     }

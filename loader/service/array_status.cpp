@@ -22,15 +22,20 @@ namespace {
 // the first one at this moment: false then.
 bool take_out(rr_array* array, uint32_t role) {
     uint64_t seen = __atomic_load_n(&array->state, __ATOMIC_SEQ_CST);
+    const auto before = array->members[role].error;
     for (;;) {
-        if ((seen & RR_STATE_MISSING) != 0)
-            return (seen >> role & 1) != 0;
+        if ((seen & RR_STATE_MISSING) != 0) {
+            const bool out = (seen >> role & 1) != 0;
+            if (!out)
+                array->members[role].error = before;
+            return out;
+        }
+        // Before the state, which makes others look at it.
+        array->members[role].error = ENODEV;
         uint64_t next = (seen | 1ULL << role) + (1ULL << RR_STATE_EPOCH_SHIFT);
         if (__atomic_compare_exchange_n(&array->state, &seen, next, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_SEQ_CST)) {
-            array->members[role].error = ENODEV;
+                                        __ATOMIC_SEQ_CST))
             return true;
-        }
     }
 }
 
@@ -55,8 +60,8 @@ std::optional<life_event> event_of(const std::string& command, bool force) {
 
 }  // namespace
 
-// Whatever comes on the socket is looked at without trust in its types: the JSON
-// library throws on a wrong one.
+// Whatever comes on the socket is looked at without trust in its types: the
+// JSON library throws on a wrong one.
 std::optional<std::string> array_service::handle(const std::string& line, Fd& client) {
     nlohmann::json request = nlohmann::json::parse(line, nullptr, false);
     auto field = [&request](const char* key) {

@@ -96,10 +96,11 @@ void durability::record_failures() {
         for (uint32_t role = 0; role < array_->geometry.members; role++) {
             if ((state >> role & 1) == 0 || (recorded_ >> role & 1) != 0)
                 continue;
-            log_error("member {} failed: {}; the array is degraded", role,
-                      std::strerror(array_->members[role].error));
             auto report = metadata_->mark_failed(role);
             recorded_ |= 1U << role;
+            // After it: nobody may read the log, and then this waits.
+            log_error("member {} failed: {}; the array is degraded", role,
+                      std::strerror(array_->members[role].error));
             if (!report) {
                 log_error("{}", describe(report.error()));
                 rr_host_fail(array_, (role + 1) % array_->geometry.members, -EIO);

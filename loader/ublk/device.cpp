@@ -96,7 +96,8 @@ Status ublk_device::ours() {
 
 bool ublk_device::is_waited_for() {
     auto now = info();
-    return now && now->state != UBLK_S_DEV_DEAD;
+    // A question that failed is no answer: who deletes it must be sure.
+    return now ? now->state != UBLK_S_DEV_DEAD : now.error().err != ENODEV;
 }
 
 bool ublk_device::is_made_by_somebody() {
@@ -155,7 +156,9 @@ Status ublk_device::stop_apart(bool unless_used) {
     if (int r = ::posix_spawn(&pid, "/proc/self/exe", nullptr, nullptr, words, environ); r != 0)
         return fail(r, "cannot start the process that stops {}", block_path());
     int ended = 0;
-    while (::waitpid(pid, &ended, 0) < 0 && errno == EINTR) {
+    while (::waitpid(pid, &ended, 0) < 0) {
+        if (errno != EINTR)
+            return fail(errno, "cannot wait for the process that stops {}", block_path());
     }
     const int err = WIFEXITED(ended) ? WEXITSTATUS(ended) : EINTR;
     return err == 0 ? Status{} : Status(fail(err, "cannot stop {}", block_path()));

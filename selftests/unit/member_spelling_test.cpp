@@ -82,6 +82,15 @@ TEST_F(MemberSpelling, AReconnectedDiskIsTheMember) {
     EXPECT_EQ(find("8:48"), 0U);
 }
 
+// Makers give two disks one serial. While the member is there, its twin is not
+// meant.
+TEST_F(MemberSpelling, ATwinOfAMemberThatIsThereIsNoMember) {
+    exists("8:0", "naa.1");
+    exists("8:48", "naa.1");
+    EXPECT_FALSE(find("8:48"));
+    EXPECT_EQ(find("8:0"), 0U);
+}
+
 TEST_F(MemberSpelling, ANameThatIsAnothersNowMeansTheMemberOnlyWhereItIsGone) {
     exists("8:48", "naa.9");
     EXPECT_EQ(find("8:48 /dev/sdy"), 1U) << "sdy is gone";

@@ -5,4 +5,5 @@
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 mapfile -t members < <(nvme 4 32M)
 # The OOM killer is asked to choose, and shows its stack.
-guest process "${members[@]}" --timeout 600 --allow-dmesg 'Call Trace:'
+guest process "${members[@]}" --timeout 600 --allow-dmesg 'Call Trace:' \
+	--file "${RINGRAID_BUILD:?}/vm-tests/ignoring:/test/ignoring"

@@ -76,6 +76,27 @@ callers_limits() {
 	(ulimit -n 24 && ulimit -f 1 && ulimit -l 64 && quietly ringraid assemble "${disks[@]}")
 	state healthy
 	stop
+	# The stacks of threads are locked in memory.
+	local size bytes=()
+	for size in 8192 131072; do
+		(ulimit -s $size && quietly ringraid assemble "${disks[@]}")
+		bytes+=("$(awk '/^VmLck/ { print $2 }' "/proc/$(st pid)/status")")
+		stop
+	done
+	[ $((bytes[1] - bytes[0])) -lt 16384 ] || fail "a caller's stack limit costs $((bytes[1] - bytes[0])) KiB"
+}
+
+# A caller that ignores what becomes of its children: the daemon has one in a stop.
+callers_signals() {
+	local held
+	made
+	stop
+	quietly /test/ignoring ringraid assemble "${disks[@]}"
+	exec {held}<"$block"
+	refused 'in use' timeout 100 ringraid stop
+	state healthy
+	exec {held}<&-
+	quietly timeout 100 ringraid stop
 }
 
 # Everything but the daemon is protected; the killer is asked what it would take.
@@ -136,7 +157,7 @@ hostile_name() {
 	done
 	ringraid examine "${disks[@]}" >"$tmp/shown" 2>&1 || fail "examine: $(cat "$tmp/shown")"
 	plain "$tmp/shown" examine
-	for c in "assemble ${disks[*]}" status stats "assemble ${disks[*]}" "fail no-such 1" stop; do
+	for c in "assemble ${disks[*]}" status stats "assemble ${disks[*]}" "fail no-such 1" stop "assemble --scan --wait 0" stop; do
 		# shellcheck disable=SC2086 # words
 		ringraid $c >"$tmp/shown" 2>&1 || true
 		plain "$tmp/shown" "$c"
@@ -262,7 +283,7 @@ cpu_offline() {
 	judge "${disks[@]}"
 }
 
-# With --full only: the load's second job may not have begun when it is ended.
-cases=(leaves_the_caller closed_streams callers_limits oom_killer other_names hostile_name starting cannot_start)
+# With --full only: half a minute, and what it needs of the kernel is an option.
+cases=(leaves_the_caller closed_streams callers_limits callers_signals oom_killer other_names hostile_name starting cannot_start)
 ! is_full || cases+=(cpu_offline)
 play "${cases[@]}"
