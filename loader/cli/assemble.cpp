@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/start.h"
 #include "members/scan.h"
@@ -45,8 +46,8 @@ struct outlook {
     std::string name;
 };
 
-// Looks at the superblocks of those of @paths that are there. What makes an array
-// impossible is no reason to wait: the start says it.
+// Looks at the superblocks of those of @paths that are there. What makes an
+// array impossible is no reason to wait: the start says it.
 outlook look_ahead(const std::vector<std::string>& paths, md::assembly_options how) {
     std::vector<md::candidate> candidates;
     for (const std::string& path : paths) {
@@ -93,7 +94,6 @@ struct found_array {
     md::uuid id;
     std::string name;
     std::vector<std::string> devices;
-    bool free = false;  // one of its devices, at least, is in nobody's hands
 };
 
 // Arrays that are found on the machine's devices, as they appear.
@@ -107,12 +107,19 @@ public:
           watch_({}, std::chrono::seconds(flags.wait.value_or(wait_default_s))) {}
 
     int run() {
-        while (!look() && watch_.changed()) {
+        bool said = flags_.wait == 0U;
+        while (!look()) {
+            if (!said)
+                print_line(stderr, "ringraid: waiting up to {} s for late disks",
+                           flags_.wait.value_or(wait_default_s));
+            said = true;
+            if (!watch_.changed())
+                break;
         }
         waiting_ = false;
         look();
         for (const auto& [path, why] : passed_)
-            fmt::print(stderr, "ringraid: {}\n", why);
+            print_line(stderr, "ringraid: {}", why);
         if (done_.empty())
             return print_error(ctx_, Error{ENODEV, "no device holds such an array",
                                            "ringraid examine DEVICE shows what one holds"});
@@ -152,10 +159,9 @@ private:
                 return a.id == member.superblock.set_uuid;
             });
             if (known == out.end())
-                known = out.insert(
-                    out.end(), {member.superblock.set_uuid, member.superblock.set_name, {}, false});
+                known = out.insert(out.end(),
+                                   {member.superblock.set_uuid, member.superblock.set_name, {}});
             known->devices.push_back(member.path);
-            known->free |= !member.in_use;
         }
         return out;
     }
@@ -163,7 +169,9 @@ private:
     // Starts what can be started; true when there is nothing to wait for.
     bool look() {
         const std::vector<found_array> arrays = find();
-        bool all = !arrays.empty() || (!is_asked_for() || !flags_.wait);
+        // What is asked for may be all late; of a scan only who says so knows of
+        // more.
+        bool all = !arrays.empty() || worst_ != 0 || (!is_asked_for() && !flags_.wait);
         if (arrays.size() > 1 && flags_.start.foreground) {
             done_.insert(arrays[0].id);
             worst_ = print_error(ctx_, Error{EINVAL, "several arrays are there",
@@ -180,7 +188,7 @@ private:
     }
 
     bool pass(const found_array& found, const std::string& why) const {
-        fmt::print(stderr, "ringraid: array {} ({}) is left alone: {}\n", found.name,
+        print_line(stderr, "ringraid: array {} ({}) is left alone: {}", found.name,
                    md::to_string(found.id), why);
         return true;
     }
@@ -192,7 +200,8 @@ private:
         const service_state served = state_of(found.id);
         if (!is_asked_for() && served == service_state::alive)
             return pass(found, "it is being served");
-        if (!is_asked_for() && served == service_state::none && !found.free)
+        if (!is_asked_for() && served == service_state::none &&
+            std::ranges::all_of(found.devices, is_held))
             return pass(found, "its devices are in use");
         service_options one = options_;
         one.devices = found.devices;
@@ -202,11 +211,12 @@ private:
         const bool may_lack = one.assembly.degraded || one.assembly.force;
         if (ahead.late && !may_lack && waiting_)
             return false;
-        // Nobody is there to be asked; and nothing is lost that cannot be added again.
+        // Nobody is there to be asked; and nothing is lost that cannot be added
+        // again.
         if (ahead.late && !may_lack && !is_asked_for() &&
             (ahead.clean || served == service_state::dead)) {
             one.assembly.degraded = true;
-            fmt::print(stderr, "ringraid: array {}: a member did not come; starting without it\n",
+            print_line(stderr, "ringraid: array {}: a member did not come; starting without it",
                        found.name);
         }
         worst_ = std::max(worst_, start_array(ctx_, one));
@@ -267,7 +277,8 @@ void add_assemble(CLI::App& app, context& ctx) {
     command->add_flag("--force", flags->force,
                       "start a dirty array with a missing member or unreadable sectors");
     command->add_flag("--degraded", flags->degraded,
-                      "start without members that are not here: they are then out of the array");
+                      "start without members that are not here: they are then "
+                      "out of the array");
     command->add_flag("--force-new", flags->force_new,
                       "give up what a dead daemon was writing, and start anew");
     flags->start.add_to(*command);

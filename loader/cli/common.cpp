@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "service/array_service.h"
@@ -85,8 +86,15 @@ Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json&
     if (!state)
         return forward_error(state.error());
     auto line = ask(state->value("socket", ""), to_line(request), timeout_ms,
-                    [](const std::string& text) { fmt::print(stderr, "ringraid: {}\n", text); });
-    if (!line && (line.error().err == ECONNREFUSED || line.error().err == ENOENT))
+                    [](const std::string& text) { print_line(stderr, "ringraid: {}", text); });
+    const bool nobody = !line && (line.error().err == ECONNREFUSED || line.error().err == ENOENT);
+    if (const int pid = state->value("pid", 0); nobody && is_ringraid(pid))
+        return with_hint(fail(EAGAIN, "the daemon of {} lives (pid {}) and does not listen",
+                              state->value("name", ""), pid),
+                         fmt::format("its files in /run were lost, and it makes them again within "
+                                     "a second or two; kill {} stops it cleanly",
+                                     pid));
+    if (nobody)
         return with_hint(fail(EOWNERDEAD, "the daemon of {} is dead", state->value("name", "")),
                          "ringraid assemble takes over; clients wait until then");
     if (!line)

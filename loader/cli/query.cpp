@@ -122,7 +122,7 @@ void add_fail(CLI::App& app, context& ctx) {
 }
 
 // The last resort for an array whose daemon is dead and that nobody takes over.
-int drop(const context& ctx, const std::string& array) {
+int drop(const context& ctx, const std::string& array, const last_orders& how) {
     auto state = find_running(array);
     // A uuid is enough where nothing else is left of it.
     auto set_uuid = md::parse_uuid(state ? state->value("uuid", "") : array);
@@ -131,39 +131,51 @@ int drop(const context& ctx, const std::string& array) {
     const offline_guard guard;
     if (Status ok = guard.try_ring(); !ok)
         return print_error(ctx, ok.error());
-    auto ended = set_uuid ? end_dead_array(*set_uuid) : forward_error(set_uuid.error());
+    auto ended = set_uuid ? end_dead_array(*set_uuid, how) : forward_error(set_uuid.error());
     if (!ended)
         return print_error(ctx, ended.error());
     if (ctx.json)
         print_json({{"schema", json_schema}, {"ok", true}, {"dropped", true}, {"what", *ended}});
     else
-        fmt::print("{}\n", *ended);
+        print_line(stdout, "{}", *ended);
     return 0;
 }
 
-int stop(const context& ctx, const std::string& array, bool force) {
+int stop(const context& ctx, const std::string& array, bool force, const last_orders& how) {
     auto answer = ask_array(array, {{"command", "stop"}, {"force", force}}, stop_timeout_ms);
     const int err = answer ? 0 : answer.error().err;
     if (force && (err == EOWNERDEAD || (err == ENOENT && md::parse_uuid(array))))
-        return drop(ctx, array);
+        return drop(ctx, array, how);
     if (!answer)
         return print_error(ctx, answer.error());
     if (ctx.json)
         print_json(*answer);
     else
-        fmt::print("stopped\n");
+        print_line(stdout, "stopped");
     return 0;
 }
 
 void add_stop(CLI::App& app, context& ctx) {
     auto array = std::make_shared<std::string>();
     auto force = std::make_shared<bool>(false);
+    auto how = std::make_shared<last_orders>();
     CLI::App* command = app.add_subcommand("stop", "stop serving an array, cleanly");
     command->add_option("array", *array, "name, uuid or block device (default: the only one)");
     command->add_flag("--force", *force,
                       "also while the block device is in use, or its daemon is dead");
-    command->callback([array, force, &ctx] {
-        ctx.run = [array, force, &ctx] { return stop(ctx, *array, *force); };
+    CLI::Option* dead = command->get_option("--force");
+    command
+        ->add_flag("--degraded", how->degraded,
+                   "of a dead daemon's array: also without a member, which is "
+                   "then out of it")
+        ->needs(dead);
+    command
+        ->add_flag("--give-up", how->give_up,
+                   "of a dead daemon's array: although its members cannot be "
+                   "made clean now")
+        ->needs(dead);
+    command->callback([array, force, how, &ctx] {
+        ctx.run = [array, force, how, &ctx] { return stop(ctx, *array, *force, *how); };
     });
 }
 

@@ -53,8 +53,11 @@ Status check_arena(std::span<std::byte> memory) {
     if (memory.size() < sizeof(rr_array))
         return fail(EINVAL, "the arena has {} bytes", memory.size());
     const rr_array* a = array_of(memory);
-    if (a->magic != RR_ABI_MAGIC || a->abi_version != RR_ABI_VERSION)
-        return fail(EINVAL, "the arena is not one of ours, or of another version");
+    if (a->magic != RR_ABI_MAGIC)
+        return fail(EINVAL, "the arena is not one of ours");
+    if (a->abi_version != RR_ABI_VERSION)
+        return fail(EPROTO, "its arena has version {}, and this ringraid knows {}", a->abi_version,
+                    static_cast<int>(RR_ABI_VERSION));
     if (!rr_geometry_valid(&a->geometry) || a->queues < 1 || a->queues > RR_QUEUES_MAX ||
         a->depth < 1 || a->depth > RR_DEPTH_MAX || a->slots < 1 || a->slots > RR_SLOTS_MAX)
         return fail(EINVAL, "the arena's header makes no sense");

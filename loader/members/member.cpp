@@ -69,7 +69,8 @@ Status refuse_kind(const member_device& member) {
     if (!member.limits.zone_model.empty())
         return with_hint(
             fail(ENOTSUP, "{} is a zoned device ({})", member.path, member.limits.zone_model),
-            "its blocks cannot be written in place; a conventional disk, or dm-zoned above this "
+            "its blocks cannot be written in place; a conventional "
+            "disk, or dm-zoned above this "
             "one, can be a member");
     return {};
 }
@@ -187,6 +188,7 @@ queue_limits read_queue_limits(dev_t device, const std::string& sysfs) {
     limits.dma_alignment = read_number(queue + "dma_alignment");
     limits.virt_boundary_mask = read_number(queue + "virt_boundary_mask");
     limits.physical_block_bytes = read_number(queue + "physical_block_size");
+    limits.volatile_cache = read_text(queue + "write_cache") != "write through";
     limits.zone_model = read_text(queue + "zoned").value_or("none");
     if (limits.zone_model == "none")
         limits.zone_model.clear();

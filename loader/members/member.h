@@ -33,6 +33,9 @@ struct queue_limits {
     std::optional<uint64_t> virt_boundary_mask;
     std::optional<uint64_t> physical_block_bytes;
     std::string zone_model;  // sysfs zoned; empty: an ordinary disk
+    // What it acknowledges may be lost when it loses power, until it is flushed.
+    // True where the kernel does not say.
+    bool volatile_cache = true;
 };
 
 struct member_device {
@@ -55,9 +58,10 @@ struct open_options {
     uint64_t min_sectors = 0;
 };
 
-// EBUSY: someone else owns the device. EROFS: it takes no writes. ENOTBLK: not a
-// block device. ENOTSUP: one that cannot serve (zoned, odd block sizes). ENOSPC:
-// smaller than min_sectors. EEXIST: holds a signature (for_create, no force).
+// EBUSY: someone else owns the device. EROFS: it takes no writes. ENOTBLK: not
+// a block device. ENOTSUP: one that cannot serve (zoned, odd block sizes).
+// ENOSPC: smaller than min_sectors. EEXIST: holds a signature (for_create, no
+// force).
 [[nodiscard]] Result<member_device> open_member(const std::string& path,
                                                 const open_options& options = {});
 
@@ -80,9 +84,9 @@ struct open_options {
 // Durable when it returns.
 [[nodiscard]] Status wipe_signatures(const std::string& path);
 
-// For a device that is about to be written without a wait, or that NVMe commands may
-// have written to, of which its page cache is not told. Says so in the log when it
-// cannot: what is cached may be old.
+// For a device that is about to be written without a wait, or that NVMe
+// commands may have written to, of which its page cache is not told. Says so in
+// the log when it cannot: what is cached may be old.
 void drop_page_cache(int fd, const std::string& path);
 
 // Limits of the queue that serves @device. @sysfs: where sysfs is mounted.

@@ -99,16 +99,13 @@ std::string udev_link(dev_t device, const scan_options& options) {
     return best.empty() ? "" : options.dev + "/" + best;
 }
 
-bool is_held(const std::string& path) {
-    const Fd fd(::open(path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
-    return !fd && errno == EBUSY;
-}
-
 class scanner {
 public:
     explicit scanner(const scan_options& options) : options_(options) {}
 
     void look_at(const block_node& node) {
+        if (options_.wanted && !options_.wanted(node.name))
+            return;
         const std::string path = device_name(node.name, node.device, options_);
         const std::string above = holders_of(fs::path(options_.sysfs) / "class/block" / node.name);
         if (!above.empty())
@@ -157,7 +154,7 @@ private:
         if (!superblock)
             return;
         result.members.push_back({path, node.device, std::move(device->identity), device->sectors,
-                                  is_held(path), std::move(*superblock)});
+                                  std::move(*superblock)});
     }
 
     const scan_options& options_;
@@ -173,6 +170,11 @@ std::string device_name(const std::string& name, dev_t device, const scan_option
     if (std::string link = udev_link(device, options); !link.empty())
         return link;
     return options.dev + "/" + name;
+}
+
+bool is_held(const std::string& path) {
+    const Fd fd(::open(path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+    return !fd && errno == EBUSY;
 }
 
 scan_result scan_members(const scan_options& options) {

@@ -3,14 +3,14 @@
 // person or a unit file should use for it.
 //
 // The rules are mdadm's and the kernel's: hidden and empty devices are not in
-// /proc/partitions and not here; of a stack (multipath, crypt, LVM) only the top
-// carries members, so a device with holders in sysfs is passed over and the map
-// above it is looked at; a whole disk with partitions is looked at like any
+// /proc/partitions and not here; of a stack (multipath, crypt, LVM) only the
+// top carries members, so a device with holders in sysfs is passed over and the
+// map above it is looked at; a whole disk with partitions is looked at like any
 // other, for the superblock at its start is its own.
 //
-// Devices are opened for reading and not exclusively: looking disturbs nobody.
-// One that somebody else holds is found, and marked. A read may hang where a
-// ublk server has died and its device waits for a successor: @leave_alone names
+// Devices are opened for reading and not exclusively: looking disturbs nobody,
+// and least of all who is just about to take one. A read may hang where a ublk
+// server has died and its device waits for a successor: @leave_alone names
 // devices that are not to be opened.
 //
 // The name is, of those that exist and lead to the device: the map's in
@@ -36,7 +36,6 @@ struct found_member {
     dev_t device = 0;
     device_identity identity;
     uint64_t sectors = 0;
-    bool in_use = false;  // somebody holds it exclusively, perhaps we
     md::md_superblock superblock;
 };
 
@@ -58,11 +57,18 @@ struct scan_options {
     std::string sysfs = "/sys";
     std::string dev = "/dev";
     std::string udev = "/run/udev/data";
-    leave_alone_rule leave_alone;     // asked for what lies below a device, too
+    leave_alone_rule leave_alone;  // asked for what lies below a device, too
+    // Which devices to look at, by kernel name; all, where nothing is asked. What
+    // lies below one is not asked for: a map is wanted, and its disks are not.
+    std::function<bool(const std::string& name)> wanted;
     bool allow_regular_file = false;  // tests
 };
 
 [[nodiscard]] scan_result scan_members(const scan_options& options = {});
+
+// Somebody holds the device exclusively, perhaps we. Holds it for a moment
+// itself to find out: only for devices that are ours to take.
+[[nodiscard]] bool is_held(const std::string& path);
 
 // The members of one set among them.
 [[nodiscard]] scan_result find_members(const md::uuid& set_uuid, const scan_options& options = {});

@@ -3,6 +3,7 @@
 // array_status.cpp and array_upgrade.cpp.
 #include "service/array_service.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -20,6 +21,19 @@
 #include "service/socket.h"
 
 namespace rr {
+namespace {
+
+// How soon it is seen that the files in /run are gone.
+constexpr int look_ms = 1000;
+
+void reopen_log(const std::string& path) {
+    const Fd log(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (log)
+        ::dup2(log.get(), STDERR_FILENO);
+}
+
+}  // namespace
 
 rr_array* array_service::array() const {
     return reinterpret_cast<rr_array*>(arena_->span().data());
@@ -31,8 +45,10 @@ Status array_service::run() {
         if (auto ended = carry_out(taken_orders(), false))
             return *ended;
         pollfd watch[] = {{signals_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-        if (::poll(watch, 2, -1) < 0 && errno != EINTR)
+        if (::poll(watch, 2, look_ms) < 0 && errno != EINTR)
             return fail(errno, "poll failed");
+        if (!places_->are_there())
+            make_places_again();
         uint64_t count;
         (void)!::read(wake_.get(), &count, sizeof(count));
         const bool ended = std::ranges::any_of(queues_, [](const auto& q) { return q->ended(); });
@@ -48,6 +64,37 @@ Status array_service::run() {
                 return *stopped;
         }
     }
+}
+
+// Somebody has cleared /run: without these files every command would take the
+// daemon for dead.
+void array_service::make_places_again() {
+    if (Status ok = places_->make_again(); !ok) {
+        if (!places_lost_)
+            log_error("the files in {} are lost, and cannot be made again: {}",
+                      places_->paths().directory, describe(ok.error()));
+        places_lost_ = true;
+        return;
+    }
+    socket_.reset();
+    auto opened = open_socket();
+    if (opened)
+        socket_ = std::move(*opened);
+    Status told = opened ? places_->write_state(state_file()) : forward_error(opened.error());
+    if (!options_.foreground)
+        reopen_log(places_->paths().log);
+    places_lost_ = !told;
+    log_error("the files in {} were lost: {}{}", places_->paths().directory,
+              told ? "they are there again" : describe(told.error()),
+              host_ == engine_host::user ? "; the arena was one of them, so "
+                                           "nobody can take over from this daemon"
+                                         : "");
+}
+
+Result<std::unique_ptr<control_socket>> array_service::open_socket() {
+    return control_socket::open(
+        places_->paths().socket,
+        [this](const std::string& line, Fd& client) { return handle(line, client); });
 }
 
 void array_service::take_order(const nlohmann::json& request, Fd& client) {
@@ -119,6 +166,8 @@ Status array_service::stop_device(bool force) {
     // Deleted from outside, a moment ago: there is nothing more to stop.
     if (!stopped && stopped.error().err == ENODEV)
         return {};
+    if (stopped && device_->is_live())
+        return fail(EIO, "{} did not stop", block_path_);
     return stopped;
 }
 
@@ -166,6 +215,9 @@ Status array_service::settle_members() {
     Status clean = close_array(*array(), *metadata_, members_);
     if (!clean)
         log_error("{}", describe(clean.error()));
+    else  // killed from here on, nobody needs the arena, whatever happens to the
+          // members
+        life_record()->phase = RR_LIFE_CLOSED;
     return clean;
 }
 

@@ -72,6 +72,7 @@ void fill_life(rr_life& life, const array_members& members, engine_host host, bo
         std::ranges::copy(members.plan.members[role]->superblock.device_uuid, out.device_uuid);
         put_text(out.identity, device->identity.text);
         put_text(out.path, device->path);
+        out.diskseq = device->identity.diskseq;
     }
 }
 
@@ -88,7 +89,7 @@ void life_wrote(rr_life& life, uint64_t events) {
 }
 
 Status check_life(const rr_life& life, const md::uuid& set_uuid) {
-    if (life.phase > RR_LIFE_SERVING || life.engine > static_cast<rr_u32>(engine_host::user))
+    if (life.phase > RR_LIFE_CLOSED || life.engine > static_cast<rr_u32>(engine_host::user))
         return fail(EINVAL, "the record of whose arena it is makes no sense");
     if (get_uuid(life.set_uuid) != set_uuid)
         return fail(ESTALE, "the arena is that of another array, {} '{}'",
@@ -130,6 +131,13 @@ std::string life_identity(const rr_life& life, uint32_t role) {
 
 md::uuid life_device_uuid(const rr_life& life, uint32_t role) {
     return get_uuid(life.members[role].device_uuid);
+}
+
+bool was_away(const rr_life& life, uint32_t role, const member_device& now) {
+    // A map is made anew without a disk having been away. A weak identity has the
+    // number in it.
+    const bool told = now.identity.strong && !now.identity.text.starts_with("dm.");
+    return told && now.limits.volatile_cache && life.members[role].diskseq != now.identity.diskseq;
 }
 
 md::uuid life_set_uuid(const rr_life& life) {

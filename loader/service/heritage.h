@@ -3,13 +3,16 @@
 // serves, compared by who comes after.
 //
 // A successor may write rows of the arena only to the very disks that the dead
-// daemon had, and only if nobody has written to them since. All of it must agree:
+// daemon had, and only if nobody has written to them since. All of it must
+// agree:
 //
 //   set uuid     the arena is this array's, and not one moved under its name
 //   device uuid  each role has the member that it had
-//   disk         and on the same disk: a copy of it (a snapshot, a clone) carries the
+//   disk         and on the same disk: a copy of it (a snapshot, a clone)
+//   carries the
 //                same uuids and is not where the clients' data is
 //   events       nobody wrote superblocks since: md does at each start and stop
+//   there        the disk was not away: see was_away()
 //
 // Not seen: who writes to a member and leaves its superblock alone.
 #pragma once
@@ -34,10 +37,15 @@ void life_wrote(rr_life& life, uint64_t events);
 // EINVAL: the record is no record. ESTALE, with what differs: another array's.
 [[nodiscard]] Status check_life(const rr_life& life, const md::uuid& set_uuid);
 
-// Every member that is there is what the dead daemon of @array left; members that
-// failed under it are not compared. ESTALE, with all that is different.
+// Every member that is there is what the dead daemon of @array left; members
+// that failed under it are not compared. ESTALE, with all that is different.
 [[nodiscard]] Status check_heritage(const rr_array& array, const rr_life& life,
                                     const array_members& members);
+
+// The disk of a member that agrees was detached since @life was written, and
+// may have lost what it had acknowledged: a living daemon would have taken the
+// member out.
+[[nodiscard]] bool was_away(const rr_life& life, uint32_t role, const member_device& now);
 
 // For people, and for looking where a member was.
 [[nodiscard]] std::string life_name(const rr_life& life);

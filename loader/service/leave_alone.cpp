@@ -36,6 +36,18 @@ bool is_served(ublk_control& ublk, uint32_t device) {
 
 }  // namespace
 
+leave_alone_rule dead_devices() {
+    std::shared_ptr<ublk_control> ublk;
+    if (auto opened = ublk_control::open())
+        ublk = std::make_shared<ublk_control>(std::move(*opened));
+    return [ublk](const std::string& name) -> std::optional<std::string> {
+        const auto number = ublk_number(name);
+        if (number && (!ublk || !is_served(*ublk, *number)))
+            return "has no living ublk server";
+        return std::nullopt;
+    };
+}
+
 leave_alone_rule arrays_and_dead_devices() {
     std::set<uint32_t> ours;
     for (const nlohmann::json& state : running_arrays()) {
@@ -43,18 +55,11 @@ leave_alone_rule arrays_and_dead_devices() {
         if (auto number = ublk_number(path.filename().string()))
             ours.insert(*number);
     }
-    std::shared_ptr<ublk_control> ublk;
-    if (auto opened = ublk_control::open())
-        ublk = std::make_shared<ublk_control>(std::move(*opened));
-    return [ours, ublk](const std::string& name) -> std::optional<std::string> {
+    return [ours, dead = dead_devices()](const std::string& name) -> std::optional<std::string> {
         const auto number = ublk_number(name);
-        if (!number)
-            return std::nullopt;
-        if (ours.contains(*number))
+        if (number && ours.contains(*number))
             return "is an array of ringraid";
-        if (!ublk || !is_served(*ublk, *number))
-            return "has no living ublk server";
-        return std::nullopt;
+        return dead(name);
     };
 }
 

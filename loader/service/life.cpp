@@ -101,11 +101,16 @@ constexpr std::array<state_row, life_states> table = {{
        {refused, deserted, "the daemon is dead"},
        {refused, deserted, "the daemon is dead"},
        {refused, deserted, "the daemon is dead: assemble, or stop --force"},
-       {done, absent, "rows redone and marked clean where the members agree; clients get errors"},
+       {done, absent,
+        "rows redone and marked clean; given up where the members differ, "
+        "refused where they "
+        "cannot be had"},
        {none, deserted, "it is dead"},
        {noted, deserted, "without clients: the next start redoes rows and marks clean"},
        {noted, deserted, "the takeover needs --degraded"},
-       {noted, deserted, "a takeover is refused; stop --force gives the dead daemon's state up"}}}},
+       {noted, deserted,
+        "a takeover is refused; stop --force gives the dead daemon's state "
+        "up"}}}},
     {"taking over",
      "a successor redoes rows",
      held | life_device | life_block_device | life_pins | life_link | life_dirty,
@@ -192,7 +197,9 @@ std::string life_as_markdown() {
         out += fmt::format("| {} | {} | {} |\n", s.name, s.meaning, owned_text(s.owned));
     for (const state_row& s : table) {
         out += fmt::format(
-            "\n### {}\n\n| event | outcome | then | what happens |\n|---|---|---|---|\n", s.name);
+            "\n### {}\n\n| event | outcome | then | what happens "
+            "|\n|---|---|---|---|\n",
+            s.name);
         for (size_t e = 0; e < life_events; e++) {
             const life_rule& r = s.rules[e];
             out += fmt::format("| {} | {} | {} | {} |\n", to_string(static_cast<life_event>(e)),

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -31,6 +32,13 @@ Status lock_file(const std::string& path, int flags, Fd& lock) {
         return fail(EBUSY, "another process holds {}", path);
     }
     return {};
+}
+
+// The open file @fd is what @path names.
+bool is_at(int fd, const std::string& path) {
+    struct stat held{}, there{};
+    return ::fstat(fd, &held) == 0 && ::stat(path.c_str(), &there) == 0 &&
+           held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }
 
 // A file can be written there now: /run may be full, or read-only.
@@ -97,6 +105,23 @@ Status array_places::check() const {
 
 Status array_places::take_lock() {
     return lock_file(paths_.lock, O_CREAT, lock_);
+}
+
+bool array_places::are_there() const {
+    return is_at(lock_.get(), paths_.lock) && ::access(paths_.socket.c_str(), F_OK) == 0 &&
+           ::access(paths_.state.c_str(), F_OK) == 0;
+}
+
+Status array_places::make_again() {
+    if (Status ok = make_run_directory(); !ok)
+        return ok;
+    if (is_at(lock_.get(), paths_.lock))
+        return {};
+    Fd lock;
+    if (Status ok = lock_file(paths_.lock, O_CREAT, lock); !ok)
+        return ok;
+    lock_ = std::move(lock);
+    return {};
 }
 
 Status array_places::write_state(const nlohmann::json& state) const {

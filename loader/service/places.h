@@ -2,12 +2,13 @@
 // The directories of one array's service: made, checked, locked, cleared.
 //
 // Both are named after the set's uuid, both are private to root (see
-// base/private_directory.h). What is in them belongs to who holds the lock: nothing
-// is written, used or removed without it, and what carries an identity of its own
-// (the arena, the store) is compared by who knows it before it is used.
+// base/private_directory.h). What is in them belongs to who holds the lock:
+// nothing is written, used or removed without it, and what carries an identity
+// of its own (the arena, the store) is compared by who knows it before it is
+// used.
 //
-// The lock ends with its process, so a daemon that was killed holds it no longer
-// than the kernel takes to end it.
+// The lock ends with its process, so a daemon that was killed holds it no
+// longer than the kernel takes to end it.
 #pragma once
 
 #include <optional>
@@ -39,18 +40,25 @@ public:
     // EBUSY at once while another process has it. After make_run_directory().
     Status take_lock();
     [[nodiscard]] bool locked() const { return static_cast<bool>(lock_); }
+    // Its files are where they were: somebody may clear /run under a living
+    // daemon.
+    [[nodiscard]] bool are_there() const;
+    // The directory and the lock again, after that. EBUSY: somebody has the new
+    // lock.
+    Status make_again();
 
     // Atomic; for people and for other commands.
     [[nodiscard]] Status write_state(const nlohmann::json& state) const;
     [[nodiscard]] std::optional<nlohmann::json> read_state() const;
 
-    // State, programs, the arena of the user engine: the lock and the log stay, and the
-    // socket, which is its listener's.
+    // State, programs, the arena of the user engine: the lock and the log stay,
+    // and the socket, which is its listener's.
     void remove_run_files() const;
     // That of a dead daemon.
     void remove_socket() const;
     void remove_pins() const;
-    // What lies there is another array's: it keeps its pins, under a name that is free.
+    // What lies there is another array's: it keeps its pins, under a name that is
+    // free.
     void put_foreign_aside() const;
 
 private:

@@ -32,8 +32,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A killed daemon's commands may be in flight for as long as the NVMe driver takes
-// to abort one and to reset the controller, 30 s each.
+// A killed daemon's commands may be in flight for as long as the NVMe driver
+// takes to abort one and to reset the controller, 30 s each.
 constexpr auto dying_wait = std::chrono::seconds(90);
 constexpr auto dying_poll = std::chrono::milliseconds(20);
 // Until the kernel has seen that a device's daemon is dead.
@@ -52,7 +52,8 @@ bool is_named(const std::vector<std::string>& paths, dev_t device) {
     });
 }
 
-// A disk that had a role, by what sysfs says of it: others may hang when they are read.
+// A disk that had a role, by what sysfs says of it: others may hang when they
+// are read.
 bool was_disk(const rr_life& life, const std::string& kernel_name) {
     std::ifstream numbers("/sys/class/block/" + kernel_name + "/dev");
     unsigned in_group = 0, number = 0;
@@ -67,14 +68,71 @@ bool was_disk(const rr_life& life, const std::string& kernel_name) {
     return false;
 }
 
-// The very disk that had a role, wherever it is now.
-bool was_member(const rr_life& life, const found_member& found) {
+// The role of the very disk that had one, wherever it is now.
+std::optional<uint32_t> role_of(const rr_life& life, const found_member& found) {
     for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
         if (found.superblock.device_uuid == life_device_uuid(life, role) &&
             found.identity.text == life_identity(life, role))
+            return role;
+    }
+    return std::nullopt;
+}
+
+bool counts_on(const predecessor& left, uint32_t role) {
+    return (left.array()->state >> role & 1) == 0;
+}
+
+// @path leads to the disk of a member that had failed: it is not opened,
+// whatever has become of it.
+bool is_out(const predecessor& left, const std::string& path) {
+    struct stat about{};
+    if (::stat(path.c_str(), &about) != 0 || !S_ISBLK(about.st_mode))
+        return false;
+    const std::string identity = identify_device(about.st_rdev).text;
+    for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
+        if (!counts_on(left, role) && identity == life_identity(*left.life(), role))
             return true;
     }
     return false;
+}
+
+// The members to open: those that are named, and what is found of the others.
+// With
+// --degraded, who names some means to do without the rest.
+std::vector<std::string> paths_of_members(const predecessor& left,
+                                          const std::vector<std::string>& named, bool degraded) {
+    std::vector<std::string> all;
+    for (const std::string& path : named) {
+        if (!is_out(left, path))
+            all.push_back(path);
+    }
+    if (degraded && !named.empty())
+        return all;
+    scan_options around;
+    around.leave_alone = dead_devices();
+    around.wanted = [&left](const std::string& name) { return was_disk(*left.life(), name); };
+    for (const found_member& found : find_members(life_set_uuid(*left.life()), around).members) {
+        const auto role = role_of(*left.life(), found);
+        if (role && counts_on(left, *role) && !is_named(named, found.device))
+            all.push_back(found.path);
+    }
+    return all;
+}
+
+// Members whose disks were away meanwhile are as good as not there. Not where
+// all are clean: that was durable before.
+std::string take_out_returned(const predecessor& left, array_members& members) {
+    std::string who;
+    for (uint32_t role = 0; role < members.devices.size() && !members.plan.clean; role++) {
+        const auto& device = members.devices[role];
+        if (!device || !counts_on(left, role) || !was_away(*left.life(), role, *device))
+            continue;
+        who += fmt::format("{}{} ({})", who.empty() ? "" : ", ", role, device->path);
+        members.devices[role].reset();
+        members.plan.members[role].reset();
+        members.plan.missing.push_back(role);
+    }
+    return who;
 }
 
 Result<array_members> open_while_dying(const std::vector<std::string>& paths,
@@ -88,7 +146,8 @@ Result<array_members> open_while_dying(const std::vector<std::string>& paths,
     }
 }
 
-// A daemon that was killed a moment ago has its lock until the kernel has ended it.
+// A daemon that was killed a moment ago has its lock until the kernel has ended
+// it.
 Status lock_while_dying(array_places& places) {
     const auto end = std::chrono::steady_clock::now() + live_wait;
     for (;;) {
@@ -111,8 +170,8 @@ bool is_state(const nlohmann::json& state) {
     return true;
 }
 
-// The state that a state file would tell, from the arena alone. No ring is made for it:
-// see ublk/offline_guard.h.
+// The state that a state file would tell, from the arena alone. No ring is made
+// for it: see ublk/offline_guard.h.
 std::optional<nlohmann::json> state_from_pins(const md::uuid& set_uuid) {
     const array_paths paths(set_uuid);
     auto arena = arena_memory::open_map(paths.arena_pin);
@@ -173,7 +232,7 @@ void predecessor::find_arena(const md::uuid& set_uuid) {
 }
 
 bool predecessor::served_nothing() const {
-    return arena_ && life()->phase == RR_LIFE_MAKING;
+    return arena_ && life()->phase != RR_LIFE_SERVING;
 }
 
 rr_array* predecessor::array() const {
@@ -201,7 +260,8 @@ Status predecessor::settle(array_members& members) {
         rr_host_fail(a, role, -ENODEV);
     md::array_metadata metadata(members.metadata_state(), md::write_to(members.fds()),
                                 life_witness(*life()));
-    // Failures that no superblock tells yet, before rows that do without their members.
+    // Failures that no superblock tells yet, before rows that do without their
+    // members.
     auto marked = metadata.mark_dirty();
     if (!marked)
         return forward_error(marked.error());
@@ -256,46 +316,122 @@ void predecessor::forget() {
 Result<array_members> open_left_members(const predecessor& left,
                                         const std::vector<std::string>& paths,
                                         md::assembly_options options) {
-    const md::uuid set_uuid = life_set_uuid(*left.life());
-    std::vector<std::string> all = paths;
-    scan_options around;
-    around.leave_alone = [&left, base = arrays_and_dead_devices()](const std::string& name) {
-        auto why = base(name);
-        return why || was_disk(*left.life(), name) ? why : std::optional<std::string>("no member");
-    };
-    for (const found_member& found : find_members(set_uuid, around).members) {
-        if (was_member(*left.life(), found) && !is_named(paths, found.device))
-            all.push_back(found.path);
-    }
-    // Dirty and degraded is no matter: the arena knows which rows were in the making.
+    // Dirty and degraded is no matter: the arena knows which rows were in the
+    // making.
     md::assembly_options forced = options;
-    forced.set_uuid = set_uuid;
+    forced.set_uuid = life_set_uuid(*left.life());
     forced.name.reset();
     forced.force = forced.degraded = true;
-    auto opened = open_while_dying(all, forced);
+    auto opened = open_while_dying(paths_of_members(left, paths, options.degraded), forced);
     if (!opened)
         return opened;
     opened->plan.needs_resync = false;
+    const std::string returned =
+        left.life()->phase == RR_LIFE_SERVING ? take_out_returned(left, *opened) : "";
     std::string absent;
-    uint32_t lost = 0;
+    uint32_t lost = 0, needed = 0;
     for (uint32_t role = 0; role < opened->devices.size(); role++) {
-        const bool counted_on = (left.array()->state >> role & 1) == 0;
-        lost += !counted_on || !opened->devices[role] ? 1 : 0;
-        if (counted_on && !opened->devices[role])
-            absent += fmt::format("{}{} ({})", absent.empty() ? "" : ", ", role,
-                                  life_path(*left.life(), role));
+        lost += !counts_on(left, role) || !opened->devices[role] ? 1 : 0;
+        if (!counts_on(left, role) || opened->devices[role])
+            continue;
+        needed++;
+        absent += fmt::format("{}{} ({})", absent.empty() ? "" : ", ", role,
+                              life_path(*left.life(), role));
     }
+    const std::string why = returned.empty()
+                                ? ""
+                                : fmt::format(
+                                      "; {} was detached since the daemon died, and may have "
+                                      "lost what it had acknowledged",
+                                      returned);
     if (lost > 1)
-        return with_hint(fail(ENODEV, "{} members are missing or have failed", lost),
+        return with_hint(fail(ENODEV, "{} members are missing or have failed{}", lost, why),
                          absent.empty() ? "" : "connect member " + absent);
-    if (!absent.empty() && !options.degraded)
-        return with_hint(fail(ENODEV, "member {} is not there, and the array counts on it", absent),
-                         "connect it, or add --degraded: it is then out of the array until it is "
-                         "rebuilt");
+    if (needed != 0 && !options.degraded)
+        return with_hint(
+            fail(ENODEV, "member {} is not there, and the array counts on it{}", absent, why),
+            fmt::format("{}add --degraded: it is then out of the array until it is rebuilt",
+                        returned.empty() ? "connect it, or " : ""));
     return opened;
 }
 
-Result<std::string> end_dead_array(const md::uuid& set_uuid) {
+namespace {
+
+// The members are what was left, or why they are not, or cannot be had.
+Result<array_members> agreed_members(const predecessor& left, const last_orders& how) {
+    md::assembly_options options;
+    options.degraded = how.degraded;
+    auto members = open_left_members(left, how.devices, options);
+    if (!members)
+        return members;
+    if (Status same = check_heritage(*left.array(), *left.life(), *members); !same)
+        return forward_error(same.error());
+    return members;
+}
+
+// Nothing can be better later: the members are not what was left.
+bool is_final(const Error& why) {
+    return why.err == ESTALE;
+}
+
+Result<std::string> settle_left(predecessor& left, array_members& members) {
+    // Who waits gets an error now; then nothing is in flight any more.
+    if (left.device()) {
+        if (Status ok = left.wait_until_dead(); !ok)
+            return forward_error(ok.error());
+        (void)left.device()->stop();
+    }
+    Status settled = left.settle(members);
+    drop_caches_of(members);
+    if (!settled)
+        return forward_error(settled.error());
+    std::string without;
+    for (uint32_t role : members.plan.missing)
+        without += fmt::format("{}{}", without.empty() ? ", without member " : ", ", role);
+    return "stopped; its members are clean" + without;
+}
+
+}  // namespace
+
+Result<std::string> end_left(predecessor& left, const last_orders& how) {
+    Error why;
+    if (left.has_arena() && !left.served_nothing()) {
+        const bool degraded = (left.array()->state & RR_STATE_MISSING) != 0;
+        auto members = agreed_members(left, how);
+        if (members)
+            return settle_left(left, *members);
+        why = members.error();
+        if (!is_final(why) && !how.give_up)
+            return with_hint(
+                fail(why.err, "what the dead daemon was writing cannot be ended well: {}",
+                     why.what),
+                fmt::format("nothing was changed. {}{}--give-up leaves it as it is, clients "
+                            "get "
+                            "errors, {}",
+                            why.hint, why.hint.empty() ? "" : "; ",
+                            degraded ? "and as the array is degraded, what the missing member "
+                                       "holds may then read wrong beside rows that were written"
+                                     : "and parity is recomputed at the next start"));
+    } else if (!left.flaw()) {
+        why = left.flaw().error();
+        if (why.err == EPROTO && !how.give_up)
+            return with_hint(fail(EPROTO, "another version served it: {}", why.what),
+                             "nothing was changed. End it with that version, or give up what it "
+                             "was writing: --give-up");
+    }
+    if (how.may_give_up) {
+        if (Status ok = how.may_give_up(); !ok)
+            return with_hint(
+                fail(ok.error().err, "the new start would be refused: {}", ok.error().what),
+                "nothing was changed. " + ok.error().hint);
+    }
+    if (Status ok = left.give_up(); !ok)
+        return forward_error(ok.error());
+    return why.err == 0 ? "stopped; nothing had been served"
+                        : fmt::format("dropped; the members stay as they are: {}", describe(why));
+}
+
+Result<std::string> end_dead_array(const md::uuid& set_uuid, const last_orders& how) {
     array_places places(set_uuid);
     if (Status ok = places.make_run_directory(); !ok)
         return forward_error(ok.error());
@@ -304,38 +440,10 @@ Result<std::string> end_dead_array(const md::uuid& set_uuid) {
     auto left = predecessor::find(places, set_uuid);
     if (!left)
         return forward_error(left.error());
-    std::string why;
-    if (left->has_arena() && !left->served_nothing()) {
-        // Who waits gets an error now; then nothing is in flight any more.
-        md::assembly_options options;
-        options.degraded = true;
-        auto members = open_left_members(*left, {}, options);
-        Status agree = members ? check_heritage(*left->array(), *left->life(), *members)
-                               : Status(forward_error(members.error()));
-        if (agree && left->device()) {
-            if (Status ok = left->wait_until_dead(); !ok)
-                return forward_error(ok.error());
-            (void)left->device()->stop();
-        }
-        Status settled = agree ? left->settle(*members) : agree;
-        if (members)
-            drop_caches_of(*members);
-        if (settled) {
-            places.remove_socket();
-            std::string without;
-            for (uint32_t role : members->plan.missing)
-                without += fmt::format("{}{}", without.empty() ? ", without member " : ", ", role);
-            return "stopped; its members are clean" + without;
-        }
-        why = describe(settled.error());
-    } else if (!left->flaw()) {
-        why = describe(left->flaw().error());
-    }
-    if (Status ok = left->give_up(); !ok)
-        return forward_error(ok.error());
-    places.remove_socket();
-    return why.empty() ? "stopped; nothing had been served"
-                       : fmt::format("dropped; the members stay as they are: {}", why);
+    auto ended = end_left(*left, how);
+    if (ended)
+        places.remove_socket();
+    return ended;
 }
 
 std::vector<nlohmann::json> running_arrays() {

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What a dead daemon left of an array, and how it is brought to an end.
 //
-// It is looked for by the set's uuid alone: the arena where it is pinned (or, of
-// the user engine, in the run directory), and the ublk device that carries the
-// set's mark. Files in /run tell people; nothing here depends on them, so a /run
-// that was cleared costs nothing but the user engine's arena.
+// It is looked for by the set's uuid alone: the arena where it is pinned (or,
+// of the user engine, in the run directory), and the ublk device that carries
+// the set's mark. Files in /run tell people; nothing here depends on them, so a
+// /run that was cleared costs nothing but the user engine's arena.
 //
 //   arena, and clients wait          take it over (recovery.cpp)
 //   arena, and no device waits       settle(): redo, flush, mark clean, forget
-//   no arena, and clients wait       nobody knows what was in the making: give_up()
-//   neither                          nothing was left
+//   no arena, and clients wait       nobody knows what was in the making:
+//   give_up() neither                          nothing was left
 //
 // The caller holds the array's lock, or there is no run directory to lock.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "engine/arena_memory.h"
 #include "engine/queue.h"
@@ -27,8 +30,8 @@ namespace rr {
 
 class predecessor {
 public:
-    // EPERM: a directory is not ours alone. An arena that cannot be used is no error
-    // here: see flaw().
+    // EPERM: a directory is not ours alone. An arena that cannot be used is no
+    // error here: see flaw().
     static Result<predecessor> find(const array_places& places, const md::uuid& set_uuid);
 
     // Something is there that must be taken over, settled or given up.
@@ -39,7 +42,8 @@ public:
     [[nodiscard]] const Status& flaw() const { return flaw_; }
     // Clients wait on the device.
     [[nodiscard]] bool is_waited_for() { return device_ && device_->is_waited_for(); }
-    // Nothing was served: the members are as they were before.
+    // Nothing was served, or all of it was brought to its end: the members do not
+    // need what is in the arena.
     [[nodiscard]] bool served_nothing() const;
 
     [[nodiscard]] rr_array* array() const;
@@ -49,16 +53,17 @@ public:
     // For who takes over: the mapping is his from now on.
     arena_memory take_arena();
 
-    // Without clients: rows are written again, members flushed and marked clean; then
-    // all traces are removed. @members agree (check_heritage). An error leaves
-    // everything for the next try.
+    // Without clients: rows are written again, members flushed and marked clean;
+    // then all traces are removed. @members agree (check_heritage). An error
+    // leaves everything for the next try.
     Status settle(array_members& members);
     // Whatever was in the making is forgotten, and clients get errors. EBUSY: a
     // daemon serves the device.
     Status give_up();
     // What both end with.
     void forget();
-    // EBUSY: its device is still served, by a daemon that has no part in the lock.
+    // EBUSY: its device is still served, by a daemon that has no part in the
+    // lock.
     Status wait_until_dead();
 
 private:
@@ -73,20 +78,34 @@ private:
     std::optional<ublk_device> device_;
 };
 
-// The members as the arena at @life has them, opened exclusively: those of @paths,
-// and what of the others is found on the machine. Waits a moment for a dying daemon to
-// let them go. @options.degraded: start although the arena counts on a member that
-// is not there.
+// The members as the arena at @life has them, opened exclusively: those of
+// @paths, and what of the others is found on the machine. Waits a moment for a
+// dying daemon to let them go. @options.degraded: start although the arena
+// counts on a member that is not there.
 Result<array_members> open_left_members(const predecessor& left,
                                         const std::vector<std::string>& paths,
                                         md::assembly_options options);
 
-// Ends what is left of the set for good: settles it where its members open and agree,
-// else gives it up. What happened, for people. EBUSY: a daemon lives.
-Result<std::string> end_dead_array(const md::uuid& set_uuid);
+// How what a dead daemon left is to be ended.
+struct last_orders {
+    std::vector<std::string> devices;  // members to open, beside those that are found
+    bool degraded = false;             // although one is not there
+    bool give_up = false;              // although its members cannot be had now
+    // Asked before anything is given up.
+    std::function<Status()> may_give_up;
+};
 
-// The arrays that run, or ran until their daemon was killed, as their state files say;
-// without one, as the pinned arena says.
+// Settles it where its members are what was left. Gives it up where they are
+// not, or where nothing can be known; where they cannot be had (late,
+// read-only, in use: the error says it) only when ordered. What happened, for
+// people. EBUSY: a daemon lives.
+Result<std::string> end_left(predecessor& left, const last_orders& how);
+
+// The same for all that is left of a set, whose lock it takes meanwhile.
+Result<std::string> end_dead_array(const md::uuid& set_uuid, const last_orders& how);
+
+// The arrays that run, or ran until their daemon was killed, as their state
+// files say; without one, as the pinned arena says.
 std::vector<nlohmann::json> running_arrays();
 
 }  // namespace rr

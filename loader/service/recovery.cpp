@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Taking over from a daemon that was killed: see the order in array_service.h,
-// predecessor.h for what it left, heritage.h for what must agree, and engine/redo.h.
+// predecessor.h for what it left, heritage.h for what must agree, and
+// engine/redo.h.
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -23,12 +24,17 @@ constexpr auto fence_wait = std::chrono::seconds(60);
 constexpr auto fence_poll = std::chrono::milliseconds(10);
 
 // What a user can do when a takeover is out of the question.
-std::string choices(const std::string& array) {
+std::string choices(const std::string& array, bool degraded) {
     return fmt::format(
-        "nothing was changed. If these are the wrong disks, name the right ones. Else give up "
-        "what the dead daemon was writing, its clients get errors: ringraid stop --force {}, or "
-        "ringraid assemble --force-new; parity is then recomputed",
-        array);
+        "nothing was changed. If these are the wrong disks, name "
+        "the right ones. Else give up "
+        "what the dead daemon was writing, its clients get "
+        "errors: ringraid stop --force {}, or "
+        "ringraid assemble --force-new; {}",
+        array,
+        degraded ? "the array is degraded, so what the missing "
+                   "member holds may then read wrong"
+                 : "parity is then recomputed");
 }
 
 }  // namespace
@@ -38,31 +44,50 @@ Status array_service::meet_predecessor() {
     if (!left)
         return forward_error(left.error());
     if (!left->exists()) {
-        // Whatever lies there is a store without an arena, or files that say nothing.
+        // Whatever lies there is a store without an arena, or files that say
+        // nothing.
         places_->remove_pins();
         places_->remove_run_files();
         return {};
     }
-    if (options_.force_new) {
-        log_info("what a dead daemon left is given up");
-        return left->give_up();
-    }
+    if (options_.force_new)
+        return end_for_a_new_start(*left);
+    if (!left->flaw() && left->flaw().error().err == EPROTO)
+        return with_hint(fail(EPROTO, "another version of ringraid served the array: {}",
+                              left->flaw().error().what),
+                         "nothing was changed: assemble with that version, stop, and start with "
+                         "this one");
     if (!left->flaw())
-        return refuse_heritage(left->flaw().error());
+        return refuse_heritage(left->flaw().error(), false);
     if (left->has_arena() && !left->is_waited_for() && left->served_nothing())
         return left->give_up();
     if (left->has_arena())
         return take_over(*left);
     if (left->is_waited_for())
         return refuse_heritage(
-            Error{ESTALE, "clients wait for a dead daemon, and its arena is lost", ""});
+            Error{ESTALE, "clients wait for a dead daemon, and its arena is lost", ""}, false);
     return left->give_up();
 }
 
-Status array_service::refuse_heritage(const Error& error) const {
+Status array_service::refuse_heritage(const Error& error, bool degraded) const {
     return with_hint(
         fail(ESTALE, "a daemon of this array died, and cannot be succeeded: {}", error.what),
-        choices(name_.empty() ? md::to_string(set_uuid_) : short_name(name_)));
+        choices(name_.empty() ? md::to_string(set_uuid_) : short_name(name_), degraded));
+}
+
+// --force-new: rows are written again where that is possible, for without them
+// a degraded array could not start; nothing is given up for a start that would
+// be refused.
+Status array_service::end_for_a_new_start(predecessor& left) {
+    last_orders how{options_.devices, options_.assembly.degraded, options_.assembly.force, [this] {
+                        auto cold = open_patiently();
+                        return cold ? Status{} : Status(forward_error(cold.error()));
+                    }};
+    auto ended = end_left(left, how);
+    if (!ended)
+        return forward_error(ended.error());
+    log_info("what a dead daemon left: {}", *ended);
+    return {};
 }
 
 Status array_service::take_over(predecessor& left) {
@@ -71,11 +96,13 @@ Status array_service::take_over(predecessor& left) {
     if (!members)
         return forward_error(members.error());
     if (Status same = check_heritage(*left.array(), *left.life(), *members); !same)
-        return refuse_heritage(same.error());
+        return refuse_heritage(same.error(), (left.array()->state & RR_STATE_MISSING) != 0);
     // The devices are ours alone: the dead daemon's commands are over.
     drop_caches_of(*members);
     if (!left.is_waited_for()) {
-        log_info("nobody waits for the daemon that died: its service is brought to its end");
+        log_info(
+            "nobody waits for the daemon that died: its service is brought to "
+            "its end");
         return left.settle(*members);
     }
     if (left.engine() != host_ && options_.host)

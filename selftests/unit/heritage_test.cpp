@@ -140,8 +140,25 @@ TEST_F(Heritage, MembersThatFailedOrAreMissingAreNotCompared) {
     EXPECT_EQ(verdict(), 0);
 }
 
+// Only of a disk that can lose something, and is known for itself.
+TEST_F(Heritage, ADiskThatWasAwayIsKnownByItsSequenceNumber) {
+    member_device& device = *members_.devices[1];
+    device.identity = {"wwid:1", true, 0, 5};
+    fill_life(life_, members_, engine_host::bpf, false);
+    EXPECT_FALSE(was_away(life_, 1, device));
+    device.identity.diskseq = 6;
+    EXPECT_TRUE(was_away(life_, 1, device));
+    device.limits.volatile_cache = false;
+    EXPECT_FALSE(was_away(life_, 1, device));
+    device.limits.volatile_cache = true;
+    device.identity.strong = false;
+    EXPECT_FALSE(was_away(life_, 1, device));
+    device.identity = {"dm.LVM-x", true, 0, 6};
+    EXPECT_FALSE(was_away(life_, 1, device));
+}
+
 TEST_F(Heritage, ARecordThatMakesNoSenseIsNone) {
-    life_.phase = RR_LIFE_SERVING + 1;
+    life_.phase = RR_LIFE_CLOSED + 1;
     EXPECT_EQ(check_life(life_, members_.plan.set_uuid).error().err, EINVAL);
     life_.phase = RR_LIFE_SERVING;
     life_.engine = 2;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Looking for members, on a made-up sysfs whose devices are files. Real stacks are
-// looked at in selftests/vm-tests/members.sh.
+// Looking for members, on a made-up sysfs whose devices are files. Real stacks
+// are looked at in selftests/vm-tests/members.sh.
 #include <algorithm>
 
 #include <sys/sysmacros.h>
@@ -121,6 +121,19 @@ TEST_F(MemberScan, LeavesAloneWhatItIsTold) {
     EXPECT_EQ(found(), (names{"sda", "dm-0", "dm-1"}));
     fs::create_directories(root_ / "sys/class/block/dm-1/slaves/ublkb0");
     EXPECT_EQ(found(), names{"sda"}) << "a map on a map on it";
+}
+
+// A map is wanted although its disks are not, and nothing is said of the
+// others.
+TEST_F(MemberScan, LooksAtWhatIsWantedOnly) {
+    device("sda", 0, 1);
+    device("sdb", 16, 2);
+    device("dm-0", 64, 2);
+    held_by("sdb", "dm-0");
+    fs::create_directories(root_ / "sys/class/block/dm-0/slaves/sdb");
+    options_.wanted = [](const std::string& name) { return name == "dm-0"; };
+    EXPECT_EQ(found(), names{"dm-0"});
+    EXPECT_TRUE(scan_members(options_).passed.empty());
 }
 
 TEST_F(MemberScan, SaysWhatCannotBeRead) {

@@ -39,12 +39,14 @@ enum {
 enum rr_life_phase {
 	RR_LIFE_MAKING = 0,  /* nothing was served: the members are as they were */
 	RR_LIFE_SERVING = 1, /* dirty, and parity is right but for the rows in the arena */
+	RR_LIFE_CLOSED = 2,  /* stopped: clean on the members, who are free to change since */
 };
 
 struct rr_life_member {
 	rr_u8 device_uuid[RR_LIFE_UUID_BYTES];	/* zero: the role had no member */
 	rr_u8 identity[RR_LIFE_IDENTITY_BYTES]; /* text, ends with a zero */
 	rr_u8 path[RR_LIFE_PATH_BYTES];		/* for people, and where to look first */
+	rr_u64 diskseq;				/* the kernel's; another one after it was away */
 };
 
 struct rr_life {
@@ -62,7 +64,7 @@ struct rr_life {
 	struct rr_life_member members[RR_MEMBERS_MAX];
 };
 
-RR_STATIC_ASSERT(sizeof(struct rr_life_member) == 336, "the same in every build");
+RR_STATIC_ASSERT(sizeof(struct rr_life_member) == 344, "the same in every build");
 RR_STATIC_ASSERT(sizeof(struct rr_life) <= RR_LIFE_BYTES, "fits its pages");
 
 #endif /* RINGRAID_LIFE_H */

@@ -77,31 +77,13 @@ stop_cut_off() {
 	unmade
 }
 
-# gone DISK: the disk is pulled; back: all are there again, under their names.
-gone() {
-	echo 1 >"/sys/block/$(readlink "$1")/device/device/remove"
-	eventually "$1 is gone" test ! -e "/sys/block/$(readlink "$1")"
-}
-back() {
-	local b i
-	echo 1 >/sys/bus/pci/rescan
-	for i in 0 1 2 3; do eventually "disk$i is back" named "$i"; done
-}
-named() {
-	local b
-	for b in /sys/block/nvme*; do
-		[ "$(tr -d ' \n' <"$b/device/serial" 2>/dev/null)" != "disk$1" ] || { ln -sf "${b##*/}" "/dev/disk$1"; return 0; }
-	done
-	return 1
-}
-
 # A member vanishes while nothing is written.
 idle_loss() {
 	local d rest=(/dev/disk0 /dev/disk1 /dev/disk3)
 	wipe "${disks[@]}"
 	start t "${disks[@]}" --chunk 64K --assume-clean
 	fill
-	gone /dev/disk2
+	detach /dev/disk2
 	quietly timeout 100 ringraid stop
 	for d in "${rest[@]}"; do
 		[ "$(ringraid --json examine "$d" | jq '.devices[0].clean')" = true ] || fail "$d is dirty after the stop"
@@ -114,7 +96,7 @@ idle_loss() {
 	block=$md
 	read_all "by md"
 	give
-	back
+	attach
 	# The one that vanished is stale, and known to be.
 	again "${disks[@]}"
 	state degraded
@@ -219,7 +201,7 @@ stop_by_force_cut_off() {
 	dd if=/dev/urandom of="$block" bs=4k count=1 oflag=direct 2>/dev/null &
 	eventually "a row in the making" counts slot_writes "$before"
 	ringraid stop --force >"$tmp/stop" 2>&1 &
-	eventually "the array is stopping" is_life stopping
+	eventually "the device is being stopped" is_being_stopped
 	kill -9 "$pid"
 	wait $! || true
 	eventually "the daemon's threads are gone" is_alone "$pid"
@@ -231,6 +213,7 @@ stop_by_force_cut_off() {
 	judge "${late[@]}"
 	unmade
 }
-is_life() { [ "$(st life)" = "$1" ]; }
+
+is_being_stopped() { pgrep -f 'ringraid ublk-stop' >/dev/null; }
 
 play stop_cut_off idle_loss slow_survivor start_fails recovery_fails stop_by_force_cut_off

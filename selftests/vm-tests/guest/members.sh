@@ -81,7 +81,9 @@ gone() {
 	state degraded
 	write_at 100 8
 	stop
-	again --name t --wait 0 --engine user # it is known to be out: nothing to wait for
+	# It is known to be out: nothing is waited for, or this never ends.
+	timeout 300 ringraid assemble --name t --wait 10000 --engine user >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "assemble --name"; }
+	block=$(st block_device)
 	state degraded
 	plug
 	names
@@ -173,6 +175,34 @@ hosts() {
 	echo "$host" >/proc/sys/kernel/hostname
 }
 
+# Not one disk is there yet, when it is asked for.
+all_late() {
+	local how i
+	for how in "--uuid $uuid" '--name t' '--scan --wait 100'; do
+		for i in 0 1 2 3; do detach "/dev/disk$i"; done
+		(sleep 3; echo 1 >/sys/bus/pci/rescan) &
+		# shellcheck disable=SC2086
+		found assemble $how
+		wait $!
+		attach
+		stop
+	done
+	last=$(readlink -f "${disks[3]}")
+	slot=$(readlink -f "/sys/class/block/${last#/dev/}/device/device")
+}
+
+# One disk by two paths is no two members.
+two_paths() {
+	local i
+	wipe "$copy" /dev/disk5
+	for i in one two; do map $i 16384 "$copy"; done
+	refused 'the same disk' ringraid create u /dev/mapper/one /dev/mapper/two /dev/disk5
+	for i in "$copy" /dev/disk5; do
+		[ "$(ringraid --json examine "$i" 2>/dev/null | jq -r '.devices[0].uuid // empty')" = '' ] || fail "$i has a superblock"
+	done
+	quietly dmsetup remove one two
+}
+
 kinds() {
 	modprobe null_blk nr_devices=1 zoned=1 zone_size=4 gb=1
 	eventually 'the zoned disk is there' test -b /dev/nullb0
@@ -187,4 +217,4 @@ start t "${disks[@]}" --chunk 64K --assume-clean --engine user
 fill
 uuid=$(st uuid)
 stop
-play late stacked hosts copies read_only kinds gone
+play late all_late stacked hosts copies two_paths read_only kinds gone

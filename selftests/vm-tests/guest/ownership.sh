@@ -49,7 +49,7 @@ number_and_name_of_another() {
 	judge "${second[@]}"
 }
 
-not_healthy() { [ "$(st state)" != healthy ]; }
+is_life() { [ "$(st life)" = "$1" ]; }
 no_daemon() { [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
 
 # The device of a living daemon is deleted.
@@ -62,7 +62,7 @@ deleted_under_the_daemon() {
 	log=/run/ringraid/$(st uuid | tr : -)/log
 	cp "$log" "$tmp/before"
 	delete "$block"
-	eventually "status notices that the device is gone" not_healthy
+	eventually "status notices that the device is gone" is_life 'device gone'
 	{ cat "$log" 2>/dev/null || true; } | tail -c +$(($(stat -c %s "$tmp/before") + 1)) | grep -q . || fail "nothing in the log about it"
 	# It may end by itself.
 	timeout 100 ringraid stop >"$tmp/log" 2>&1 || no_daemon "$pid" || { cat "$tmp/log"; fail "stop without a device"; }
@@ -100,13 +100,37 @@ run_directory_lost() {
 	sleep 1
 	end_background
 	# Again, and given up this time.
+	write_at 1000 64
 	kill_daemon
 	rm -rf /run/ringraid
-	quietly timeout 100 ringraid stop --force
+	timeout 100 ringraid stop --force >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "stop --force"; }
+	grep -q 'members are clean' "$tmp/log" || { cat "$tmp/log"; fail "the members are not made clean"; }
 	again "${first[@]}"
+	! grep -q 'recomputing parity' "$tmp/log" || fail "a resync after stop --force"
 	state healthy
 	stop
 	judge "${first[@]}"
+}
+
+# The run directory is lost under a living daemon: no command may take it for dead.
+run_directory_cleared() {
+	local engine pid
+	for engine in bpf user; do
+		wipe "${first[@]}"
+		start t "${first[@]}" --chunk 64K --assume-clean --engine $engine
+		fill
+		pid=$(st pid)
+		rm -rf /run/ringraid
+		ringraid status >"$tmp/said" 2>&1 || true
+		! grep -q 'is dead' "$tmp/said" || { cat "$tmp/said"; fail "a living daemon is said to be dead"; }
+		eventually "the daemon makes its files again" is_state healthy
+		[ "$(st pid)" = "$pid" ] || fail "another daemon answers"
+		grep -q 'were lost' /run/ringraid/*/log || fail "nothing in the log about it"
+		refused 'being served' timeout 100 ringraid assemble "${first[@]}"
+		read_all "after the files were lost"
+		stop
+		judge "${first[@]}"
+	done
 }
 
 # The pins are lost, the run directory is there: which rows were in the making is
@@ -142,6 +166,7 @@ pins_left() {
 	rm -rf /run/ringraid
 	[ -n "$(ls "$pins/$u")" ] || fail "no pins are left: nothing to test"
 	timeout 100 ringraid assemble "${first[@]}" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "pins that are left stop the start"; }
+	! grep -q 'recomputing parity' "$tmp/log" || fail "a resync, though nothing was in flight"
 	block=$(st block_device)
 	state healthy
 	read_all "with pins that were left"
@@ -150,4 +175,4 @@ pins_left() {
 	judge "${first[@]}"
 }
 
-play number_and_name_of_another deleted_under_the_daemon run_directory_lost pins_lost pins_left
+play number_and_name_of_another deleted_under_the_daemon run_directory_lost run_directory_cleared pins_lost pins_left

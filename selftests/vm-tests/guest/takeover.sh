@@ -18,19 +18,21 @@ not_taken() {
 	kept "${ours[@]}" "${copies[@]}"
 }
 
-# md_writes DISK...: md takes them, makes parity right, writes $tmp/new at 1 MiB, gives them back.
+# md_writes DISK...: md takes them, makes parity right, writes $tmp/new at $md_at, in
+# chunks of 64 KiB, gives them back.
+md_at=16
 md_writes() {
 	dd if=/dev/urandom of="$tmp/new" bs=64k count=32 status=none
 	quietly mdadm --assemble --run "$md" "$@"
 	md_idle
-	quietly dd if="$tmp/new" of="$md" bs=64k seek=16 oflag=direct conv=fsync status=none
+	quietly dd if="$tmp/new" of="$md" bs=64k seek="$md_at" oflag=direct conv=fsync status=none
 	give
 }
 
 # md's data is there, and its parity is right, whoever serves the disks.
 md_data_stays() {
 	block=$1
-	cmp -s -n $((32 << 16)) <(dd if="$block" bs=64k skip=16 count=32 iflag=direct status=none) "$tmp/new" ||
+	cmp -s -n $((32 << 16)) <(dd if="$block" bs=64k skip="$md_at" count=32 iflag=direct status=none) "$tmp/new" ||
 		fail "what md wrote is lost"
 }
 
@@ -56,7 +58,7 @@ md_in_between() {
 
 # One row is in the making at the kill; md writes its neighbour in the same row.
 old_row() {
-	local i late=()
+	local i late=() md_at=1
 	modprobe dm-delay
 	wipe "${ours[@]}"
 	for i in 0 1 2; do

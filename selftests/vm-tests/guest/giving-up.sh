@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# An array without member 1 dies while a row is in the making, and the row's parity
+# never comes: what member 1 holds in that row, and nobody wrote, is known to the arena
+# alone. Whoever ends the dead daemon's service must write the row again first.
+. "${0%/*}/lib.sh"
+read -ra disks < <(disks 4)
+late=(/dev/mapper/late0 /dev/mapper/late1 /dev/mapper/late2 /dev/mapper/late3)
+rest=("${late[0]}" "${late[2]}" "${late[3]}")
+modprobe dm-delay
+for i in 0 1 2 3; do
+	quietly dmsetup create "under$i" --table "0 $(blockdev --getsz "/dev/disk$i") linear $(readlink -f "/dev/disk$i") 0"
+	quietly dmsetup mknodes "under$i"
+	slow "late$i" "/dev/mapper/under$i" 0 0 0
+done
+
+# under TARGET: what is below member 3 from now on; for the I/O that is delayed, too.
+under() {
+	quietly dmsetup load under3 --table "0 $(blockdev --getsz /dev/disk3) $1"
+	quietly dmsetup suspend --nolockfs under3
+	quietly dmsetup resume under3
+}
+
+# cut_off HEALTH: $tmp/good is the chunk that nobody writes; the daemon is dead, and a
+# client waits.
+cut_off() {
+	local before
+	wipe "${disks[@]}"
+	start t "${late[@]}" --chunk 64K --assume-clean --engine user --queues 1
+	quietly dd if=/dev/urandom of="$block" bs=64k count=12 oflag=direct status=none
+	dd if="$block" of="$tmp/good" bs=64k skip=1 count=1 iflag=direct status=none
+	[ "$1" = healthy ] || quietly ringraid fail t 1
+	slow late3 /dev/mapper/under3 0 30000 0
+	before=$(counter slot_writes)
+	dd if=/dev/urandom of="$block" bs=4k count=1 oflag=direct 2>/dev/null &
+	client=$!
+	eventually "a row in the making" counts slot_writes "$before"
+	kill_daemon
+	under error
+	slow late3 /dev/mapper/under3 0 0 0
+	under "linear $(readlink -f /dev/disk3) 0"
+}
+
+# chunk_is_right: and md says so of the members.
+chunk_is_right() {
+	dd if="$block" of="$tmp/now" bs=64k skip=1 count=1 iflag=direct status=none
+	same "$tmp/good" "$tmp/now" "a chunk that nobody wrote, $*"
+	wait "$client" || true
+	stop
+}
+
+# Without the redo the chunk is wrong, or all of this tests nothing.
+by_takeover() {
+	cut_off degraded
+	again "${rest[@]}"
+	chunk_is_right "after a takeover"
+}
+
+by_stop_force() {
+	cut_off degraded
+	timeout 100 ringraid stop --force t >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "stop --force"; }
+	grep -q 'members are clean' "$tmp/log" || { cat "$tmp/log"; fail "members are not said to be clean"; }
+	again "${rest[@]}" --engine user
+	chunk_is_right "after stop --force"
+}
+
+by_force_new() {
+	cut_off degraded
+	again "${rest[@]}" --force-new --engine user
+	chunk_is_right "after --force-new"
+}
+
+# A new start that would be refused gives nothing up.
+force_new_refused() {
+	cut_off degraded
+	quietly dmsetup remove late0
+	refused 'nothing was changed|member' timeout 100 ringraid assemble "${late[2]}" "${late[3]}" --force-new --engine user
+	kill -0 "$client" || fail "the client had its error"
+	slow late0 /dev/mapper/under0 0 0 0
+	again "${rest[@]}"
+	chunk_is_right "after a --force-new that was refused"
+}
+
+# A member that cannot be had now: it is asked for, and whoever names the others does
+# without it.
+read_only_since() {
+	cut_off healthy
+	blockdev --setro "${late[1]}"
+	refused 'read-only' timeout 100 ringraid assemble "${late[@]}"
+	refused 'read-only' timeout 100 ringraid stop --force t
+	grep -q '^hint: nothing was changed.*--give-up' "$tmp/log" || { cat "$tmp/log"; fail "no hint how to end it"; }
+	kill -0 "$client" || fail "the client had its error"
+	again "${rest[@]}" --degraded
+	state degraded
+	chunk_is_right "with the other members"
+	blockdev --setrw "${late[1]}"
+}
+
+# The array counts on a member that is not there: nobody throws it out unasked.
+late_at_stop_force() {
+	cut_off healthy
+	quietly dmsetup remove late1
+	refused 'member 1 .*is not there' timeout 100 ringraid stop --force t
+	kill -0 "$client" || fail "the client had its error"
+	timeout 100 ringraid stop --force t --degraded >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "stop --force --degraded"; }
+	grep -q 'without member 1' "$tmp/log" || { cat "$tmp/log"; fail "does not say that member 1 is out"; }
+	again "${rest[@]}" --engine user
+	state degraded
+	chunk_is_right "after stop --force --degraded"
+	slow late1 /dev/mapper/under1 0 0 0
+}
+
+given_up() {
+	cut_off healthy
+	quietly dmsetup remove late1
+	quietly timeout 100 ringraid stop --force t --give-up
+	wait "$client" && fail "the client had no error"
+	slow late1 /dev/mapper/under1 0 0 0
+	timeout 100 ringraid assemble "${late[@]}" --engine user >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "not started"; }
+	grep -q 'recomputing parity' "$tmp/log" || fail "no resync of an array that was given up"
+	state healthy
+	stop
+	judge "${late[@]}"
+}
+
+# A disk that was away between the daemon's death and the takeover may have lost what
+# it had acknowledged. Here it has.
+away() {
+	local offset
+	for i in 0 1 2 3; do quietly dmsetup remove "late$i" "under$i"; done
+	wipe "${disks[@]}"
+	start t "${disks[@]}" --chunk 64K --assume-clean --engine user --queues 1
+	fill
+	offset=$(ringraid --json examine /dev/disk2 | jq '.devices[0].data_offset_bytes')
+	dd if=/dev/disk2 of="$tmp/old" bs=64k count=1 iflag=direct,skip_bytes skip="$offset" status=none
+	write_at 256 128 # chunk 2 of row 0, which is on disk 2
+	kill_daemon_wholly
+	detach /dev/disk2
+	attach
+	dd if="$tmp/old" of=/dev/disk2 bs=64k count=1 oflag=direct,seek_bytes seek="$offset" conv=notrunc status=none
+	refused 'member 2 .*detached' timeout 100 ringraid assemble "${disks[@]}"
+	refused 'member 2 .*detached' timeout 100 ringraid stop --force t
+	again "${disks[@]}" --degraded
+	state degraded
+	read_all "after a disk was away"
+	stop
+	take_degraded /dev/disk0 /dev/disk1 /dev/disk3
+	block=$md
+	read_all "by md"
+	give
+}
+
+play by_takeover by_stop_force by_force_new force_new_refused read_only_since late_at_stop_force given_up away
