@@ -64,6 +64,7 @@ public:
     [[nodiscard]] const std::string& why() const { return why_; }
     [[nodiscard]] const chain_shared* shared() const { return memory_.shared(); }
     [[nodiscard]] uint64_t enters() const { return enters_ + host_.enters; }
+    [[nodiscard]] uint64_t verified() const { return program_ ? program_->verified() : 0; }
     const std::string& faults();
     void bump();
 

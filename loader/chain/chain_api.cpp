@@ -103,7 +103,8 @@ void rr_chain_count(const struct rr_chain* chain, struct rr_chain_counts* ret) {
             .again = n.again,
             .submits = n.submits,
             .tries = n.tries,
-            .enters = chain->is->enters()};
+            .enters = chain->is->enters(),
+            .verified = chain->is->verified()};
 }
 
 const char* rr_chain_engine(const struct rr_chain* chain) {

@@ -133,7 +133,8 @@ int64_t rr_chain_file_bytes(const struct rr_chain* chain, unsigned file);
 
 struct rr_chain_counts {
     uint64_t turns, hops, reads, bytes, cache_hits, cache_fills, restarts, again, submits, tries;
-    uint64_t enters; /* system calls */
+    uint64_t enters;   /* system calls */
+    uint64_t verified; /* instructions that the verifier looked at, once */
 };
 void rr_chain_count(const struct rr_chain* chain, struct rr_chain_counts* ret);
 

@@ -92,6 +92,15 @@ Result<loop_program> loop_program::load(std::span<const uint8_t> object, const c
     return p;
 }
 
+uint64_t loop_program::verified() const {
+    const bpf_program* program = bpf_object__find_program_by_name(object_.get(), "chain_loop");
+    bpf_prog_info info{};
+    uint32_t length = sizeof(info);
+    if (bpf_prog_get_info_by_fd(bpf_program__fd(program), &info, &length) != 0)
+        return 0;
+    return info.verified_insns;
+}
+
 const std::string& loop_program::faults() {
     // Linux 6.17; libbpf 1.5 has no wrapper for it.
     char text[1024];

@@ -22,6 +22,9 @@ public:
     static Result<loop_program> load(std::span<const uint8_t> object, const chain_config& config,
                                      int arena_fd, int ring_fd);
 
+    // Instructions that the verifier looked at.
+    [[nodiscard]] uint64_t verified() const;
+
     // What the kernel has reported of it.
     const std::string& faults();
 

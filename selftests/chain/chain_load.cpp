@@ -124,9 +124,10 @@ int run(const char* path, unsigned pairs, unsigned long rounds, const char* coun
     }
     rr_chain_counts c;
     rr_chain_count(chain, &c);
-    std::printf("%lu look-ups, %lu hops, %lu reads, %lu system calls%s\n", rounds * batch,
-                static_cast<unsigned long>(c.hops), static_cast<unsigned long>(c.reads),
-                static_cast<unsigned long>(c.enters), rr_chain_faults(chain));
+    std::printf("%lu look-ups, %lu hops, %lu reads, %lu system calls; verified %lu%s\n",
+                rounds * batch, static_cast<unsigned long>(c.hops),
+                static_cast<unsigned long>(c.reads), static_cast<unsigned long>(c.enters),
+                static_cast<unsigned long>(c.verified), rr_chain_faults(chain));
     rr_chain_close(chain);
     return 0;
 }

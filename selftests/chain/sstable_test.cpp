@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 // Under TCG, and in a run of every test, fewer.
 unsigned keys_of_the_database() {
-    return kernel && !full ? 20000 : 100000;
+    return kernel && !full ? 5000 : 100000;
 }
 
 std::string key_of(unsigned n) {

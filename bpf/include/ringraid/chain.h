@@ -240,7 +240,12 @@ typedef rr_u64 chain_u64 __attribute__((may_alias, aligned(1)));
 #define chain_get32(p, at) (*(const chain_u32 __arena *)((p) + (at)))
 #define chain_get64(p, at) (*(const chain_u64 __arena *)((p) + (at)))
 
-RR_STEP void chain_copy(rr_u8 __arena *to, const rr_u8 __arena *from, rr_u32 bytes)
+/*
+ * What has a loop over bytes is a function of its own: the verifier looks at it once,
+ * and not again in every loop that calls it.
+ */
+RR_FN int chain_copy(rr_u8 __arena *to RR_ARG_ARENA, const rr_u8 __arena *from RR_ARG_ARENA,
+		     rr_u32 bytes)
 {
 	rr_s32 i;
 
@@ -256,6 +261,7 @@ RR_STEP void chain_copy(rr_u8 __arena *to, const rr_u8 __arena *from, rr_u32 byt
 	from += bytes & ~31U;
 	rr_for (i, bytes & 31)
 		to[i] = from[i];
+	return 0;
 }
 
 /*
@@ -325,7 +331,8 @@ RR_STEP int chain_emit_u64(chain_t *c, rr_u64 value)
  * <0, 0, >0 as memcmp. Eight bytes a round; where they differ the first byte decides,
  * so as big-endian numbers.
  */
-RR_STEP int chain_compare(const rr_u8 __arena *a, const rr_u8 __arena *b, rr_u32 bytes)
+RR_FN int chain_compare(const rr_u8 __arena *a RR_ARG_ARENA, const rr_u8 __arena *b RR_ARG_ARENA,
+			rr_u32 bytes)
 {
 	rr_s32 i;
 

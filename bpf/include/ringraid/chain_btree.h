@@ -126,8 +126,8 @@ RR_STEP rr_u32 chain_btree_cell(chain_block_t *block, rr_u32 bytes, rr_u32 n, rr
 }
 
 /* How many cells are less than the key, or with @or_equal not greater; -EUCLEAN. */
-RR_STEP int chain_btree_rank(chain_block_t *block, rr_u32 bytes, const rr_u8 __arena *key,
-			     rr_u32 key_bytes, int or_equal)
+RR_FN int chain_btree_rank(chain_block_t *block RR_ARG_ARENA, rr_u32 bytes,
+			   const rr_u8 __arena *key RR_ARG_ARENA, rr_u32 key_bytes, int or_equal)
 {
 	chain_btree_page_t *page = (chain_btree_page_t *)block;
 	rr_u32 low = rr_counted_from(0), high = page->count, prefix = page->prefix_bytes;

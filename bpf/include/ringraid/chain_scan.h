@@ -111,7 +111,7 @@ RR_STEP int chain_number_is_in(const struct chain_number __arena *n, rr_u32 row_
 	       chain_fits(row_bytes, n->offset, n->bytes);
 }
 
-RR_STEP int chain_scan_meets(chain_block_t *row, chain_scan_query_t *q)
+RR_FN int chain_scan_meets(chain_block_t *row RR_ARG_ARENA, chain_scan_query_t *q RR_ARG_ARENA)
 {
 	rr_s32 i;
 
@@ -181,7 +181,7 @@ RR_STEP void chain_scan_top(chain_scan_query_t *q, rr_u64 value)
 	q->top[at & (CHAIN_SCAN_TOP - 1)] = value;
 }
 
-RR_STEP void chain_scan_add(chain_block_t *row, chain_scan_query_t *q)
+RR_FN int chain_scan_add(chain_block_t *row RR_ARG_ARENA, chain_scan_query_t *q RR_ARG_ARENA)
 {
 	rr_u64 v = chain_number_of(row, &q->number);
 	rr_u64 rank = chain_number_rank(&q->number, v);
@@ -193,10 +193,12 @@ RR_STEP void chain_scan_add(chain_block_t *row, chain_scan_query_t *q)
 		q->max = v;
 	if (q->top_most)
 		chain_scan_top(q, v);
+	return 0;
 }
 
 /* The row's columns: 0 or -CHAIN_ENOSPC. */
-RR_STEP int chain_scan_project(chain_t *c, chain_block_t *row, chain_scan_query_t *q)
+RR_FN int chain_scan_project(chain_t *c RR_ARG_ARENA, chain_block_t *row RR_ARG_ARENA,
+			     chain_scan_query_t *q RR_ARG_ARENA)
 {
 	rr_s32 i;
 
@@ -213,7 +215,8 @@ RR_STEP int chain_scan_project(chain_t *c, chain_block_t *row, chain_scan_query_
 }
 
 /* What the query looks at is in the rows, and the rows are in the page. */
-RR_STEP int chain_scan_is_sound(chain_block_t *block, rr_u32 bytes, chain_scan_query_t *q)
+RR_FN int chain_scan_is_sound(chain_block_t *block RR_ARG_ARENA, rr_u32 bytes,
+			      chain_scan_query_t *q RR_ARG_ARENA)
 {
 	const struct chain_rows_page __arena *page = (const struct chain_rows_page __arena *)block;
 	rr_u32 row_bytes = page->row_bytes;

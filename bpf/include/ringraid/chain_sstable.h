@@ -71,11 +71,15 @@ struct chain_sstable_cursor {
 	rr_u32 pad;
 };
 
-RR_STEP rr_u64 chain_varint(chain_block_t *block, struct chain_sstable_cursor *x)
+RR_FN rr_u64 chain_varint(chain_block_t *block RR_ARG_ARENA, struct chain_sstable_cursor *x)
 {
 	rr_u64 value = 0;
-	rr_u32 at = x->at;
+	rr_u32 at;
 	rr_s32 i;
+
+	if (!x)
+		return 0;
+	at = x->at;
 
 	rr_for (i, 10) {
 		rr_u8 byte;
@@ -136,16 +140,15 @@ RR_FN int chain_sstable_entry(chain_block_t *block RR_ARG_ARENA,
  * The first entry whose key is not less than the query's. 1: it is in @e; 0: there is
  * none; -errno.
  */
-RR_STEP int chain_sstable_seek(chain_block_t *block, rr_u32 bytes, chain_sstable_query_t *q,
-			       const rr_u8 __arena *key, rr_u32 key_bytes, int internal,
-			       struct chain_sstable_entry *e)
+RR_FN int chain_sstable_seek(chain_block_t *block RR_ARG_ARENA, rr_u32 bytes,
+			     chain_sstable_query_t *q RR_ARG_ARENA, struct chain_sstable_entry *e)
 {
 	struct chain_sstable_cursor x = {};
 	rr_u32 restarts, low = rr_counted_from(0), high, restarts_at;
 	rr_s32 i;
 	int ret;
 
-	if (bytes < 4)
+	if (!e || bytes < 4)
 		return -CHAIN_EUCLEAN;
 	restarts = chain_get32(block, bytes - 4);
 	if (restarts > bytes / 4 - 1)
@@ -166,8 +169,8 @@ RR_STEP int chain_sstable_seek(chain_block_t *block, rr_u32 bytes, chain_sstable
 		ret = chain_sstable_entry(block, q, &x, e);
 		if (ret)
 			return ret;
-		user = internal ? chain_sstable_user_bytes(q, e->key_bytes) : e->key_bytes;
-		if (chain_compare_keys(q->at, user, key, key_bytes) < 0)
+		user = chain_sstable_user_bytes(q, e->key_bytes);
+		if (chain_compare_keys(q->at, user, q->key, q->key_bytes) < 0)
 			low = middle;
 		else
 			high = middle - 1;
@@ -184,8 +187,8 @@ RR_STEP int chain_sstable_seek(chain_block_t *block, rr_u32 bytes, chain_sstable
 		ret = chain_sstable_entry(block, q, &x, e);
 		if (ret)
 			return ret;
-		user = internal ? chain_sstable_user_bytes(q, e->key_bytes) : e->key_bytes;
-		if (chain_compare_keys(q->at, user, key, key_bytes) >= 0)
+		user = chain_sstable_user_bytes(q, e->key_bytes);
+		if (chain_compare_keys(q->at, user, q->key, q->key_bytes) >= 0)
 			return 1;
 	}
 	return -CHAIN_EUCLEAN;
@@ -232,7 +235,7 @@ RR_STEP int chain_sstable_index(chain_t *c, chain_block_t *block, rr_u32 bytes,
 	struct chain_sstable_entry e = {};
 	struct chain_sstable_cursor x = {};
 	rr_u64 offset, size;
-	int ret = chain_sstable_seek(block, bytes, q, q->key, q->key_bytes, 1, &e);
+	int ret = chain_sstable_seek(block, bytes, q, &e);
 
 	if (ret <= 0)
 		return ret ? ret : CHAIN_DONE; /* behind the table's last key */
@@ -278,7 +281,7 @@ RR_STEP int chain_sstable_meta(chain_t *c, chain_block_t *block, rr_u32 bytes,
 }
 
 /* LevelDB's hash, as its filter uses it. */
-RR_STEP rr_u32 chain_sstable_hash(const rr_u8 __arena *p, rr_u32 bytes)
+RR_FN rr_u32 chain_sstable_hash(const rr_u8 __arena *p RR_ARG_ARENA, rr_u32 bytes)
 {
 	const rr_u32 m = 0xc6a4a793U;
 	rr_u32 h = 0xbc9f1d34U ^ (bytes * m);
@@ -355,7 +358,7 @@ RR_STEP int chain_sstable_data(chain_t *c, chain_block_t *block, rr_u32 bytes,
 			       chain_sstable_query_t *q)
 {
 	struct chain_sstable_entry e = {};
-	int ret = chain_sstable_seek(block, bytes, q, q->key, q->key_bytes, 1, &e);
+	int ret = chain_sstable_seek(block, bytes, q, &e);
 	rr_u32 user;
 
 	if (ret <= 0)

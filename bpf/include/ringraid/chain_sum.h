@@ -35,7 +35,7 @@ RR_STEP rr_u64 chain_xxh_merge(rr_u64 h, rr_u64 lane)
 }
 
 /* XXH64 of a multiple of 8 bytes, least byte first. */
-RR_STEP rr_u64 chain_xxh64(const rr_u8 __arena *p, rr_u32 bytes, rr_u64 seed)
+RR_FN rr_u64 chain_xxh64(const rr_u8 __arena *p RR_ARG_ARENA, rr_u32 bytes, rr_u64 seed)
 {
 	rr_u64 a = seed + CHAIN_XXH_1 + CHAIN_XXH_2, b = seed + CHAIN_XXH_2, c = seed,
 	       d = seed - CHAIN_XXH_1, h;
@@ -119,7 +119,7 @@ static const rr_u32 chain_crc_tables[8][256]
 
 #define chain_crc_at(t, n) chain_crc_tables[t][(n) & 255]
 
-RR_STEP rr_u32 chain_crc32c(const rr_u8 __arena *p, rr_u32 bytes)
+RR_FN rr_u32 chain_crc32c(const rr_u8 __arena *p RR_ARG_ARENA, rr_u32 bytes)
 {
 	rr_u32 crc = ~0U;
 	rr_s32 i;
