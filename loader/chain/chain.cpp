@@ -146,10 +146,9 @@ Status chain::make_memory(const rr_chain_options& o, bool map) {
     s.fan_out = o.fan_out;
     s.files = static_cast<rr_u32>(files_.size());
     s.block_bytes = o.block_bytes;
-    // A block that is not aligned is read with what is around it.
-    s.stride = static_cast<rr_u32>(up_to(o.block_bytes + (align > 1 ? 2 * align - 2 : 0), page));
-    if (o.block_bytes % align == 0)
-        s.stride = static_cast<rr_u32>(up_to(o.block_bytes + (align < page ? align : 0), page));
+    // A block may begin anywhere: it is read with what is around it.
+    s.stride = static_cast<rr_u32>(up_to(up_to(o.block_bytes + align - 1, align), page));
+    s.cache_stride = static_cast<rr_u32>(up_to(o.block_bytes, page));
     s.cache_blocks = o.cache_blocks;
     s.cache_mask = o.cache_blocks != 0 ? o.cache_blocks - 1 : 0;
     s.hops_per_turn = o.hops_per_turn;
@@ -160,7 +159,7 @@ Status chain::make_memory(const rr_chain_options& o, bool map) {
     for (chain_fifo* f : {&s.fresh, &s.line, &s.ready, &s.done})
         f->offset = place(CHAIN_ITEMS_MAX * sizeof(rr_u16));
     s.cache_offset = place(uint64_t{o.cache_blocks} * sizeof(chain_cached));
-    s.cached_offset = place(uint64_t{o.cache_blocks} * s.stride);
+    s.cached_offset = place(uint64_t{o.cache_blocks} * s.cache_stride);
     const uint64_t scratch_unit = up_to(o.scratch_bytes, 64), out_unit = up_to(o.out_bytes, 64);
     const uint64_t scratch = place(o.depth * scratch_unit);
     const uint64_t out = place(o.depth * out_unit);

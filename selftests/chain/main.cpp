@@ -9,6 +9,14 @@
 
 #include "helpers.h"
 
+// --gtest_repeat=N: a seed for each time.
+class Seeds : public ::testing::EmptyTestEventListener {
+    void OnTestIterationStart(const ::testing::UnitTest& /*test*/, int iteration) override {
+        rr::chained::seed += iteration != 0 ? 1U : 0U;
+        std::printf("# seed %u\n", rr::chained::seed);
+    }
+};
+
 int main(int argc, char** argv) {
     ::testing::InitGoogleTest(&argc, argv);
     using namespace rr::chained;
@@ -30,6 +38,6 @@ int main(int argc, char** argv) {
             return 2;
         }
     }
-    std::printf("# seed %u\n", seed);
+    ::testing::UnitTest::GetInstance()->listeners().Append(new Seeds);
     return RUN_ALL_TESTS();
 }

@@ -174,7 +174,8 @@ struct chain_shared {
 	rr_u64 cache_offset;  /* struct chain_cached[] */
 	rr_u64 cached_offset; /* their blocks */
 	rr_u32 block_bytes;
-	rr_u32 stride; /* of buffers, and of blocks in the cache */
+	rr_u32 stride;	     /* of buffers */
+	rr_u32 cache_stride; /* of blocks in the cache */
 	rr_u32 cache_mask;
 	rr_u32 cache_blocks;
 	/* Fairness: of one turn, and of reads under way. */
@@ -193,7 +194,6 @@ struct chain_shared {
 	rr_u32 sq_tail;
 	rr_u32 wait; /* completions to sleep for, by the last turn */
 	rr_u32 poll; /* one turn more, so that what has completed is seen */
-	rr_u32 pad;
 	struct {
 		rr_u64 turns, hops, reads, bytes, cache_hits, cache_fills, restarts, again, submits,
 			tries;

@@ -125,7 +125,7 @@ RR_STEP void chain_cache_keep(chain_shared_t *s, const struct chain_cached *p,
 	e->file = p->file;
 	e->generation = p->generation;
 	e->valid = 1;
-	chain_copy((rr_u8 __arena *)s + s->cached_offset + (rr_u64)n * s->stride, block, p->bytes);
+	chain_copy((rr_u8 __arena *)s + s->cached_offset + (rr_u64)n * s->cache_stride, block, p->bytes);
 	s->count.cache_fills++;
 }
 
@@ -232,7 +232,7 @@ RR_STEP void chain_hop(chain_shared_t *s, chain_t *c, chain_part_t *p, rr_u32 it
 	if (cached == CHAIN_NONE)
 		block = (rr_u8 __arena *)s + chain_buffer(s, item) + p->lead;
 	else
-		block = (rr_u8 __arena *)s + s->cached_offset + (rr_u64)cached * s->stride;
+		block = (rr_u8 __arena *)s + s->cached_offset + (rr_u64)cached * s->cache_stride;
 	c->offset = at.offset;
 	c->file = at.file;
 	c->flags = p->flags;
