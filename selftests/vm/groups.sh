@@ -7,7 +7,7 @@
 #   unit  GoogleTest, on the host
 #   sim   the engine over simulated disks; prints KTAP itself
 #   store the KV store, with BPF programs on the running kernel; skips without root
-#   chain the library of chained reads, its loop in user space; by its name only
+#   chain the library of chained reads, its loop in user space
 #   mutations  bugs planted in the engine, each of which sim must see
 #   vm    selftests/vm-tests/*.sh, each on the host side, each booting its VMs
 #   kernel  selftests/kernel-tests/*.sh, the same with the patched kernel and its
@@ -21,15 +21,15 @@
 # or full) in its environment. Programs of the other groups see the level too.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
-groups_all=(tidy unit sim store mutations vm kernel)
-groups_quick=(tidy unit sim store)
+groups_all=(tidy unit sim store chain mutations vm kernel)
+groups_quick=(tidy unit sim store chain)
 kernel_slice=(boot module passthrough selftest)
 
 test_usage() {
 	cat <<'EOF'
 usage: ./run test [GROUP] [--quick | --full] [ARGS...]
-GROUP is tidy, unit, sim, store, chain, mutations, vm or kernel; all but chain by default, and
-of kernel a slice (by its name it is run whole, and builds two kernels first, ten
+GROUP is tidy, unit, sim, store, chain, mutations, vm or kernel; all by default, but of
+kernel a slice (by its name it is run whole, and builds two kernels first, ten
 minutes each).
 --quick leaves out mutations and what boots a kernel; --full takes the long
 versions. store loads BPF programs into the running kernel, as root.
