@@ -4,13 +4,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <thread>
 
-#include "chain/btree_build.h"
-#include "chain/chain_steps.h"
+#include "churn.h"
 #include "helpers.h"
 #include "test_steps.h"
 
@@ -403,148 +401,28 @@ TEST_F(Loop, BytesUnderWayAreBounded) {
     EXPECT_EQ(counts().reads, 15U * 9 + 3);
 }
 
-// A tree whose leaves a writer replaces by copy while lookups run. Each value says
-// which key it is of and in which version: a reader must never see another key's,
-// nor a version older than one that it has seen.
-class Writer {
-public:
-    Writer(const std::string& path, unsigned leaves)
-        : fd_(::open(path.c_str(), O_RDWR | O_CLOEXEC)), leaves_(leaves) {
-        for (unsigned n = 0; n < leaves; n++)
-            place_.push_back(2 + n);
-        for (unsigned n = 0; n < 4; n++)
-            unused_.push_back(2 + leaves + n);
-        for (unsigned n = 0; n < leaves; n++)
-            leaf(n, place_[n]);
-        inner(1);
-        unused_.push_back(2 + leaves + 4);
-    }
-    ~Writer() { ::close(fd_); }
-    Writer(const Writer&) = delete;
-    Writer& operator=(const Writer&) = delete;
-
-    // One leaf to a free place, the page above it too, then the root page; the places
-    // that were in use are free now, and the next rounds write into them.
-    void round(unsigned n) {
-        version_++;
-        const uint64_t leaf_place = take(), inner_place = take();
-        leaf(n, leaf_place);
-        unused_.push_back(place_[n]);
-        place_[n] = leaf_place;
-        const uint64_t old = inner_;
-        inner(inner_place);
-        unused_.push_back(old);
-    }
-
-    static constexpr uint32_t page = 4096;
-
-private:
-    uint64_t take() {
-        const uint64_t n = unused_.front();
-        unused_.erase(unused_.begin());
-        return n;
-    }
-
-    void put(uint64_t place, const bytes& b) const {
-        EXPECT_EQ(::pwrite(fd_, b.data(), b.size(), static_cast<off_t>(place * page)),
-                  static_cast<ssize_t>(page));
-    }
-
-    void leaf(unsigned n, uint64_t place) {
-        versions_.resize(leaves_);
-        versions_[n] = version_;
-        const std::vector<cell> cells = {
-            {"k" + std::to_string(100 + n),
-             std::to_string(n) + " " + std::to_string(version_) + std::string(3000, '.')}};
-        put(place, *btree_page(cells, page, 0, place * page, version_));
-    }
-
-    void inner(uint64_t place) {
-        inner_ = place;
-        std::vector<cell> cells;
-        for (unsigned n = 0; n < leaves_; n++)
-            cells.emplace_back("k" + std::to_string(100 + n),
-                               btree_pointer(place_[n] * page, versions_[n]));
-        put(place, *btree_page(cells, page, 1, place * page, version_));
-        put(0, btree_root(page, 1, 0, version_, {place * page, version_}));
-    }
-
-    int fd_;
-    unsigned leaves_;
-    uint64_t version_ = 1, inner_ = 1;
-    std::vector<uint64_t> place_, unused_, versions_;
-};
-
 TEST(Concurrency, AWriterReplacesPagesByCopy) {
-    constexpr unsigned leaves = 8;
-    const test_file content(bytes((2 + leaves + 8) * Writer::page));
-    Writer writer(content.path(), leaves);
+    const test_file content{bytes(churn_bytes)};
+    churn_writer writer(content.path());
     const rr_chain_file file{content.path().c_str(), 0};
-    rr_chain_options o{};
-    o.size = sizeof(o);
-    o.files = &file;
-    o.files_count = 1;
-    o.depth = leaves;
-    o.scratch_bytes = sizeof(chain_btree_query);
-    o.cache_blocks = 16;
+    rr_chain_options o = churn_options(&file);
     // Not O_DIRECT: the writer writes to the page cache, and a read meets half a page.
     o.flags = RR_CHAIN_BUFFERED;
     const chain_ptr chain = open_chain(o);
     ASSERT_TRUE(chain);
-    std::atomic<bool> end{false};
-    std::atomic<uint64_t> rounds{0};
-    std::thread writes([&] {
-        std::mt19937 rng(seed);
-        while (!end) {
-            writer.round(rng() % leaves);
-            rounds++;
-            rr_chain_bump(chain.get());
-        }
-    });
-    uint64_t last[leaves] = {};
+    churn_reader reader;
+    writer.start(chain.get(), seed);
     const unsigned most = kernel ? 100 : 3000;
-    unsigned stale = 0;
-    for (unsigned i = 0; i < most || rounds < 100; i++) {
-        std::vector<chain_btree_query> queries(leaves);
-        std::vector<rr_chain_lookup> l(leaves);
-        for (unsigned n = 0; n < leaves; n++) {
-            const std::string key = "k" + std::to_string(100 + n);
-            queries[n].flags = CHAIN_BTREE_CHECK;
-            queries[n].key_bytes = static_cast<rr_u8>(key.size());
-            std::memcpy(queries[n].key, key.data(), key.size());
-            l[n].step = RR_CHAIN_BTREE;
-            l[n].bytes = Writer::page;
-            l[n].scratch = &queries[n];
-            l[n].scratch_bytes = sizeof(queries[n]);
-            l[n].tag = n;
-            l[n].hops_max = 100000;
-        }
-        ASSERT_EQ(rr_chain_submit(chain.get(), l.data(), leaves), static_cast<int>(leaves));
-        rr_chain_result r[leaves];
-        ASSERT_EQ(rr_chain_wait(chain.get(), leaves, r, leaves), static_cast<int>(leaves));
-        for (const rr_chain_result& x : r) {
-            // A writer that is always faster is an error that says so.
-            if (x.error == -ESTALE || x.error == -EILSEQ) {
-                stale++;
-                continue;
-            }
-            ASSERT_EQ(x.error, 0);
-            const std::string got(static_cast<const char*>(x.out), x.out_bytes);
-            unsigned long key = 0, version = 0;
-            ASSERT_EQ(std::sscanf(got.c_str(), "%lu %lu", &key, &version), 2);
-            ASSERT_EQ(key, x.tag);
-            ASSERT_GE(version, last[key]);
-            last[key] = version;
-        }
-    }
-    end = true;
-    writes.join();
+    for (unsigned i = 0; (i < most || writer.rounds() < 100) && !writer.failed(); i++)
+        ASSERT_EQ(reader.round(chain.get()), "");
+    writer.stop();
+    EXPECT_FALSE(writer.failed());
     rr_chain_counts n;
     rr_chain_count(chain.get(), &n);
     std::printf("# %lu rounds of the writer; %lu restarts, %lu torn blocks, %u given up\n",
-                static_cast<unsigned long>(rounds), static_cast<unsigned long>(n.restarts),
-                static_cast<unsigned long>(n.again), stale);
-    EXPECT_LT(stale, most / 10 * leaves);
+                static_cast<unsigned long>(writer.rounds()), static_cast<unsigned long>(n.restarts),
+                static_cast<unsigned long>(n.again), reader.stale());
+    EXPECT_LT(reader.stale(), most / 10 * churn_leaves);
     EXPECT_STREQ(rr_chain_faults(chain.get()), "");
 }
 
