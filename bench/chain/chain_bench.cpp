@@ -208,6 +208,15 @@ private:
 constexpr int rounds = 8;
 int windows = 0;
 
+// Where the kernel has put its BPF programs, while it has them.
+void keep_symbols(const std::string& out) {
+    std::ifstream in("/proc/kallsyms");
+    std::ofstream to(out + "/kallsyms-bpf", std::ios::app);
+    for (std::string line; std::getline(in, line);)
+        if (line.ends_with("[bpf]"))
+            to << line << "\n";
+}
+
 // Chains of @hops from block 0 on, once to warm up and then counted, some times.
 template <typename Chain>
 void window(const disk& d, const std::string& out, const char* how, uint32_t hops, Chain chain) {
@@ -245,6 +254,7 @@ void by_the_loop(const disk& d, const std::string& out, uint32_t hops, const cha
         chain_program program(object, r);
         window(d, out, nvme ? "loop-nvme" : "loop", hops,
                [&](uint64_t block, uint32_t left) { program.run(r, block, left); });
+        keep_symbols(out);
     }
 }
 

@@ -197,10 +197,10 @@ int churn(const char* path, unsigned long until_rounds, const char* count_path) 
     writer.stop();
     rr_chain_counts c;
     rr_chain_count(chain, &c);
-    std::printf("%lu rounds of the writer, %lu of the reader: %lu restarts, %lu torn, %u given up\n",
-                static_cast<unsigned long>(writer.rounds()), i,
-                static_cast<unsigned long>(c.restarts), static_cast<unsigned long>(c.again),
-                reader.stale());
+    std::printf(
+        "%lu rounds of the writer, %lu of the reader: %lu restarts, %lu torn, %u given up\n",
+        static_cast<unsigned long>(writer.rounds()), i, static_cast<unsigned long>(c.restarts),
+        static_cast<unsigned long>(c.again), reader.stale());
     if (writer.failed() || reader.stale() > i * churn_leaves / 4) {
         std::fprintf(stderr, "chain_load: the writer failed, or readers give up\n");
         return 1;
@@ -222,8 +222,9 @@ int main(int argc, char** argv) {
                    argc > 6 ? static_cast<unsigned>(number(6)) : batch);
     if (what == "churn")
         return churn(argv[2], number(3), argc > 4 ? argv[4] : nullptr);
-    std::fprintf(stderr,
-                 "usage: chain_load make PATH PAIRS | run PATH PAIRS ROUNDS [COUNT-FILE [DEPTH]] |\n"
-                 "       churn PATH ROUNDS [COUNT-FILE]\n");
+    std::fprintf(
+        stderr,
+        "usage: chain_load make PATH PAIRS | run PATH PAIRS ROUNDS [COUNT-FILE [DEPTH]] |\n"
+        "       churn PATH ROUNDS [COUNT-FILE]\n");
     return 2;
 }

@@ -125,7 +125,8 @@ RR_STEP void chain_cache_keep(chain_shared_t *s, const struct chain_cached *p,
 	e->file = p->file;
 	e->generation = p->generation;
 	e->valid = 1;
-	chain_copy((rr_u8 __arena *)s + s->cached_offset + (rr_u64)n * s->cache_stride, block, p->bytes);
+	chain_copy((rr_u8 __arena *)s + s->cached_offset + (rr_u64)n * s->cache_stride, block,
+		   p->bytes);
 	s->count.cache_fills++;
 }
 
