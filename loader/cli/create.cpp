@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/start.h"
+#include "base/text.h"
 #include "service/home_host.h"
+#include "service/limits.h"
 #include "ringraid/abi.h"
 
 namespace rr::cli {
@@ -14,7 +17,7 @@ namespace {
 struct create_flags {
     std::string name;
     std::vector<std::string> devices;
-    std::string chunk = "512K";
+    std::string chunk;
     std::string layout = "left-symmetric";
     std::string size;
     bool assume_clean = false;
@@ -28,9 +31,13 @@ const std::map<std::string, uint32_t> layouts = {{"left-asymmetric", RR_LEFT_ASY
                                                  {"left-symmetric", RR_LEFT_SYMMETRIC},
                                                  {"right-symmetric", RR_RIGHT_SYMMETRIC}};
 
-Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags,
-                                                       const std::vector<member_device>& members) {
-    md::new_array spec;
+constexpr uint64_t chunk_default = 512 * 1024;
+
+// A chunk with which a full stripe is one request, unless another is asked for.
+Result<uint64_t> chunk_bytes(const create_flags& flags) {
+    if (flags.chunk.empty())
+        return std::min<uint64_t>(chunk_default,
+                                  chunk_bytes_max(static_cast<uint32_t>(flags.devices.size())));
     auto chunk = parse_bytes(flags.chunk);
     if (!chunk)
         return forward_error(chunk.error());
@@ -38,6 +45,29 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
                                                               << RR_SECTOR_SHIFT)
         return with_hint(fail(EINVAL, "a chunk of {} bytes", *chunk),
                          "use a power of two from 4K to 1M");
+    return chunk;
+}
+
+// What the number of members makes of the chunk, for whoever does not know.
+void say_chunk(const create_flags& flags, uint64_t chunk) {
+    const auto members = static_cast<uint32_t>(flags.devices.size());
+    const uint64_t most = chunk_bytes_max(members);
+    if (chunk > most)
+        print_line(stderr,
+                   "ringraid: with chunks of {1} a full stripe of {0} members is longer than a "
+                   "request, so every write reads first; not with --chunk {2}K or less",
+                   members, human_bytes(chunk), most / 1024);
+    else if (flags.chunk.empty() && chunk != chunk_default)
+        print_line(stderr, "ringraid: chunks of {}, so that a full stripe of {} is one request",
+                   human_bytes(chunk), human_bytes(chunk * (members - 1)));
+}
+
+Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags,
+                                                       const std::vector<member_device>& members) {
+    md::new_array spec;
+    auto chunk = chunk_bytes(flags);
+    if (!chunk)
+        return forward_error(chunk.error());
     spec.host = home_host();
     spec.name = flags.name;
     spec.layout = layouts.at(flags.layout);
@@ -61,6 +91,8 @@ int create(const context& ctx, const create_flags& flags) {
     auto options = flags.start.options();
     if (!options)
         return print_error(ctx, options.error());
+    if (auto chunk = chunk_bytes(flags))
+        say_chunk(flags, *chunk);
     options->devices = flags.devices;
     options->create = creation{[flags](const std::vector<member_device>& members) {
                                    return new_superblocks(flags, members);
@@ -78,7 +110,8 @@ void add_create(CLI::App& app, context& ctx) {
     command->add_option("devices", flags->devices, "3 to 16 member devices")
         ->required()
         ->expected(3, 16);
-    command->add_option("--chunk", flags->chunk, "4K to 1M, a power of two (default 512K)");
+    command->add_option("--chunk", flags->chunk,
+                        "4K to 1M, a power of two (default 512K, less from 10 members on)");
     command->add_option("--layout", flags->layout, "md's layout (default left-symmetric)")
         ->check(CLI::IsMember(
             {"left-symmetric", "left-asymmetric", "right-symmetric", "right-asymmetric"}));

@@ -63,6 +63,10 @@ uint32_t request_bytes_max(const arena_layout& layout) {
     return static_cast<uint32_t>(std::min(full_stripe_bytes(layout), block_layer_cap_bytes));
 }
 
+uint32_t chunk_bytes_max(uint32_t members) {
+    return std::bit_floor(static_cast<uint32_t>(block_layer_cap_bytes) / (members - 1));
+}
+
 ublk_params device_params(const arena_layout& layout,
                           const std::vector<const member_device*>& members,
                           uint32_t logical_block_bytes) {
@@ -88,10 +92,11 @@ ublk_params device_params(const arena_layout& layout,
     p.basic.dev_sectors = layout.header.array_sectors;
     p.dma.alignment = static_cast<uint32_t>(
         all_bits(members, &queue_limits::dma_alignment, logical_block_bytes - 1) & (page - 1));
-    p.basic.virt_boundary_mask = all_bits(members, &queue_limits::virt_boundary_mask, 0);
+    p.basic.virt_boundary_mask = all_bits(members, &queue_limits::virt_boundary_mask, page - 1);
     p.seg.seg_boundary_mask = 0xffffffff;
-    p.seg.max_segments = static_cast<uint16_t>(std::min<uint64_t>(
-        tightest(members, &queue_limits::max_segments, segments_default), 65535));
+    // What a request of any length has where no page is left half used in its middle: it
+    // binds nothing. A member's own limit binds the pieces that it gets uncopied.
+    p.seg.max_segments = static_cast<uint16_t>(request_bytes_max(layout) / page + 1);
     p.seg.max_segment_size = static_cast<uint32_t>(std::clamp<uint64_t>(
         tightest(members, &queue_limits::max_segment_bytes, segment_bytes_default), page,
         uint64_t{1} << 31));

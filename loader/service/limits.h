@@ -6,6 +6,13 @@
 // its member I/O stays below them. Limits that ublk cannot express are not
 // promised: io_opt is a power of two there, so a full stripe that is none is
 // not announced.
+//
+// Segments are the exception. A request spreads over the members, and a write's
+// payload is copied, so the number of segments that a member takes limits only
+// the pieces that it is given uncopied. Announced is a virtual boundary of a page,
+// always: then a piece of so many pages has one segment more than that, wherever
+// its memory lies, and member_io_sectors() keeps pieces below the member's limit.
+// A full stripe from ordinary pages is one request.
 #pragma once
 
 #include <linux/ublk_cmd.h>
@@ -27,5 +34,8 @@ ublk_params device_params(const arena_layout& layout,
 
 // Bytes of the longest request.
 uint32_t request_bytes_max(const arena_layout& layout);
+
+// Bytes of the largest chunk with which a full stripe is one request.
+uint32_t chunk_bytes_max(uint32_t members);
 
 }  // namespace rr

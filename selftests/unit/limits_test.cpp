@@ -95,4 +95,32 @@ TEST(DeviceParams, ThePhysicalBlockIsTheLargest) {
     EXPECT_EQ(announced({512, std::nullopt, 512}, 512, 7), 4096U);
 }
 
+// What a client may send in one request does not depend on what a member takes at once.
+TEST(DeviceParams, AFullStripeOfOrdinaryPagesIsOneRequest) {
+    for (uint64_t segments : {1, 33, 127, 1024})
+        for (uint32_t members : {3, 5, 9}) {
+            const member_device one = with(512 * 1024, segments);
+            const std::vector<const member_device*> all(members, &one);
+            rr::arena_layout layout;
+            layout.header.geometry = {members, 10, 2};
+            const ublk_params p = rr::device_params(layout, all, 512);
+            const uint64_t stripe = uint64_t{members - 1} << 19;
+            EXPECT_EQ(uint64_t{p.basic.max_sectors} * 512, stripe);
+            EXPECT_GE(p.seg.max_segments, pages_at_most(stripe));
+            // Else pieces of a piece could be as small as a sector.
+            EXPECT_EQ(p.basic.virt_boundary_mask & (page - 1), page - 1);
+        }
+}
+
+TEST(DeviceParams, TheLargestChunkKeepsAStripeInOneRequest) {
+    for (uint32_t members = RR_MEMBERS_MIN; members <= RR_MEMBERS_MAX; members++) {
+        const uint64_t chunk = rr::chunk_bytes_max(members);
+        EXPECT_LE(chunk * (members - 1), 4U << 20);
+        EXPECT_GT(2 * chunk * (members - 1), 4U << 20);
+    }
+    EXPECT_EQ(rr::chunk_bytes_max(9), 512U * 1024);
+    EXPECT_EQ(rr::chunk_bytes_max(10), 256U * 1024);
+    EXPECT_EQ(rr::chunk_bytes_max(5), 1024U * 1024);
+}
+
 }  // namespace

@@ -3,4 +3,4 @@
 # No member I/O is handed to a worker thread, by the kernel's own count.
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 mapfile -t members < <(nvme 4 64M)
-guest punts "${members[@]}"
+guest punts "${members[@]}" --file "${RINGRAID_BUILD:?}/vm-tests/vectors:/test/vectors"

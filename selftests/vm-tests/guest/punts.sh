@@ -5,14 +5,14 @@
 . "${0%/*}/lib.sh"
 trace=/sys/kernel/tracing/events/io_uring/io_uring_queue_async_work
 
-# measured ENGINE WHAT FIO-OPTION...
+# measured ENGINE WHAT COMMAND...
 measured() {
 	local engine=$1 what=$2 tid filter='' counts flushes others
 	shift 2
 	for tid in $(st 'queue_threads[].tid'); do filter+="${filter:+ || }common_pid == $tid"; done
 	[ -n "$filter" ] || fail "status names no queue threads"
 	echo "hist:keys=opcode if $filter" >$trace/trigger
-	load "$what" "$@"
+	"$@"
 	cp $trace/hist "$tmp/hist"
 	echo '!hist:keys=opcode' >$trace/trigger
 	counts=$(sed -nE 's/.*opcode: *([0-9]+).*hitcount: *([0-9]+).*/\1 \2/p' "$tmp/hist")
@@ -22,16 +22,21 @@ measured() {
 	[ "$others" = 0 ] || { cat "$tmp/hist"; fail "$others SQEs were punted"; }
 }
 
+# Memory in pieces that begin and end at any sector, with gaps between them: no piece that
+# a member gets uncopied may have more segments than it takes.
+vectors() { quietly /test/vectors "$block" 60 "$seed"; }
+
 # both ENGINE MEMBER...
 both() {
 	local engine=$1
 	shift
 	wipe "$@"
 	start t "$@" --engine "$engine" --chunk 64K --assume-clean
-	measured "$engine" healthy --rw=randrw --bssplit=$mix --iodepth=32 --numjobs=2 --size=24m --offset_increment=24m --fsync=32
-	measured "$engine" vectors --rw=randrw --bsrange=4k-1m --iodepth=8 --size=24m --iomem_align=512 --iomem=malloc
+	measured "$engine" healthy load healthy --rw=randrw --bssplit=$mix --iodepth=32 --numjobs=2 --size=24m --offset_increment=24m --fsync=32
+	measured "$engine" unaligned load unaligned --rw=randrw --bsrange=4k-1m --iodepth=8 --size=24m --iomem_align=512 --iomem=malloc
+	measured "$engine" vectors vectors
 	quietly ringraid fail t "${!#}"
-	measured "$engine" degraded --rw=randrw --bssplit=$mix --iodepth=32 --numjobs=2 --size=24m --offset_increment=24m
+	measured "$engine" degraded load degraded --rw=randrw --bssplit=$mix --iodepth=32 --numjobs=2 --size=24m --offset_increment=24m
 	if [ "$engine" = bpf ]; then
 		[ "$(counter punts)" = 0 ] || fail "the engine's own counter says $(counter punts)"
 		[ "$(counter flush_punts)" -gt 0 ] || fail "the engine's own counter saw no flush"
@@ -39,6 +44,22 @@ both() {
 	stop
 }
 
+# long ENGINE MEMBER...: the default chunk, of which a request covers more, and a full
+# stripe of ordinary pages is one request.
+long() {
+	local engine=$1 wide
+	shift
+	wipe "$@"
+	start t "$@" --engine "$engine" --assume-clean
+	measured "$engine" "vectors, default chunk" vectors
+	measured "$engine" "stripes, default chunk" quietly dd if=/dev/zero of="$block" bs=1536K count=8 oflag=direct
+	wide=$(counter full_cells)
+	[ "$wide" -ge 64 ] || fail "8 full stripes were $wide full cells"
+	stop
+}
+
 read -ra members < <(disks 4)
 both bpf "${members[@]}"
 both user "${members[@]}"
+long bpf "${members[@]}"
+long user "${members[@]}"
