@@ -2,8 +2,10 @@
 /*
  * A client that makes an exact number of equal requests, for counting:
  *
- *   load DEVICE randread|randwrite|read|write BYTES DEPTH WARMUP REQUESTS SPAN SEED [FLUSH-EVERY]
+ *   load DEVICE randread|randwrite|read|write BYTES DEPTH WARMUP REQUESTS SPAN SEED
+ *        [FLUSH-EVERY [FROM [small]]]
  *
+ * in SPAN bytes of the device, from byte FROM on; `small`: out of pages of 4 KiB.
  * It keeps DEPTH requests in flight, first WARMUP of them, and when those have
  * all completed REQUESTS more. Around the second lot stand the marks of count.c,
  * with nothing in flight at either, so that what a window holds is exactly
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "mark.h"
@@ -24,7 +27,7 @@ static struct io_uring ring;
 static int file;
 static int is_write, is_random;
 static unsigned long block, depth, blocks, flush_every;
-static unsigned long position, until_flush;
+static unsigned long position, until_flush, from_byte;
 static unsigned long long seed;
 static char* memory;
 
@@ -47,15 +50,19 @@ static unsigned long next_block(void) {
 static void submit(unsigned long slot) {
     struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);
     char* from = memory + slot * block;
+    unsigned long at;
 
     if (flush_every && ++until_flush == flush_every) {
         until_flush = 0;
         io_uring_prep_fsync(sqe, file, IORING_FSYNC_DATASYNC);
-    } else if (is_write) {
-        io_uring_prep_write(sqe, file, from, (unsigned)block, next_block() * block);
-    } else {
-        io_uring_prep_read(sqe, file, from, (unsigned)block, next_block() * block);
+        io_uring_sqe_set_data64(sqe, slot);
+        return;
     }
+    at = from_byte + next_block() * block;
+    if (is_write)
+        io_uring_prep_write(sqe, file, from, (unsigned)block, at);
+    else
+        io_uring_prep_read(sqe, file, from, (unsigned)block, at);
     io_uring_sqe_set_data64(sqe, slot);
 }
 
@@ -86,7 +93,9 @@ int main(int argc, char** argv) {
     unsigned long warmup, wanted;
 
     if (argc < 9) {
-        fprintf(stderr, "load DEVICE KIND BYTES DEPTH WARMUP REQUESTS SPAN SEED [FLUSH-EVERY]\n");
+        fprintf(stderr,
+                "load DEVICE KIND BYTES DEPTH WARMUP REQUESTS SPAN SEED [FLUSH-EVERY [FROM "
+                "[small]]]\n");
         return 2;
     }
     is_write = strstr(argv[2], "write") != NULL;
@@ -98,9 +107,12 @@ int main(int argc, char** argv) {
     blocks = strtoul(argv[7], NULL, 0) / block;
     seed = (strtoull(argv[8], NULL, 0) + 1) * 0x9e3779b97f4a7c15ULL;
     flush_every = argc > 9 ? strtoul(argv[9], NULL, 0) : 0;
+    from_byte = argc > 10 ? strtoul(argv[10], NULL, 0) : 0;
     file = open(argv[1], (is_write ? O_RDWR : O_RDONLY) | O_DIRECT);
     check(file < 0 ? -errno : 0, argv[1]);
     memory = aligned_alloc(4096, depth * block);
+    if (argc > 11)
+        check(madvise(memory, depth * block, MADV_NOHUGEPAGE) ? -errno : 0, "madvise");
     for (unsigned long i = 0; i < depth * block; i++)
         memory[i] = (char)(i * 31 + i / block);
     check(io_uring_queue_init((unsigned)depth, &ring,
