@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace rr::md {
 namespace {
@@ -38,15 +39,13 @@ array_metadata::array_metadata(state initial, superblock_writer writer, events_w
         }
     }
     for (uint32_t role = 0; role < members_.size(); role++) {
-        order_.push_back(role);
         if (!members_[role])
             declare_faulty(role);
     }
-    if (initial.events_found.size() == members_.size())
-        std::stable_sort(order_.begin(), order_.end(),
-                         [&found = initial.events_found](uint32_t a, uint32_t b) {
-                             return found[a] < found[b];
-                         });
+    for (uint32_t role = 0; role < initial.events_found.size(); role++) {
+        if (members_[role] && initial.events_found[role] < events_)
+            behind_.push_back(role);
+    }
 }
 
 // Device numbers are not roles: every number that holds the role is marked.
@@ -58,17 +57,26 @@ void array_metadata::declare_faulty(uint32_t role) {
     }
 }
 
+// One whose superblock cannot be written is reported by the write that follows.
+void array_metadata::catch_up() {
+    for (const uint32_t role : std::exchange(behind_, {})) {
+        if (members_[role])
+            (void)write_(role, *members_[role]);
+    }
+}
+
 Result<update_report> array_metadata::write_all(uint64_t resync_offset) {
     if (std::none_of(members_.begin(), members_.end(), [](const auto& m) { return bool{m}; }))
         return fail(ENODEV, "no member is left to hold metadata");
     has_written_ = true;
+    catch_up();
     clean_ = resync_offset == resync_none;
     update_report report;
     report.events = ++events_;
     if (witness_.begin)
         witness_.begin(events_);
     const uint64_t now = md_time_now();
-    for (const uint32_t role : order_) {
+    for (uint32_t role = 0; role < members_.size(); role++) {
         if (!members_[role])
             continue;
         md_superblock& sb = *members_[role];

@@ -70,9 +70,9 @@ public:
         std::vector<std::optional<md_superblock>> members;  // by role
         uint32_t features_to_clear = 0;                     // assembly_plan's
         bool needs_resync = false;                          // assembly_plan's
-        // What is on each member, by role; empty: the same on all. A mark that was
-        // cut off leaves some behind, and they are written first: cut off again,
-        // the others would be two ahead, and those behind too old to be believed.
+        // What is on each member, by role; empty: the same on all. A mark that was cut off
+        // leaves some behind. Its write is finished before the next one begins: cut off,
+        // too, that one would leave them two behind, too old to be believed.
         std::vector<uint64_t> events_found = {};
     };
     // As assembly_plan or make_new() hand it over; nothing is written yet.
@@ -105,13 +105,14 @@ private:
     enum class written_state { unknown, dirty, clean };
 
     void declare_faulty(uint32_t role);
+    void catch_up();
     Result<update_report> write_all(uint64_t resync_offset);
     Result<update_report> change_to(written_state wanted, uint64_t resync_offset);
 
     std::vector<std::optional<md_superblock>> members_;
     uint32_t features_to_clear_;
     bool needs_resync_;
-    std::vector<uint32_t> order_;  // roles, in the order of their writes
+    std::vector<uint32_t> behind_;  // roles
     bool has_written_ = false;
     uint64_t events_ = 0;
     bool clean_ = true;                               // what was written last, on whichever members

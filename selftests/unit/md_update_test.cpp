@@ -287,10 +287,11 @@ TEST_F(MdUpdate, MarksCutOffOneAfterTheOtherNeverLoseAMember) {
     for (int first = 1; first < 4; first++) {
         for (int second = 1; second < 4; second++) {
             writes_left_ = -1;
-            ASSERT_TRUE(open().mark_dirty());
             array_metadata stopping = open();
+            ASSERT_TRUE(stopping.mark_dirty());
+            stopping.resync_finished();
             writes_left_ = first;
-            (void)stopping.mark_clean();
+            ASSERT_EQ(stopping.mark_clean().value().written.size(), static_cast<size_t>(first));
             writes_left_ = -1;
             array_metadata starting = open();
             writes_left_ = second;
