@@ -197,15 +197,15 @@ stop_by_force_cut_off() {
 	fill
 	pid=$(st pid)
 	before=$(counter slot_writes)
-	for i in 0 1 2 3; do slow late$i "/dev/disk$i" 0 8000 0; done
+	for i in 0 1 2 3; do slow late$i "/dev/disk$i" 0 60000 0; done
 	dd if=/dev/urandom of="$block" bs=4k count=1 oflag=direct 2>/dev/null &
 	eventually "a row in the making" counts slot_writes "$before"
 	ringraid stop --force >"$tmp/stop" 2>&1 &
 	eventually "the device is being stopped" is_being_stopped
 	kill -9 "$pid"
+	for i in 0 1 2 3; do slow late$i "/dev/disk$i" 0 0 0; done # which lets go what waits
 	wait $! || true
 	eventually "the daemon's threads are gone" is_alone "$pid"
-	for i in 0 1 2 3; do slow late$i "/dev/disk$i" 0 0 0; done
 	comes_back healthy
 	quietly dd if="$block" of="$tmp/got" bs=1M iflag=direct status=none
 	cmp -s "$tmp/ref" "$tmp/got" 4096 4096 || fail "more than the block that was in flight has changed"
@@ -214,6 +214,6 @@ stop_by_force_cut_off() {
 	unmade
 }
 
-is_being_stopped() { pgrep -f 'ringraid ublk-stop' >/dev/null; }
+is_being_stopped() { grep -qs 'ublk-[s]top' /proc/[0-9]*/cmdline; }
 
 play stop_cut_off idle_loss slow_survivor start_fails recovery_fails stop_by_force_cut_off
