@@ -38,13 +38,14 @@ array_metadata::array_metadata(state initial, superblock_writer writer, events_w
             clean_ = clean_ && member->clean();
         }
     }
+    // As the others have it: what is new comes with the next events.
+    for (uint32_t role = 0; role < initial.events_found.size(); role++) {
+        if (members_[role] && initial.events_found[role] < events_)
+            behind_.push_back({role, *members_[role]});
+    }
     for (uint32_t role = 0; role < members_.size(); role++) {
         if (!members_[role])
             declare_faulty(role);
-    }
-    for (uint32_t role = 0; role < initial.events_found.size(); role++) {
-        if (members_[role] && initial.events_found[role] < events_)
-            behind_.push_back(role);
     }
 }
 
@@ -59,9 +60,9 @@ void array_metadata::declare_faulty(uint32_t role) {
 
 // One whose superblock cannot be written is reported by the write that follows.
 void array_metadata::catch_up() {
-    for (const uint32_t role : std::exchange(behind_, {})) {
-        if (members_[role])
-            (void)write_(role, *members_[role]);
+    for (const late_write& late : std::exchange(behind_, {})) {
+        if (members_[late.role])
+            (void)write_(late.role, late.superblock);
     }
 }
 

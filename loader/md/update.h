@@ -56,9 +56,9 @@ using superblock_writer = std::function<Status(uint32_t role, const md_superbloc
 // does not own.
 [[nodiscard]] superblock_writer write_to(std::vector<int> fd_by_role);
 
-// Told around every write of superblocks, so that a successor knows which
-// events the members may carry: begin() before the first byte, done() when
-// every one of them is known to have them.
+// Told around every write of superblocks, so that a successor knows which events
+// the members may carry: begin() before the first byte, done() when every one of
+// them is known to have them.
 struct events_witness {
     std::function<void(uint64_t events)> begin;
     std::function<void(uint64_t events)> done;
@@ -112,7 +112,11 @@ private:
     std::vector<std::optional<md_superblock>> members_;
     uint32_t features_to_clear_;
     bool needs_resync_;
-    std::vector<uint32_t> behind_;  // roles
+    struct late_write {
+        uint32_t role;
+        md_superblock superblock;
+    };
+    std::vector<late_write> behind_;
     bool has_written_ = false;
     uint64_t events_ = 0;
     bool clean_ = true;                               // what was written last, on whichever members

@@ -17,6 +17,8 @@ class MdUpdate : public testing::Test {
 protected:
     void SetUp() override {
         const auto made = must_make(four_members());
+        paths_.clear();
+        fds_.clear();
         for (uint32_t role = 0; role < 4; role++) {
             paths_.push_back(dir_.file(fmt::format("m{}", role), 131072));
             fds_.push_back(open_file(paths_.back()));
@@ -31,8 +33,7 @@ protected:
         return all;
     }
 
-    // As the next start sees the files; @absent is not plugged in, and not waited
-    // for.
+    // As the next start sees the files; @absent is not plugged in, and not waited for.
     [[nodiscard]] Result<md::assembly_plan> restart(int absent = -1, bool force = false) const {
         auto all = candidates();
         if (absent >= 0)
@@ -300,6 +301,26 @@ TEST_F(MdUpdate, MarksCutOffOneAfterTheOtherNeverLoseAMember) {
             ASSERT_TRUE(plan) << first << " " << second;
             EXPECT_TRUE(plan->missing.empty()) << first << " " << second;
         }
+    }
+}
+
+// And the last member does not come to that start.
+TEST_F(MdUpdate, AMarkCutOffAndAMemberMissingLeaveTheOthersInAgreement) {
+    for (int writes = 1; writes < 5; writes++) {
+        writes_left_ = -1;
+        SetUp();
+        array_metadata stopping = open();
+        ASSERT_TRUE(stopping.mark_dirty());
+        stopping.resync_finished();
+        writes_left_ = 1;
+        (void)stopping.mark_clean();
+        writes_left_ = -1;
+        array_metadata starting = open(restart(3).value());
+        writes_left_ = writes;
+        (void)starting.mark_dirty();
+        auto plan = restart(3, true);
+        ASSERT_TRUE(plan) << writes << ": " << plan.error().what;
+        EXPECT_EQ(plan->missing, std::vector<uint32_t>{3}) << writes;
     }
 }
 
