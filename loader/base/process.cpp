@@ -17,6 +17,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <string_view>
 
 #include "base/fd.h"
@@ -133,8 +135,8 @@ Status bound_stacks() {
     return err == 0 ? Status{} : Status(fail(err, "cannot bound the stacks of threads"));
 }
 
-// The kernel shows the bytes that exec() put on the stack, whatever setenv()
-// does later: they are cleared where they are.
+// The kernel shows the bytes that exec() put on the stack, whatever setenv() does
+// later: they are cleared where they are.
 void forget_environment() {
     static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     static char locale[] = "LC_ALL=C.UTF-8";
@@ -199,15 +201,23 @@ std::vector<std::string> absolute_paths(const std::vector<std::string>& paths) {
     return out;
 }
 
-// proc(5): "PID (NAME) STATE ...".
-bool is_ringraid(int pid) {
+// proc_pid_stat(5): "PID (NAME) STATE ...", where the name may hold anything.
+uint64_t started_at(int pid) {
+    constexpr size_t state = 0, flags = 6, start = 19;  // after the name
+    constexpr uint64_t exiting = 0x4;                   // PF_EXITING
     std::ifstream file(fmt::format("/proc/{}/stat", pid));
     std::string line;
     std::getline(file, line);
-    const std::string name = fmt::format("({}) ", process_name);
-    const size_t at = line.find(name);
-    return pid > 0 && at != std::string::npos && at + name.size() < line.size() &&
-           std::string_view("ZXx").find(line[at + name.size()]) == std::string_view::npos;
+    const size_t name_end = line.rfind(')');
+    if (pid <= 0 || name_end == std::string::npos)
+        return 0;
+    std::istringstream rest(line.substr(name_end + 1));
+    const std::vector<std::string> fields{std::istream_iterator<std::string>(rest), {}};
+    if (fields.size() <= start || std::string_view("ZXx").find(fields[state]) != std::string::npos)
+        return 0;
+    if ((std::strtoull(fields[flags].c_str(), nullptr, 10) & exiting) != 0)
+        return 0;
+    return std::strtoull(fields[start].c_str(), nullptr, 10);
 }
 
 }  // namespace rr

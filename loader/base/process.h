@@ -15,6 +15,7 @@
 // group, scheduling, the CPUs that it may run on, and RLIMIT_CORE.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,9 +29,8 @@ namespace rr {
 // and 2. False: not even that could be opened; nothing is safe to do then.
 [[nodiscard]] bool occupy_stdio();
 
-// Descriptors as many as an array of the largest size needs; no bounds on
-// locked memory, address space, file size and CPU time. (That of threads is not
-// root's.)
+// Descriptors as many as an array of the largest size needs; no bounds on locked
+// memory, address space, file size and CPU time. (That of threads is not root's.)
 [[nodiscard]] Status raise_limits();
 
 // The OOM killer passes this process over: its death frees little and stops
@@ -46,7 +46,8 @@ namespace rr {
 // leave_caller(); links stay links.
 [[nodiscard]] std::vector<std::string> absolute_paths(const std::vector<std::string>& paths);
 
-// A living process of ours has this number.
-[[nodiscard]] bool is_ringraid(int pid);
+// When the process was started, in the kernel's ticks: with its number, this is one
+// process and no other. 0: there is none, or it is about to end.
+[[nodiscard]] uint64_t started_at(int pid);
 
 }  // namespace rr

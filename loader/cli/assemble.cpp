@@ -46,8 +46,8 @@ struct outlook {
     std::string name;
 };
 
-// Looks at the superblocks of those of @paths that are there. What makes an
-// array impossible is no reason to wait: the start says it.
+// Looks at the superblocks of those of @paths that are there. What makes an array
+// impossible is no reason to wait: the start says it.
 outlook look_ahead(const std::vector<std::string>& paths, md::assembly_options how) {
     std::vector<md::candidate> candidates;
     for (const std::string& path : paths) {
@@ -84,6 +84,8 @@ service_state state_of(const md::uuid& id) {
 int assemble_named(const context& ctx, const assemble_flags& flags, service_options options) {
     for (const std::string& device : flags.devices)
         options.devices.push_back(absolute_path(device));
+    // Who names some, and wants no others, gets no others.
+    options.only_named = flags.degraded;
     device_watch watch(options.devices, std::chrono::seconds(flags.wait.value_or(0)));
     while (look_ahead(options.devices, options.assembly).late && watch.changed()) {
     }
@@ -211,8 +213,7 @@ private:
         const bool may_lack = one.assembly.degraded || one.assembly.force;
         if (ahead.late && !may_lack && waiting_)
             return false;
-        // Nobody is there to be asked; and nothing is lost that cannot be added
-        // again.
+        // Nobody is there to be asked; and nothing is lost that cannot be added again.
         if (ahead.late && !may_lack && !is_asked_for() &&
             (ahead.clean || served == service_state::dead)) {
             one.assembly.degraded = true;

@@ -80,6 +80,15 @@ Result<nlohmann::json> find_running(const std::string& array) {
     return found[0];
 }
 
+namespace {
+
+bool is_alive(const nlohmann::json& state) {
+    const uint64_t started = state.value("started", uint64_t{0});
+    return started != 0 && started_at(state.value("pid", 0)) == started;
+}
+
+}  // namespace
+
 Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json& request,
                                  int timeout_ms) {
     auto state = find_running(array);
@@ -88,12 +97,13 @@ Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json&
     auto line = ask(state->value("socket", ""), to_line(request), timeout_ms,
                     [](const std::string& text) { print_line(stderr, "ringraid: {}", text); });
     const bool nobody = !line && (line.error().err == ECONNREFUSED || line.error().err == ENOENT);
-    if (const int pid = state->value("pid", 0); nobody && is_ringraid(pid))
-        return with_hint(fail(EAGAIN, "the daemon of {} lives (pid {}) and does not listen",
-                              state->value("name", ""), pid),
-                         fmt::format("its files in /run were lost, and it makes them again within "
-                                     "a second or two; kill {} stops it cleanly",
-                                     pid));
+    if (nobody && is_alive(*state))
+        return with_hint(
+            fail(EAGAIN, "the daemon of {} lives (pid {}) and does not listen",
+                 state->value("name", ""), state->value("pid", 0)),
+            fmt::format("its files in /run were lost; serving, it makes them again within a second "
+                        "or two. kill {} stops it cleanly",
+                        state->value("pid", 0)));
     if (nobody)
         return with_hint(fail(EOWNERDEAD, "the daemon of {} is dead", state->value("name", "")),
                          "ringraid assemble takes over; clients wait until then");

@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "members/spelling.h"
@@ -128,6 +129,9 @@ int drop(const context& ctx, const std::string& array, const last_orders& how) {
     auto set_uuid = md::parse_uuid(state ? state->value("uuid", "") : array);
     if (!state && !set_uuid)
         return print_error(ctx, state.error());
+    // The arena is mapped, and that is much memory.
+    if (Status ok = raise_limits(); !ok)
+        return print_error(ctx, ok.error());
     const offline_guard guard;
     if (Status ok = guard.try_ring(); !ok)
         return print_error(ctx, ok.error());

@@ -58,10 +58,9 @@ struct open_options {
     uint64_t min_sectors = 0;
 };
 
-// EBUSY: someone else owns the device. EROFS: it takes no writes. ENOTBLK: not
-// a block device. ENOTSUP: one that cannot serve (zoned, odd block sizes).
-// ENOSPC: smaller than min_sectors. EEXIST: holds a signature (for_create, no
-// force).
+// EBUSY: someone else owns the device. EROFS: it takes no writes. ENOTBLK: not a
+// block device. ENOTSUP: one that cannot serve (zoned, odd block sizes). ENOSPC:
+// smaller than min_sectors. EEXIST: holds a signature (for_create, no force).
 [[nodiscard]] Result<member_device> open_member(const std::string& path,
                                                 const open_options& options = {});
 
@@ -84,9 +83,9 @@ struct open_options {
 // Durable when it returns.
 [[nodiscard]] Status wipe_signatures(const std::string& path);
 
-// For a device that is about to be written without a wait, or that NVMe
-// commands may have written to, of which its page cache is not told. Says so in
-// the log when it cannot: what is cached may be old.
+// For a device that is about to be written without a wait, or that NVMe commands may
+// have written to, of which its page cache is not told. Says so in the log when it
+// cannot: what is cached may be old.
 void drop_page_cache(int fd, const std::string& path);
 
 // Limits of the queue that serves @device. @sysfs: where sysfs is mounted.

@@ -3,9 +3,9 @@
 // person or a unit file should use for it.
 //
 // The rules are mdadm's and the kernel's: hidden and empty devices are not in
-// /proc/partitions and not here; of a stack (multipath, crypt, LVM) only the
-// top carries members, so a device with holders in sysfs is passed over and the
-// map above it is looked at; a whole disk with partitions is looked at like any
+// /proc/partitions and not here; of a stack (multipath, crypt, LVM) only the top
+// carries members, so a device with holders in sysfs is passed over and the map
+// above it is looked at; a whole disk with partitions is looked at like any
 // other, for the superblock at its start is its own.
 //
 // Devices are opened for reading and not exclusively: looking disturbs nobody,

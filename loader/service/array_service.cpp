@@ -69,26 +69,28 @@ Status array_service::run() {
 // Somebody has cleared /run: without these files every command would take the
 // daemon for dead.
 void array_service::make_places_again() {
-    if (Status ok = places_->make_again(); !ok) {
-        if (!places_lost_)
-            log_error("the files in {} are lost, and cannot be made again: {}",
-                      places_->paths().directory, describe(ok.error()));
-        places_lost_ = true;
-        return;
+    const array_paths& paths = places_->paths();
+    Status made = places_->make_again();
+    if (made && ::access(paths.socket.c_str(), F_OK) != 0) {
+        socket_.reset();
+        auto opened = open_socket();
+        if (opened)
+            socket_ = std::move(*opened);
+        else
+            made = forward_error(opened.error());
     }
-    socket_.reset();
-    auto opened = open_socket();
-    if (opened)
-        socket_ = std::move(*opened);
-    Status told = opened ? places_->write_state(state_file()) : forward_error(opened.error());
-    if (!options_.foreground)
-        reopen_log(places_->paths().log);
-    places_lost_ = !told;
-    log_error("the files in {} were lost: {}{}", places_->paths().directory,
-              told ? "they are there again" : describe(told.error()),
-              host_ == engine_host::user ? "; the arena was one of them, so "
-                                           "nobody can take over from this daemon"
-                                         : "");
+    if (made)
+        made = places_->write_state(state_file());
+    if (made && !options_.foreground)
+        reopen_log(paths.log);
+    // Once, while it cannot be mended: it is tried again each second.
+    if (made || !places_lost_)
+        log_error("the files in {} were lost: {}{}", paths.directory,
+                  made ? "they are there again" : describe(made.error()),
+                  host_ == engine_host::user
+                      ? "; the arena was one of them, so nobody can take over from this daemon"
+                      : "");
+    places_lost_ = !made;
 }
 
 Result<std::unique_ptr<control_socket>> array_service::open_socket() {

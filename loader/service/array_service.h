@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // One array, served: from its members to /dev/ublkbN and back.
 //
-// The life of an array is the table of life.h; this class walks it. What it
-// owns are objects that know their own identity; here is their order.
+// The life of an array is the table of life.h; this class walks it. What it owns
+// are objects that know their own identity; here is their order.
 //
-// A start finds out first and writes last (array_start.cpp). Each step is
-// undone by the destructor when a later one fails:
+// A start finds out first and writes last (array_start.cpp). Each step is undone by
+// the destructor when a later one fails:
 //
-//   places       directories private, room there; the lock: one daemon per
-//   array socket       from here on `status` says what is going on left what a
-//   dead daemon left is taken over or settled (recovery.cpp) members opened
-//   O_EXCL, superblocks judged device       a ublk device with the limits of
-//   the members arena        made, every page touched, told whose it is store
-//   the BPF program's KV store queues       rings and threads; the program
-//   verified and attached
+//   places       directories private, room there; the lock: one daemon per array
+//   socket       from here on `status` says what is going on
+//   left         what a dead daemon left is taken over or settled (recovery.cpp)
+//   members      opened O_EXCL, superblocks judged
+//   device       a ublk device with the limits of the members
+//   arena        made, every page touched, told whose it is
+//   store        the BPF program's KV store
+//   queues       rings and threads; the program verified and attached
 //   -- nothing was written to a member so far --
 //   superblocks  of a new array; parity, where it is not known to be right
 //   dirty        durable, before anything can be written
@@ -70,6 +71,7 @@ struct service_options {
     uint64_t arena_bytes_max = uint64_t{1} << 30;
     bool zero_copy = true;
     bool passthrough = false;  // NVMe commands to the members, past the block layer
+    bool only_named = false;   // a dead daemon's other members are not looked for
     bool force_new = false;    // give up what a dead daemon left
     bool foreground = false;   // a service manager looks: end when the device is gone
     // Told what a long step is doing; false ends the start.
@@ -78,10 +80,9 @@ struct service_options {
 
 class array_service {
 public:
-    // EBUSY: the array is being served. ESTALE: a dead daemon left it, and the
-    // members are not what it left. ECANCELED: told to stop meanwhile. Nothing
-    // but what is created is on the members when it fails before the array is
-    // dirty.
+    // EBUSY: the array is being served. ESTALE: a dead daemon left it, and the members
+    // are not what it left. ECANCELED: told to stop meanwhile. Nothing but what is
+    // created is on the members when it fails before the array is dirty.
     static Result<std::unique_ptr<array_service>> start(const service_options& options);
     ~array_service();
     array_service(const array_service&) = delete;
@@ -206,8 +207,8 @@ private:
     std::vector<std::unique_ptr<queue_thread>> queues_;
     std::unique_ptr<durability> durability_;
 
-    // Where it is in its life. Others than the main thread look at the parts
-    // above under parts_lock_, and only while it serves.
+    // Where it is in its life. Others than the main thread look at the parts above
+    // under parts_lock_, and only while it serves.
     mutable std::mutex parts_lock_;
     std::atomic<life_state> life_{life_state::absent};
     std::atomic<const char*> step_{""};

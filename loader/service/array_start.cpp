@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// The steps of a start, in their order: see array_service.h. All that can be
-// refused is found out before the first byte is written to a member.
+// The steps of a start, in their order: see array_service.h. All that can be refused
+// is found out before the first byte is written to a member.
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -33,8 +33,8 @@ namespace rr {
 namespace {
 
 constexpr uint32_t queues_default_max = 4;
-// A killed daemon's commands may be in flight for as long as the NVMe driver
-// takes to abort one and to reset the controller, 30 s each.
+// A killed daemon's commands may be in flight for as long as the NVMe driver takes
+// to abort one and to reset the controller, 30 s each.
 constexpr auto dying_wait = std::chrono::seconds(90);
 constexpr auto dying_poll = std::chrono::milliseconds(20);
 constexpr int answer_ms = 2000;
@@ -92,8 +92,8 @@ Result<std::unique_ptr<array_service>> array_service::start(const service_option
     Status started = service->start_all();
     if (started)
         return service;
-    // Queues of a takeover cannot be ended without the device, whose clients wait
-    // for the next successor: they end with the process.
+    // Queues of a takeover cannot be ended without the device, whose clients wait for
+    // the next successor: they end with the process.
     if (service->recovering_ && service->queues_run_) {
         (void)service.release();
         return forward_error(started.error());
@@ -216,8 +216,7 @@ Status array_service::check_cpus() {
     return {};
 }
 
-// Which array it is, before anything of it is touched: the lock is named after
-// it.
+// Which array it is, before anything of it is touched: the lock is named after it.
 Status array_service::know_set() {
     if (options_.create) {
         auto planned = plan_creation(*options_.create, options_.devices);
@@ -254,8 +253,7 @@ Status array_service::take_places() {
     const bool pins = will_serve() && host_ == engine_host::bpf;
     if (Status ok = pins ? places_->make_pin_directory() : Status{}; !ok)
         return ok;
-    // One that was killed a moment ago may hold the lock until the kernel has
-    // ended it.
+    // One that was killed a moment ago may hold the lock until the kernel has ended it.
     const auto end = std::chrono::steady_clock::now() + dying_wait;
     for (;;) {
         Status taken = places_->take_lock();
@@ -322,8 +320,7 @@ Status array_service::open_cold() {
     return places_->write_state(state_file());
 }
 
-// The lock is ours: who holds a member is a daemon that is ending, or a
-// stranger.
+// The lock is ours: who holds a member is a daemon that is ending, or a stranger.
 Result<array_members> array_service::open_patiently() const {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
     // The set whose lock we have: paths may lead elsewhere by now.
@@ -406,7 +403,7 @@ Status array_service::make_arena() {
     fill_life(*life_record(), members_, host_, options_.passthrough);
     life_record()->mark = ublk_device::mark_of(set_uuid_);
     life_record()->ublk_device = device_->number();
-    life_record()->pid = static_cast<rr_u32>(::getpid());
+    sign(*life_record());
     if (Status ok = arena_->publish(pinned ? paths.arena_pin : paths.arena_file); !ok)
         return ok;
     return open_durability();
@@ -558,8 +555,8 @@ Status array_service::start_device() {
         answer_failed();
     });
     queues_run_ = true;
-    // What the search for signatures has read would hand the first write to each
-    // such page to a worker: the kernel does not invalidate without waiting.
+    // What the search for signatures has read would hand the first write to each such
+    // page to a worker: the kernel does not invalidate without waiting.
     drop_caches_of(members_);
     for (auto& queue : queues_)
         queue->go(rings);
@@ -573,8 +570,8 @@ Status array_service::start_device() {
     return {};
 }
 
-// An array that was made and is not served: its parity is right, nothing was
-// ever written to it.
+// An array that was made and is not served: its parity is right, nothing was ever
+// written to it.
 void array_service::finish_unserved() {
     if (auto clean = metadata_->mark_clean(); !clean || !clean->complete())
         log_error("the array stays dirty: its parity is recomputed at the first start");

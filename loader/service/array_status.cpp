@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/process.h"
 #include "service/array_service.h"
 #include "service/report.h"
 #include "service/socket.h"
@@ -60,8 +61,8 @@ std::optional<life_event> event_of(const std::string& command, bool force) {
 
 }  // namespace
 
-// Whatever comes on the socket is looked at without trust in its types: the
-// JSON library throws on a wrong one.
+// Whatever comes on the socket is looked at without trust in its types: the JSON
+// library throws on a wrong one.
 std::optional<std::string> array_service::handle(const std::string& line, Fd& client) {
     nlohmann::json request = nlohmann::json::parse(line, nullptr, false);
     auto field = [&request](const char* key) {
@@ -177,6 +178,7 @@ nlohmann::json array_service::state_file() const {
                             {"uuid", md::to_string(set_uuid_)},
                             {"engine", engine_name(host_)},
                             {"pid", ::getpid()},
+                            {"started", started_at(::getpid())},
                             {"socket", places_->paths().socket},
                             {"devices", nlohmann::json::array()}};
     if (device_) {

@@ -78,8 +78,10 @@ Status close_array(rr_array& array, md::array_metadata& metadata, const array_me
     // A round for each member that may fail in it; the second one ends it.
     for (;;) {
         if (health_of(&array) == array_health::failed)
-            return with_hint(fail(EIO, "two members failed: the array is left dirty"),
-                             "look at the kernel log; ringraid stop --force gives its service up");
+            return with_hint(
+                fail(EIO, "two members failed: the array is left dirty"),
+                "look at the kernel log; of a dead daemon's array ringraid stop --force "
+                "--give-up gives the service up");
         if (Status ok = record_failures(array, metadata, members); !ok)
             return ok;
         if (health_of(&array) == array_health::failed)

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,6 +21,9 @@ Result<std::unique_ptr<control_socket>> control_socket::open(const std::string& 
         return forward_error(listener.error());
     std::unique_ptr<control_socket> out(new control_socket);
     out->path_ = path;
+    struct stat info{};
+    if (::stat(path.c_str(), &info) == 0)
+        out->inode_ = info.st_ino;
     out->listener_ = std::move(*listener);
     out->stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
     if (!out->stop_event_)
@@ -35,8 +39,13 @@ control_socket::~control_socket() {
         (void)!::write(stop_event_.get(), &one, sizeof(one));
         thread_.join();
     }
-    if (listener_)
+    if (listener_ && is_ours())
         ::unlink(path_.c_str());
+}
+
+bool control_socket::is_ours() const {
+    struct stat info{};
+    return ::stat(path_.c_str(), &info) == 0 && info.st_ino == inode_;
 }
 
 void control_socket::main() {

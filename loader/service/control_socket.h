@@ -7,6 +7,8 @@
 // has an answer while a superblock is written to a slow disk.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -38,7 +40,10 @@ private:
     void main();
     void serve_client();
 
+    [[nodiscard]] bool is_ours() const;
+
     std::string path_;
+    ino_t inode_ = 0;  // somebody else may listen at the path since
     Fd listener_;
     Fd stop_event_;
     request_handler handler_;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "service/heritage.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "base/process.h"
 #include "ringraid/abi.h"
 
 namespace rr {
@@ -76,8 +79,14 @@ void fill_life(rr_life& life, const array_members& members, engine_host host, bo
     }
 }
 
-void remember_path(rr_life& life, uint32_t role, const std::string& path) {
-    put_text(life.members[role].path, path);
+void remember_place(rr_life& life, uint32_t role, const member_device& now) {
+    put_text(life.members[role].path, now.path);
+    life.members[role].diskseq = now.identity.diskseq;
+}
+
+void sign(rr_life& life) {
+    life.pid = static_cast<rr_u32>(::getpid());
+    life.started = started_at(::getpid());
 }
 
 void life_begins_write(rr_life& life, uint64_t events) {
@@ -134,9 +143,10 @@ md::uuid life_device_uuid(const rr_life& life, uint32_t role) {
 }
 
 bool was_away(const rr_life& life, uint32_t role, const member_device& now) {
-    // A map is made anew without a disk having been away. A weak identity has the
-    // number in it.
-    const bool told = now.identity.strong && !now.identity.text.starts_with("dm.");
+    // A map, or an array of md, is made anew without a disk having been away. A weak
+    // identity has the number in it.
+    const bool told = now.identity.strong && !now.identity.text.starts_with("dm.") &&
+                      !now.identity.text.starts_with("md.");
     return told && now.limits.volatile_cache && life.members[role].diskseq != now.identity.diskseq;
 }
 

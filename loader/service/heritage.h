@@ -3,13 +3,11 @@
 // serves, compared by who comes after.
 //
 // A successor may write rows of the arena only to the very disks that the dead
-// daemon had, and only if nobody has written to them since. All of it must
-// agree:
+// daemon had, and only if nobody has written to them since. All of it must agree:
 //
 //   set uuid     the arena is this array's, and not one moved under its name
 //   device uuid  each role has the member that it had
-//   disk         and on the same disk: a copy of it (a snapshot, a clone)
-//   carries the
+//   disk         and on the same disk: a copy of it (a snapshot, a clone) carries the
 //                same uuids and is not where the clients' data is
 //   events       nobody wrote superblocks since: md does at each start and stop
 //   there        the disk was not away: see was_away()
@@ -27,8 +25,11 @@ namespace rr {
 // What is known before anything is served. Phase: RR_LIFE_MAKING.
 void fill_life(rr_life& life, const array_members& members, engine_host host, bool passthrough);
 
-// A member is at another path now.
-void remember_path(rr_life& life, uint32_t role, const std::string& path);
+// Where a member is now.
+void remember_place(rr_life& life, uint32_t role, const member_device& now);
+
+// This process serves it.
+void sign(rr_life& life);
 
 // @events as md::events_witness tells them.
 void life_begins_write(rr_life& life, uint64_t events);
@@ -37,8 +38,8 @@ void life_wrote(rr_life& life, uint64_t events);
 // EINVAL: the record is no record. ESTALE, with what differs: another array's.
 [[nodiscard]] Status check_life(const rr_life& life, const md::uuid& set_uuid);
 
-// Every member that is there is what the dead daemon of @array left; members
-// that failed under it are not compared. ESTALE, with all that is different.
+// Every member that is there is what the dead daemon of @array left; members that
+// failed under it are not compared. ESTALE, with all that is different.
 [[nodiscard]] Status check_heritage(const rr_array& array, const rr_life& life,
                                     const array_members& members);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Block devices that nobody who looks around may open: reading one whose ublk
-// server has died hangs until a successor comes, and that may be us, a moment
-// later.
+// server has died hangs until a successor comes, and that may be us, a moment later.
 #pragma once
 
 #include "members/scan.h"

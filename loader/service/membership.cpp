@@ -78,8 +78,8 @@ bool is_not_there(int err) {
     return err == ENOENT || err == ENXIO || err == ENODEV || err == ENOMEDIUM || err == ENOTBLK;
 }
 
-// Opens @path as a member, or only to read it where it cannot be one. @as says
-// what was found.
+// Opens @path as a member, or only to read it where it cannot be one. @as says what
+// was found.
 member_device open_if_any(const std::string& path, md::candidate& as) {
     auto device = open_member(path);
     if (!device && !is_not_there(device.error().err)) {

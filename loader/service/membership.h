@@ -34,18 +34,17 @@ struct array_members {
     [[nodiscard]] Result<std::vector<std::optional<nvme_namespace>>> open_namespaces() const;
 };
 
-// Opens @paths exclusively. A path that leads nowhere, or to what cannot be
-// read, is a member that is not here, and the plan's `excluded` says so; a
-// device that can be read but is read-only or in use is judged by its
-// superblock, and refuses an array that counts on it. Errors as of
-// plan_assembly(); EEXIST: two paths name one device. Devices that the plan
-// leaves out are closed again.
+// Opens @paths exclusively. A path that leads nowhere, or to what cannot be read,
+// is a member that is not here, and the plan's `excluded` says so; a device that
+// can be read but is read-only or in use is judged by its superblock, and refuses
+// an array that counts on it. Errors as of plan_assembly(); EEXIST: two paths
+// name one device. Devices that the plan leaves out are closed again.
 Result<array_members> open_array(const std::vector<std::string>& paths,
                                  const md::assembly_options& options);
 
 // The role of the member that @spelled means: a role's number, or a device as
-// spell_device() of members/spelling.h has it. A member that is gone is found
-// by the path that it was opened by, its kernel name or its number.
+// spell_device() of members/spelling.h has it. A member that is gone is found by
+// the path that it was opened by, its kernel name or its number.
 std::optional<uint32_t> find_member(const array_members& members, const std::string& spelled);
 
 }  // namespace rr

@@ -2,13 +2,12 @@
 // The directories of one array's service: made, checked, locked, cleared.
 //
 // Both are named after the set's uuid, both are private to root (see
-// base/private_directory.h). What is in them belongs to who holds the lock:
-// nothing is written, used or removed without it, and what carries an identity
-// of its own (the arena, the store) is compared by who knows it before it is
-// used.
+// base/private_directory.h). What is in them belongs to who holds the lock: nothing
+// is written, used or removed without it, and what carries an identity of its own
+// (the arena, the store) is compared by who knows it before it is used.
 //
-// The lock ends with its process, so a daemon that was killed holds it no
-// longer than the kernel takes to end it.
+// The lock ends with its process, so a daemon that was killed holds it no longer
+// than the kernel takes to end it.
 #pragma once
 
 #include <optional>
@@ -51,14 +50,13 @@ public:
     [[nodiscard]] Status write_state(const nlohmann::json& state) const;
     [[nodiscard]] std::optional<nlohmann::json> read_state() const;
 
-    // State, programs, the arena of the user engine: the lock and the log stay,
-    // and the socket, which is its listener's.
+    // State, programs, the arena of the user engine: the lock and the log stay, and the
+    // socket, which is its listener's.
     void remove_run_files() const;
     // That of a dead daemon.
     void remove_socket() const;
     void remove_pins() const;
-    // What lies there is another array's: it keeps its pins, under a name that is
-    // free.
+    // What lies there is another array's: it keeps its pins, under a name that is free.
     void put_foreign_aside() const;
 
 private:

@@ -32,16 +32,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A killed daemon's commands may be in flight for as long as the NVMe driver
-// takes to abort one and to reset the controller, 30 s each.
+// A killed daemon's commands may be in flight for as long as the NVMe driver takes
+// to abort one and to reset the controller, 30 s each.
 constexpr auto dying_wait = std::chrono::seconds(90);
 constexpr auto dying_poll = std::chrono::milliseconds(20);
 // Until the kernel has seen that a device's daemon is dead.
 constexpr auto live_wait = std::chrono::seconds(10);
 
 bool is_there(const std::string& path) {
+    // What cannot be looked at is there.
     std::error_code ignored;
-    return fs::exists(fs::symlink_status(path, ignored));
+    return fs::symlink_status(path, ignored).type() != fs::file_type::not_found;
 }
 
 bool is_named(const std::vector<std::string>& paths, dev_t device) {
@@ -52,8 +53,7 @@ bool is_named(const std::vector<std::string>& paths, dev_t device) {
     });
 }
 
-// A disk that had a role, by what sysfs says of it: others may hang when they
-// are read.
+// A disk that had a role, by what sysfs says of it: others may hang when they are read.
 bool was_disk(const rr_life& life, const std::string& kernel_name) {
     std::ifstream numbers("/sys/class/block/" + kernel_name + "/dev");
     unsigned in_group = 0, number = 0;
@@ -89,31 +89,33 @@ bool is_out(const predecessor& left, const std::string& path) {
     if (::stat(path.c_str(), &about) != 0 || !S_ISBLK(about.st_mode))
         return false;
     const std::string identity = identify_device(about.st_rdev).text;
-    for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
-        if (!counts_on(left, role) && identity == life_identity(*left.life(), role))
-            return true;
+    bool out = false;
+    for (uint32_t role = 0; role < left.array()->geometry.members; role++) {
+        if (identity != life_identity(*left.life(), role))
+            continue;
+        // Two disks may have one serial.
+        if (counts_on(left, role))
+            return false;
+        out = true;
     }
-    return false;
+    return out;
 }
 
 // The members to open: those that are named, and what is found of the others.
-// With
-// --degraded, who names some means to do without the rest.
-std::vector<std::string> paths_of_members(const predecessor& left,
-                                          const std::vector<std::string>& named, bool degraded) {
+std::vector<std::string> paths_of_members(const predecessor& left, const named_members& named) {
     std::vector<std::string> all;
-    for (const std::string& path : named) {
+    for (const std::string& path : named.paths) {
         if (!is_out(left, path))
             all.push_back(path);
     }
-    if (degraded && !named.empty())
+    if (named.only)
         return all;
     scan_options around;
     around.leave_alone = dead_devices();
     around.wanted = [&left](const std::string& name) { return was_disk(*left.life(), name); };
     for (const found_member& found : find_members(life_set_uuid(*left.life()), around).members) {
         const auto role = role_of(*left.life(), found);
-        if (role && counts_on(left, *role) && !is_named(named, found.device))
+        if (role && counts_on(left, *role) && !is_named(named.paths, found.device))
             all.push_back(found.path);
     }
     return all;
@@ -146,8 +148,7 @@ Result<array_members> open_while_dying(const std::vector<std::string>& paths,
     }
 }
 
-// A daemon that was killed a moment ago has its lock until the kernel has ended
-// it.
+// A daemon that was killed a moment ago has its lock until the kernel has ended it.
 Status lock_while_dying(array_places& places) {
     const auto end = std::chrono::steady_clock::now() + live_wait;
     for (;;) {
@@ -167,11 +168,16 @@ bool is_state(const nlohmann::json& state) {
         if (at != state.end() && !at->is_string())
             return false;
     }
+    for (const char* key : {"pid", "started", "device"}) {
+        auto at = state.find(key);
+        if (at != state.end() && !at->is_number_unsigned())
+            return false;
+    }
     return true;
 }
 
-// The state that a state file would tell, from the arena alone. No ring is made
-// for it: see ublk/offline_guard.h.
+// The state that a state file would tell, from the arena alone. No ring is made for it:
+// see ublk/offline_guard.h.
 std::optional<nlohmann::json> state_from_pins(const md::uuid& set_uuid) {
     const array_paths paths(set_uuid);
     auto arena = arena_memory::open_map(paths.arena_pin);
@@ -185,6 +191,7 @@ std::optional<nlohmann::json> state_from_pins(const md::uuid& set_uuid) {
                             {"uuid", md::to_string(set_uuid)},
                             {"engine", engine_name(engine_host::bpf)},
                             {"pid", life.pid},
+                            {"started", life.started},
                             {"socket", paths.socket},
                             {"devices", nlohmann::json::array()}};
     if (life.ublk_device != RR_LIFE_NO_DEVICE) {
@@ -260,8 +267,7 @@ Status predecessor::settle(array_members& members) {
         rr_host_fail(a, role, -ENODEV);
     md::array_metadata metadata(members.metadata_state(), md::write_to(members.fds()),
                                 life_witness(*life()));
-    // Failures that no superblock tells yet, before rows that do without their
-    // members.
+    // Failures that no superblock tells yet, before rows that do without their members.
     auto marked = metadata.mark_dirty();
     if (!marked)
         return forward_error(marked.error());
@@ -313,16 +319,14 @@ void predecessor::forget() {
     arena_.reset();
 }
 
-Result<array_members> open_left_members(const predecessor& left,
-                                        const std::vector<std::string>& paths,
-                                        md::assembly_options options) {
-    // Dirty and degraded is no matter: the arena knows which rows were in the
-    // making.
+Result<array_members> open_left_members(const predecessor& left, const named_members& named,
+                                        const md::assembly_options& options) {
+    // Dirty and degraded is no matter: the arena knows which rows were in the making.
     md::assembly_options forced = options;
     forced.set_uuid = life_set_uuid(*left.life());
     forced.name.reset();
     forced.force = forced.degraded = true;
-    auto opened = open_while_dying(paths_of_members(left, paths, options.degraded), forced);
+    auto opened = open_while_dying(paths_of_members(left, named), forced);
     if (!opened)
         return opened;
     opened->plan.needs_resync = false;
@@ -346,7 +350,10 @@ Result<array_members> open_left_members(const predecessor& left,
                                       returned);
     if (lost > 1)
         return with_hint(fail(ENODEV, "{} members are missing or have failed{}", lost, why),
-                         absent.empty() ? "" : "connect member " + absent);
+                         absent.empty()     ? ""
+                         : returned.empty() ? "connect member " + absent
+                                            : "ringraid stop --force --give-up ends the array, and "
+                                              "parity is recomputed at its next start");
     if (needed != 0 && !options.degraded)
         return with_hint(
             fail(ENODEV, "member {} is not there, and the array counts on it{}", absent, why),
@@ -361,7 +368,7 @@ namespace {
 Result<array_members> agreed_members(const predecessor& left, const last_orders& how) {
     md::assembly_options options;
     options.degraded = how.degraded;
-    auto members = open_left_members(left, how.devices, options);
+    auto members = open_left_members(left, {how.devices, how.only_named}, options);
     if (!members)
         return members;
     if (Status same = check_heritage(*left.array(), *left.life(), *members); !same)
@@ -391,33 +398,63 @@ Result<std::string> settle_left(predecessor& left, array_members& members) {
     return "stopped; its members are clean" + without;
 }
 
+// What is lost when it is given up.
+std::string price(const predecessor& left) {
+    return (left.array()->state & RR_STATE_MISSING) != 0
+               ? "as the array is degraded, what the missing member holds may then read wrong "
+                 "beside rows that were being written"
+               : "parity is recomputed at the next start";
+}
+
+// An arena that cannot be read now, or by this version, may be read later.
+bool is_readable_later(const Error& why) {
+    return why.err != EINVAL && why.err != ESTALE && why.err != ENOENT;
+}
+
+// Why the rows in the arena cannot be brought to their end; nothing: they were.
+// An error: they cannot now, and it is not ordered to give them up.
+Result<std::optional<Error>> settle_or_why(predecessor& left, const last_orders& how,
+                                           std::string& told) {
+    if (health_of(left.array()) == array_health::failed)
+        return Error{EIO, "two members had failed", ""};
+    auto members = agreed_members(left, how);
+    Result<std::string> settled =
+        members ? settle_left(left, *members) : forward_error(members.error());
+    if (settled) {
+        told = *settled;
+        return std::nullopt;
+    }
+    const Error& why = settled.error();
+    if (how.give_up || is_final(why))
+        return why;
+    return with_hint(
+        fail(why.err, "what the dead daemon was writing cannot be ended well: {}", why.what),
+        fmt::format("{}{}{}{} gives it up: clients get errors, and {}",
+                    members ? "" : "nothing was changed. ", why.hint, why.hint.empty() ? "" : "; ",
+                    how.give_up_word, price(left)));
+}
+
 }  // namespace
 
 Result<std::string> end_left(predecessor& left, const last_orders& how) {
-    Error why;
+    std::optional<Error> why;
     if (left.has_arena() && !left.served_nothing()) {
-        const bool degraded = (left.array()->state & RR_STATE_MISSING) != 0;
-        auto members = agreed_members(left, how);
-        if (members)
-            return settle_left(left, *members);
-        why = members.error();
-        if (!is_final(why) && !how.give_up)
-            return with_hint(
-                fail(why.err, "what the dead daemon was writing cannot be ended well: {}",
-                     why.what),
-                fmt::format("nothing was changed. {}{}--give-up leaves it as it is, clients "
-                            "get "
-                            "errors, {}",
-                            why.hint, why.hint.empty() ? "" : "; ",
-                            degraded ? "and as the array is degraded, what the missing member "
-                                       "holds may then read wrong beside rows that were written"
-                                     : "and parity is recomputed at the next start"));
+        std::string told;
+        auto reason = settle_or_why(left, how, told);
+        if (!reason)
+            return forward_error(reason.error());
+        if (!*reason)
+            return told;
+        why = **reason;
     } else if (!left.flaw()) {
         why = left.flaw().error();
-        if (why.err == EPROTO && !how.give_up)
-            return with_hint(fail(EPROTO, "another version served it: {}", why.what),
-                             "nothing was changed. End it with that version, or give up what it "
-                             "was writing: --give-up");
+        if (is_readable_later(*why) && !how.give_up)
+            return with_hint(
+                fail(why->err, "what the dead daemon was writing cannot be read: {}", why->what),
+                fmt::format("nothing was changed. {}; {} gives it up",
+                            why->err == EPROTO ? "The version that served it can end it"
+                                               : "Mend that, and try again",
+                            how.give_up_word));
     }
     if (how.may_give_up) {
         if (Status ok = how.may_give_up(); !ok)
@@ -427,8 +464,8 @@ Result<std::string> end_left(predecessor& left, const last_orders& how) {
     }
     if (Status ok = left.give_up(); !ok)
         return forward_error(ok.error());
-    return why.err == 0 ? "stopped; nothing had been served"
-                        : fmt::format("dropped; the members stay as they are: {}", describe(why));
+    return why ? fmt::format("dropped; the members stay as they are: {}", describe(*why))
+               : "stopped; nothing was left to do";
 }
 
 Result<std::string> end_dead_array(const md::uuid& set_uuid, const last_orders& how) {

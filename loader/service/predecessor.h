@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What a dead daemon left of an array, and how it is brought to an end.
 //
-// It is looked for by the set's uuid alone: the arena where it is pinned (or,
-// of the user engine, in the run directory), and the ublk device that carries
-// the set's mark. Files in /run tell people; nothing here depends on them, so a
-// /run that was cleared costs nothing but the user engine's arena.
+// It is looked for by the set's uuid alone: the arena where it is pinned (or, of
+// the user engine, in the run directory), and the ublk device that carries the
+// set's mark. Files in /run tell people; nothing here depends on them, so a /run
+// that was cleared costs nothing but the user engine's arena.
 //
 //   arena, and clients wait          take it over (recovery.cpp)
 //   arena, and no device waits       settle(): redo, flush, mark clean, forget
-//   no arena, and clients wait       nobody knows what was in the making:
-//   give_up() neither                          nothing was left
+//   no arena, and clients wait       nobody knows what was in the making: give_up()
+//   neither                          nothing was left
 //
 // The caller holds the array's lock, or there is no run directory to lock.
 #pragma once
@@ -30,8 +30,8 @@ namespace rr {
 
 class predecessor {
 public:
-    // EPERM: a directory is not ours alone. An arena that cannot be used is no
-    // error here: see flaw().
+    // EPERM: a directory is not ours alone. An arena that cannot be used is no error
+    // here: see flaw().
     static Result<predecessor> find(const array_places& places, const md::uuid& set_uuid);
 
     // Something is there that must be taken over, settled or given up.
@@ -53,17 +53,16 @@ public:
     // For who takes over: the mapping is his from now on.
     arena_memory take_arena();
 
-    // Without clients: rows are written again, members flushed and marked clean;
-    // then all traces are removed. @members agree (check_heritage). An error
-    // leaves everything for the next try.
+    // Without clients: rows are written again, members flushed and marked clean; then
+    // all traces are removed. @members agree (check_heritage). An error leaves
+    // everything for the next try.
     Status settle(array_members& members);
     // Whatever was in the making is forgotten, and clients get errors. EBUSY: a
     // daemon serves the device.
     Status give_up();
     // What both end with.
     void forget();
-    // EBUSY: its device is still served, by a daemon that has no part in the
-    // lock.
+    // EBUSY: its device is still served, by a daemon that has no part in the lock.
     Status wait_until_dead();
 
 private:
@@ -78,19 +77,24 @@ private:
     std::optional<ublk_device> device_;
 };
 
-// The members as the arena at @life has them, opened exclusively: those of
-// @paths, and what of the others is found on the machine. Waits a moment for a
-// dying daemon to let them go. @options.degraded: start although the arena
-// counts on a member that is not there.
-Result<array_members> open_left_members(const predecessor& left,
-                                        const std::vector<std::string>& paths,
-                                        md::assembly_options options);
+struct named_members {
+    std::vector<std::string> paths;
+    bool only = false;  // the others are done without, wherever they are
+};
+
+// The members as the arena has them, opened exclusively: those that are named, and what
+// of the others is found on the machine. Waits a moment for a dying daemon to let them
+// go. @options.degraded: start although the arena counts on a member that is not there.
+Result<array_members> open_left_members(const predecessor& left, const named_members& named,
+                                        const md::assembly_options& options);
 
 // How what a dead daemon left is to be ended.
 struct last_orders {
-    std::vector<std::string> devices;  // members to open, beside those that are found
-    bool degraded = false;             // although one is not there
-    bool give_up = false;              // although its members cannot be had now
+    std::vector<std::string> devices;        // members to open, beside those that are found
+    bool only_named = false;                 // none is looked for
+    bool degraded = false;                   // although one is not there
+    bool give_up = false;                    // although its members cannot be had now
+    const char* give_up_word = "--give-up";  // how that is said to the command
     // Asked before anything is given up.
     std::function<Status()> may_give_up;
 };
@@ -104,8 +108,8 @@ Result<std::string> end_left(predecessor& left, const last_orders& how);
 // The same for all that is left of a set, whose lock it takes meanwhile.
 Result<std::string> end_dead_array(const md::uuid& set_uuid, const last_orders& how);
 
-// The arrays that run, or ran until their daemon was killed, as their state
-// files say; without one, as the pinned arena says.
+// The arrays that run, or ran until their daemon was killed, as their state files say;
+// without one, as the pinned arena says.
 std::vector<nlohmann::json> running_arrays();
 
 }  // namespace rr

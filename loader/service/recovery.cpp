@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Taking over from a daemon that was killed: see the order in array_service.h,
-// predecessor.h for what it left, heritage.h for what must agree, and
-// engine/redo.h.
+// predecessor.h for what it left, heritage.h for what must agree, and engine/redo.h.
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -44,8 +43,7 @@ Status array_service::meet_predecessor() {
     if (!left)
         return forward_error(left.error());
     if (!left->exists()) {
-        // Whatever lies there is a store without an arena, or files that say
-        // nothing.
+        // Whatever lies there is a store without an arena, or files that say nothing.
         places_->remove_pins();
         places_->remove_run_files();
         return {};
@@ -79,10 +77,16 @@ Status array_service::refuse_heritage(const Error& error, bool degraded) const {
 // a degraded array could not start; nothing is given up for a start that would
 // be refused.
 Status array_service::end_for_a_new_start(predecessor& left) {
-    last_orders how{options_.devices, options_.assembly.degraded, options_.assembly.force, [this] {
-                        auto cold = open_patiently();
-                        return cold ? Status{} : Status(forward_error(cold.error()));
-                    }};
+    last_orders how;
+    how.devices = options_.devices;
+    how.only_named = options_.only_named;
+    how.degraded = options_.assembly.degraded;
+    how.give_up = options_.assembly.force;
+    how.give_up_word = "--force";
+    how.may_give_up = [this] {
+        auto cold = open_patiently();
+        return cold ? Status{} : Status(forward_error(cold.error()));
+    };
     auto ended = end_left(left, how);
     if (!ended)
         return forward_error(ended.error());
@@ -92,7 +96,8 @@ Status array_service::end_for_a_new_start(predecessor& left) {
 
 Status array_service::take_over(predecessor& left) {
     be_called(life_name(*left.life()));
-    auto members = open_left_members(left, options_.devices, options_.assembly);
+    auto members =
+        open_left_members(left, {options_.devices, options_.only_named}, options_.assembly);
     if (!members)
         return forward_error(members.error());
     if (Status same = check_heritage(*left.array(), *left.life(), *members); !same)
@@ -100,6 +105,8 @@ Status array_service::take_over(predecessor& left) {
     // The devices are ours alone: the dead daemon's commands are over.
     drop_caches_of(*members);
     if (!left.is_waited_for()) {
+        if (left.served_nothing())
+            return left.give_up();
         log_info(
             "nobody waits for the daemon that died: its service is brought to "
             "its end");
@@ -153,9 +160,9 @@ void array_service::reconcile_members() {
         if (!members_.devices[role] && (a->state >> role & 1) == 0)
             rr_host_fail(a, role, -ENODEV);
         else if (members_.devices[role])
-            remember_path(*life_record(), role, members_.devices[role]->path);
+            remember_place(*life_record(), role, *members_.devices[role]);
     }
-    life_record()->pid = static_cast<rr_u32>(::getpid());
+    sign(*life_record());
     life_record()->passthrough = options_.passthrough ? 1 : 0;
 }
 

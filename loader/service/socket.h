@@ -19,14 +19,14 @@ Result<Fd> listen_at(const std::string& path);
 // ECONNREFUSED or ENOENT: nobody listens.
 Result<Fd> connect_to(const std::string& path);
 
-// Lines from a descriptor that it does not own; what came behind one is kept
-// for the next.
+// Lines from a descriptor that it does not own; what came behind one is kept for the
+// next.
 class line_reader {
 public:
     explicit line_reader(int fd) : fd_(fd) {}
-    // Up to the newline, which is left out, within @timeout_ms in all (< 0:
-    // without bound), so that a client which drips bytes holds nobody up.
-    // ECONNRESET: the other side is gone.
+    // Up to the newline, which is left out, within @timeout_ms in all (< 0: without
+    // bound), so that a client which drips bytes holds nobody up. ECONNRESET: the
+    // other side is gone.
     Result<std::string> next(int timeout_ms);
 
 private:

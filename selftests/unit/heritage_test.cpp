@@ -153,7 +153,12 @@ TEST_F(Heritage, ADiskThatWasAwayIsKnownByItsSequenceNumber) {
     device.limits.volatile_cache = true;
     device.identity.strong = false;
     EXPECT_FALSE(was_away(life_, 1, device));
-    device.identity = {"dm.LVM-x", true, 0, 6};
+    for (const char* anew : {"dm.LVM-x", "md.1234"}) {
+        device.identity = {anew, true, 0, 6};
+        EXPECT_FALSE(was_away(life_, 1, device)) << anew;
+    }
+    device.identity = {"wwid:1", true, 0, 6};
+    remember_place(life_, 1, device);
     EXPECT_FALSE(was_away(life_, 1, device));
 }
 
@@ -166,7 +171,8 @@ TEST_F(Heritage, ARecordThatMakesNoSenseIsNone) {
 }
 
 TEST_F(Heritage, TextsThatAreTooLongEndWhereTheRecordEnds) {
-    remember_path(life_, 0, std::string(1000, 'x'));
+    members_.devices[0]->path = std::string(1000, 'x');
+    remember_place(life_, 0, *members_.devices[0]);
     EXPECT_EQ(life_path(life_, 0).size(), RR_LIFE_PATH_BYTES - 1U);
     std::memset(life_.members[0].path, 'y', RR_LIFE_PATH_BYTES);
     EXPECT_EQ(life_path(life_, 0).size(), size_t{RR_LIFE_PATH_BYTES});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Looking for members, on a made-up sysfs whose devices are files. Real stacks
-// are looked at in selftests/vm-tests/members.sh.
+// Looking for members, on a made-up sysfs whose devices are files. Real stacks are
+// looked at in selftests/vm-tests/members.sh.
 #include <algorithm>
 
 #include <sys/sysmacros.h>

@@ -18,6 +18,7 @@
  *   phase = SERVING    before the array is marked dirty
  *   events_next = N    superblocks with N events are being written
  *   events = N         they are durable on every member that is left
+ *   phase = CLOSED     when they are clean, and before anything is removed
  *
  * so that members may carry `events`, or `events_next` where that is more.
  */
@@ -61,10 +62,13 @@ struct rr_life {
 	rr_u32 pid;
 	rr_u32 passthrough;
 	rr_u32 pad;
+	rr_u64 started; /* when @pid was, as in /proc/PID/stat: numbers are used again */
 	struct rr_life_member members[RR_MEMBERS_MAX];
 };
 
 RR_STATIC_ASSERT(sizeof(struct rr_life_member) == 344, "the same in every build");
 RR_STATIC_ASSERT(sizeof(struct rr_life) <= RR_LIFE_BYTES, "fits its pages");
+RR_STATIC_ASSERT(sizeof(struct rr_life) == 136 + RR_MEMBERS_MAX * 344,
+		 "another record is another RR_ABI_VERSION");
 
 #endif /* RINGRAID_LIFE_H */

@@ -49,7 +49,18 @@ chunk_is_right() {
 	stop
 }
 
-# Without the redo the chunk is wrong, or all of this tests nothing.
+# The control: nobody knows the row, and the chunk is wrong.
+without_the_arena() {
+	cut_off degraded
+	rm /run/ringraid/*/arena
+	quietly timeout 100 ringraid stop --force t
+	again "${rest[@]}" --force --engine user
+	dd if="$block" of="$tmp/now" bs=64k skip=1 count=1 iflag=direct status=none
+	! cmp -s "$tmp/good" "$tmp/now" || fail "the chunk is right without the redo: this tests nothing"
+	wait "$client" || true
+	stop
+}
+
 by_takeover() {
 	cut_off degraded
 	again "${rest[@]}"
@@ -79,6 +90,34 @@ force_new_refused() {
 	slow late0 /dev/mapper/under0 0 0 0
 	again "${rest[@]}"
 	chunk_is_right "after a --force-new that was refused"
+}
+
+# Nor when what the dead daemon left has been overtaken by md.
+stale_force_new_refused() {
+	cut_off degraded
+	eventually "md has the members" mdadm --assemble --force --run "$md" "${rest[@]}"
+	quietly dd if=/dev/urandom of="$md" bs=4k count=1 seek=1000 oflag=direct status=none
+	give
+	refused 'cannot be succeeded' timeout 100 ringraid assemble "${rest[@]}"
+	refused 'the new start would be refused' timeout 100 ringraid assemble "${late[0]}" "${late[2]}" --force-new --engine user
+	kill -0 "$client" || fail "the client had its error"
+	again "${rest[@]}" --force-new --engine user
+	! wait "$client" || fail "the client had no error"
+	stop
+}
+
+# An arena of another version: who reads it ends it, or it is given up in so many words.
+of_another_version() {
+	local arena
+	cut_off degraded
+	arena=$(echo /run/ringraid/*/arena)
+	dd if="$arena" of="$tmp/version" bs=1 skip=8 count=1 status=none
+	printf '\377' | dd of="$arena" bs=1 seek=8 conv=notrunc status=none
+	refused 'version' timeout 100 ringraid stop --force t
+	refused 'version' timeout 100 ringraid assemble "${rest[@]}"
+	dd if="$tmp/version" of="$arena" bs=1 seek=8 conv=notrunc status=none
+	again "${rest[@]}"
+	chunk_is_right "after another version had looked"
 }
 
 # A member that cannot be had now: it is asked for, and whoever names the others does
@@ -150,4 +189,5 @@ away() {
 	give
 }
 
-play by_takeover by_stop_force by_force_new force_new_refused read_only_since late_at_stop_force given_up away
+play without_the_arena by_takeover by_stop_force by_force_new force_new_refused stale_force_new_refused \
+	of_another_version read_only_since late_at_stop_force given_up away
