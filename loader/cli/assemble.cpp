@@ -96,6 +96,7 @@ struct found_array {
     md::uuid id;
     std::string name;
     std::vector<std::string> devices;
+    std::vector<std::string> held;  // members that are there and cannot be had
 };
 
 // Arrays that are found on the machine's devices, as they appear.
@@ -161,9 +162,13 @@ private:
                 return a.id == member.superblock.set_uuid;
             });
             if (known == out.end())
-                known = out.insert(out.end(),
-                                   {member.superblock.set_uuid, member.superblock.set_name, {}});
+                known = out.insert(
+                    out.end(), {member.superblock.set_uuid, member.superblock.set_name, {}, {}});
             known->devices.push_back(member.path);
+        }
+        for (found_array& array : out) {
+            for (const passed_device& device : held_members(scan, array.id))
+                array.held.push_back(device.path);
         }
         return out;
     }
@@ -214,8 +219,11 @@ private:
         if (ahead.late && !may_lack && waiting_)
             return false;
         // Nobody is there to be asked; and nothing is lost that cannot be added again.
-        if (ahead.late && !may_lack && !is_asked_for() &&
-            (ahead.clean || served == service_state::dead)) {
+        if (ahead.late && !may_lack && !found.held.empty())
+            print_line(stderr, "ringraid: array {} is not started without {}, which is in use",
+                       found.name, found.held[0]);
+        else if (ahead.late && !may_lack && !is_asked_for() &&
+                 (ahead.clean || served == service_state::dead)) {
             one.assembly.degraded = true;
             print_line(stderr, "ringraid: array {}: a member did not come; starting without it",
                        found.name);

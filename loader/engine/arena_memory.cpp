@@ -43,6 +43,16 @@ Status arena_memory::publish(const std::string& path) {
     return {};
 }
 
+bool arena_memory::is_published() const {
+    return path_.empty() || ::access(path_.c_str(), F_OK) == 0;
+}
+
+Status arena_memory::publish_again() {
+    if (bpf_obj_pin(fd_.get(), path_.c_str()) != 0)
+        return fail(errno, "cannot pin the arena at {}", path_);
+    return {};
+}
+
 Result<arena_memory> arena_memory::open_map(const std::string& pin) {
     arena_memory a;
     a.fd_.reset(bpf_obj_get(pin.c_str()));

@@ -107,12 +107,13 @@ public:
         if (options_.wanted && !options_.wanted(node.name))
             return;
         const std::string path = device_name(node.name, node.device, options_);
-        const std::string above = holders_of(fs::path(options_.sysfs) / "class/block" / node.name);
-        if (!above.empty())
-            return pass(path, EBUSY, "is a part of " + above);
         if (const auto reason = why_left_alone(node.name, stack_depth_max))
             return pass(path, EBUSY, *reason);
-        read(node, path);
+        const std::string above = holders_of(fs::path(options_.sysfs) / "class/block" / node.name);
+        if (above.empty())
+            return read(node, path);
+        pass(path, EBUSY, "is a part of " + above);
+        result.passed.back().superblock = superblock_of(path);
     }
 
     scan_result result;
@@ -136,6 +137,15 @@ private:
                 return fmt::format("is made of {}, which must be left alone", below);
         }
         return std::nullopt;
+    }
+
+    std::optional<md::md_superblock> superblock_of(const std::string& path) const {
+        auto device = open_member(
+            path, {.allow_regular_file = options_.allow_regular_file, .read_only = true});
+        if (!device)
+            return std::nullopt;
+        auto superblock = md::read_superblock(device->fd.get());
+        return superblock ? std::optional(std::move(*superblock)) : std::nullopt;
     }
 
     void read(const block_node& node, const std::string& path) {
@@ -182,6 +192,21 @@ scan_result scan_members(const scan_options& options) {
     for (const block_node& node : block_nodes(options))
         all.look_at(node);
     return std::move(all.result);
+}
+
+std::vector<passed_device> held_members(const scan_result& scan, const md::uuid& set_uuid) {
+    std::vector<passed_device> held;
+    for (const passed_device& device : scan.passed) {
+        if (!device.superblock || device.superblock->set_uuid != set_uuid)
+            continue;
+        const bool shown = std::ranges::any_of(scan.members, [&](const found_member& m) {
+            return m.superblock.set_uuid == set_uuid &&
+                   m.superblock.device_uuid == device.superblock->device_uuid;
+        });
+        if (!shown)
+            held.push_back(device);
+    }
+    return held;
 }
 
 scan_result find_members(const md::uuid& set_uuid, const scan_options& options) {

@@ -43,6 +43,8 @@ struct found_member {
 struct passed_device {
     std::string path;
     Error why;
+    // Of what cannot be used, as others are made of it, and is looked at all the same.
+    std::optional<md::md_superblock> superblock = {};
 };
 
 struct scan_result {
@@ -65,6 +67,11 @@ struct scan_options {
 };
 
 [[nodiscard]] scan_result scan_members(const scan_options& options = {});
+
+// Members of a set that are there and cannot be had: something is made of them that
+// does not carry the member itself, as a multipath map would. They are not lost.
+[[nodiscard]] std::vector<passed_device> held_members(const scan_result& scan,
+                                                      const md::uuid& set_uuid);
 
 // Somebody holds the device exclusively, perhaps we. Holds it for a moment
 // itself to find out: only for devices that are ours to take.

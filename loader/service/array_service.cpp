@@ -49,6 +49,8 @@ Status array_service::run() {
             return fail(errno, "poll failed");
         if (!places_->are_there())
             make_places_again();
+        if (host_ == engine_host::bpf && arena_ && !arena_->is_published())
+            pin_arena_again();
         uint64_t count;
         (void)!::read(wake_.get(), &count, sizeof(count));
         const bool ended = std::ranges::any_of(queues_, [](const auto& q) { return q->ended(); });
@@ -91,6 +93,18 @@ void array_service::make_places_again() {
                       ? "; the arena was one of them, so nobody can take over from this daemon"
                       : "");
     places_lost_ = !made;
+}
+
+// Somebody has cleared the BPF file system: nobody could take over from this daemon.
+// A successor makes the store anew.
+void array_service::pin_arena_again() {
+    Status made = places_->make_pin_directory();
+    if (made)
+        made = arena_->publish_again();
+    if (made || !pins_lost_)
+        log_error("the pins in {} were lost: {}", places_->paths().pins,
+                  made ? "the arena's is there again" : describe(made.error()));
+    pins_lost_ = !made;
 }
 
 Result<std::unique_ptr<control_socket>> array_service::open_socket() {
@@ -178,7 +192,9 @@ Status array_service::finish() {
     const bool lost = life_ == life_state::device_gone;
     enter(life_state::stopping, "flushing the members");
     Status clean = lost ? settled_ : settle_members();
-    remove_name_link(name_, block_path_);
+    // Of a device that is lost the number may be another's by now.
+    if (!lost)
+        remove_name_link(name_, block_path_);
     Status removed = device_ ? device_->remove() : Status{};
     if (!removed && removed.error().err == ENODEV)
         removed = {};

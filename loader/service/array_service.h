@@ -110,6 +110,7 @@ private:
     Status check_cpus();
     Status know_set();
     Status take_places();
+    void know_others();
     Status meet_predecessor();
     Status open_cold();
     Result<array_members> open_patiently() const;
@@ -138,6 +139,7 @@ private:
     Status end_for_a_new_start(predecessor& left);
     Status fence_device();
     void reconcile_members();
+    Status try_all_members();
     Status redo_rows();
 
     // array_service.cpp
@@ -147,6 +149,7 @@ private:
     };
     std::optional<Status> carry_out(std::vector<order> orders, bool signalled);
     void make_places_again();
+    void pin_arena_again();
     Result<std::unique_ptr<control_socket>> open_socket();
     void take_order(const nlohmann::json& request, Fd& client);
     std::vector<order> taken_orders();
@@ -192,6 +195,7 @@ private:
     std::optional<ublk_device> device_;
     std::string block_path_;
     std::vector<std::string> others_;  // block devices of other arrays that run
+    bool pins_lost_ = false;           // as places_lost_
     bool places_lost_ = false;         // and cannot be made again: said once
     bool cold_ = false;                // what is in the run directory is this start's
     bool recovering_ = false;          // clients wait: nothing of it is taken back

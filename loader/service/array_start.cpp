@@ -274,16 +274,20 @@ Status array_service::take_places() {
         std::this_thread::sleep_for(dying_poll);
     }
     // While no arena is mapped yet: others may be known by theirs only.
-    for (const nlohmann::json& other : running_arrays()) {
-        if (other.value("uuid", "") != md::to_string(set_uuid_))
-            others_.push_back(other.value("block_device", ""));
-    }
+    know_others();
     enter(life_state::starting, "looking for what a dead daemon left");
     auto opened = open_socket();
     if (!opened)
         return forward_error(opened.error());
     socket_ = std::move(*opened);
     return {};
+}
+
+void array_service::know_others() {
+    for (const nlohmann::json& other : running_arrays()) {
+        if (other.value("uuid", "") != md::to_string(set_uuid_))
+            others_.push_back(other.value("block_device", ""));
+    }
 }
 
 // What the control socket's thread shows while parts come and go.
@@ -563,6 +567,7 @@ Status array_service::start_device() {
     if (Status ok = recovering_ ? device_->end_recovery() : device_->start(); !ok)
         return ok;
     recovering_ = false;
+    know_others();  // parity may have taken hours
     make_name_link(name_, *device_, others_);
     if (Status ok = places_->write_state(state_file()); !ok)
         log_error("{}", describe(ok.error()));

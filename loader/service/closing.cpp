@@ -73,15 +73,47 @@ Status record_failures(rr_array& array, md::array_metadata& metadata,
 
 }  // namespace
 
+// At most one role: a second failure is not recorded (decision 0005).
+void failures_so_far::restore(rr_array& array, const md::array_metadata* metadata) const {
+    uint64_t state = state_;
+    for (uint32_t role = 0; role < array.geometry.members; role++) {
+        if ((state & RR_STATE_MISSING) == 0 && is_out(array, role) && metadata != nullptr &&
+            !metadata->member(role))
+            state = (state | uint64_t{1} << role) + (uint64_t{1} << RR_STATE_EPOCH_SHIFT);
+    }
+    for (uint32_t role = 0; role < array.geometry.members; role++) {
+        if ((state >> role & 1) == 0)
+            array.members[role].error = 0;
+    }
+    __atomic_store_n(&array.state, state, __ATOMIC_SEQ_CST);
+}
+
+Status try_members(rr_array& array, const array_members& members) {
+    if (health_of(&array) == array_health::failed)
+        return {};
+    const failures_so_far before(array);
+    for (uint32_t role = 0; role < members.devices.size(); role++) {
+        if (!members.devices[role] || is_out(array, role))
+            continue;
+        Status taken = md::write_superblock(members.devices[role]->fd.get(), members.found[role]);
+        if (!taken)
+            lose(array, members, role, taken.error());
+    }
+    if (health_of(&array) != array_health::failed)
+        return {};
+    before.restore(array, nullptr);
+    return with_hint(
+        fail(EIO, "two members are missing or take no writes"),
+        "nothing is lost so far. Look at the kernel log, mend the disks and try again");
+}
+
 Status close_array(rr_array& array, md::array_metadata& metadata, const array_members& members) {
     flush_members(array, members);
     // A round for each member that may fail in it; the second one ends it.
     for (;;) {
         if (health_of(&array) == array_health::failed)
-            return with_hint(
-                fail(EIO, "two members failed: the array is left dirty"),
-                "look at the kernel log; of a dead daemon's array ringraid stop --force "
-                "--give-up gives the service up");
+            return with_hint(fail(EIO, "two members failed: the array is left dirty"),
+                             "look at the kernel log");
         if (Status ok = record_failures(array, metadata, members); !ok)
             return ok;
         if (health_of(&array) == array_health::failed)

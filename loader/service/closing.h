@@ -16,6 +16,24 @@
 
 namespace rr {
 
+// Finds out whether the members take writes, by writing their superblocks as they are;
+// who does not is out, in @array.state. Whoever goes on raises events on the others, and
+// a disk that was unwell twice would be too old to be believed.
+// EIO: two members are out now; @array.state is as it was.
+Status try_members(rr_array& array, const array_members& members);
+
+// Failures that are met by who writes rows again: a disk may be well the next time,
+// and the arena is what the next one goes by.
+class failures_so_far {
+public:
+    explicit failures_so_far(const rr_array& array) : state_(array.state) {}
+    // What was met since is forgotten, but for what @metadata, if any, has told the others.
+    void restore(rr_array& array, const md::array_metadata* metadata) const;
+
+private:
+    uint64_t state_;
+};
+
 // EIO: two members failed, now or before; the array is dirty. Failures are put into
 // @array.state, too.
 Status close_array(rr_array& array, md::array_metadata& metadata, const array_members& members);

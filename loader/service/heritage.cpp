@@ -143,6 +143,9 @@ md::uuid life_device_uuid(const rr_life& life, uint32_t role) {
 }
 
 bool was_away(const rr_life& life, uint32_t role, const member_device& now) {
+    // What has no serial is known by when it appeared: this one, or a copy, appeared since.
+    if (!now.identity.strong && now.identity.text != life_identity(life, role))
+        return true;
     // A map, or an array of md, is made anew without a disk having been away. A weak
     // identity has the number in it.
     const bool told = now.identity.strong && !now.identity.text.starts_with("dm.") &&

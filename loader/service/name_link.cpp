@@ -21,7 +21,8 @@ void make_name_link(const std::string& set_name, const ublk_device& device,
     if (fs::create_directory(link.parent_path(), failed))
         (void)::chmod(link.parent_path().c_str(), 0755);
     const std::string target = fs::read_symlink(link, failed).string();
-    if (target != device.block_path() && std::ranges::find(others, target) != others.end()) {
+    if (!target.empty() && target != device.block_path() &&
+        std::ranges::find(others, target) != others.end()) {
         log_error("{} belongs to {}: use {} for this array", link.string(), target,
                   device.block_path());
         return;

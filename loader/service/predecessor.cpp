@@ -82,6 +82,14 @@ bool counts_on(const predecessor& left, uint32_t role) {
     return (left.array()->state >> role & 1) == 0;
 }
 
+bool counts_on_uuid(const predecessor& left, const md::uuid& device_uuid) {
+    for (uint32_t role = 0; role < left.array()->geometry.members; role++) {
+        if (device_uuid == life_device_uuid(*left.life(), role))
+            return counts_on(left, role);
+    }
+    return false;
+}
+
 // @path leads to the disk of a member that had failed: it is not opened,
 // whatever has become of it.
 bool is_out(const predecessor& left, const std::string& path) {
@@ -102,7 +110,8 @@ bool is_out(const predecessor& left, const std::string& path) {
 }
 
 // The members to open: those that are named, and what is found of the others.
-std::vector<std::string> paths_of_members(const predecessor& left, const named_members& named) {
+std::vector<std::string> paths_of_members(const predecessor& left, const named_members& named,
+                                          bool degraded) {
     std::vector<std::string> all;
     for (const std::string& path : named.paths) {
         if (!is_out(left, path))
@@ -113,10 +122,17 @@ std::vector<std::string> paths_of_members(const predecessor& left, const named_m
     scan_options around;
     around.leave_alone = dead_devices();
     around.wanted = [&left](const std::string& name) { return was_disk(*left.life(), name); };
-    for (const found_member& found : find_members(life_set_uuid(*left.life()), around).members) {
+    const scan_result scan = find_members(life_set_uuid(*left.life()), around);
+    for (const found_member& found : scan.members) {
         const auto role = role_of(*left.life(), found);
         if (role && counts_on(left, *role) && !is_named(named.paths, found.device))
             all.push_back(found.path);
+    }
+    // What is there and in use is not lost: it is told by who opens it.
+    for (const passed_device& held : held_members(scan, life_set_uuid(*left.life()))) {
+        if (!degraded && counts_on_uuid(left, held.superblock->device_uuid) &&
+            std::ranges::find(named.paths, held.path) == named.paths.end())
+            all.push_back(held.path);
     }
     return all;
 }
@@ -263,10 +279,30 @@ arena_memory predecessor::take_arena() {
 Status predecessor::settle(array_members& members) {
     rr_array* a = array();
     take_out_as_left(members, *a);
-    for (uint32_t role : members.plan.missing)
-        rr_host_fail(a, role, -ENODEV);
     md::array_metadata metadata(members.metadata_state(), md::write_to(members.fds()),
                                 life_witness(*life()));
+    const failures_so_far before(*a);
+    Status settled = settle_rows(members, metadata);
+    if (!settled) {
+        before.restore(*a, &metadata);
+        return settled;
+    }
+    // Killed from here on, nobody needs the arena, whatever happens to the members.
+    life()->phase = RR_LIFE_CLOSED;
+    for (uint32_t role = 0; role < members.devices.size(); role++) {
+        if (members.devices[role] && !counts_on(*this, role))
+            members.plan.missing.push_back(role);
+    }
+    forget();
+    return {};
+}
+
+Status predecessor::settle_rows(array_members& members, md::array_metadata& metadata) {
+    rr_array* a = array();
+    for (uint32_t role : members.plan.missing)
+        rr_host_fail(a, role, -ENODEV);
+    if (Status ok = try_members(*a, members); !ok)
+        return ok;
     // Failures that no superblock tells yet, before rows that do without their members.
     auto marked = metadata.mark_dirty();
     if (!marked)
@@ -274,10 +310,7 @@ Status predecessor::settle(array_members& members) {
     auto redone = redo_on(arena_->span(), members);
     if (!redone)
         return forward_error(redone.error());
-    Status clean = close_array(*a, metadata, members);
-    if (clean)
-        forget();
-    return clean;
+    return close_array(*a, metadata, members);
 }
 
 Status predecessor::wait_until_dead() {
@@ -326,7 +359,7 @@ Result<array_members> open_left_members(const predecessor& left, const named_mem
     forced.set_uuid = life_set_uuid(*left.life());
     forced.name.reset();
     forced.force = forced.degraded = true;
-    auto opened = open_while_dying(paths_of_members(left, named), forced);
+    auto opened = open_while_dying(paths_of_members(left, named, options.degraded), forced);
     if (!opened)
         return opened;
     opened->plan.needs_resync = false;
@@ -415,9 +448,9 @@ bool is_readable_later(const Error& why) {
 // An error: they cannot now, and it is not ordered to give them up.
 Result<std::optional<Error>> settle_or_why(predecessor& left, const last_orders& how,
                                            std::string& told) {
-    if (health_of(left.array()) == array_health::failed)
-        return Error{EIO, "two members had failed", ""};
-    auto members = agreed_members(left, how);
+    const bool failed = health_of(left.array()) == array_health::failed;
+    Result<array_members> members =
+        failed ? fail(EIO, "two members had failed under it") : agreed_members(left, how);
     Result<std::string> settled =
         members ? settle_left(left, *members) : forward_error(members.error());
     if (settled) {
@@ -462,8 +495,11 @@ Result<std::string> end_left(predecessor& left, const last_orders& how) {
                 fail(ok.error().err, "the new start would be refused: {}", ok.error().what),
                 "nothing was changed. " + ok.error().hint);
     }
+    const bool blind = !left.has_arena() && !why && left.is_waited_for();
     if (Status ok = left.give_up(); !ok)
         return forward_error(ok.error());
+    if (blind)
+        return "dropped; its arena was lost, so what it was writing is not known";
     return why ? fmt::format("dropped; the members stay as they are: {}", describe(*why))
                : "stopped; nothing was left to do";
 }

@@ -66,6 +66,7 @@ public:
     Status wait_until_dead();
 
 private:
+    Status settle_rows(array_members& members, md::array_metadata& metadata);
     explicit predecessor(const array_places& places) : places_(&places) {}
     void find_arena(const md::uuid& set_uuid);
 

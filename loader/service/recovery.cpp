@@ -132,7 +132,8 @@ Status array_service::take_over(predecessor& left) {
     if (Status ok = open_durability(); !ok)
         return ok;
     parity_right_ = true;
-    return do_steps({{"writing superblocks", &array_service::open_metadata},
+    return do_steps({{"trying the members", &array_service::try_all_members},
+                     {"writing superblocks", &array_service::open_metadata},
                      {"writing superblocks", &array_service::mark_dirty},
                      {"writing rows again", &array_service::redo_rows},
                      {"opening the store", &array_service::open_store},
@@ -166,10 +167,29 @@ void array_service::reconcile_members() {
     life_record()->passthrough = options_.passthrough ? 1 : 0;
 }
 
+Status array_service::try_all_members() {
+    Status taken = try_members(*array(), members_);
+    if (taken)
+        return taken;
+    return with_hint(
+        fail(taken.error().err, "{}", taken.error().what),
+        taken.error().hint + ": clients wait. ringraid stop --force --give-up ends it");
+}
+
+// The rows are kept where they cannot be written: without them blocks would be wrong
+// that nobody was writing.
 Status array_service::redo_rows() {
+    const bool had_failed = health_of(array()) == array_health::failed;
+    const failures_so_far before(*array());
     auto redone = redo_on(arena_->span(), members_);
     if (!redone)
         return forward_error(redone.error());
+    if (!had_failed && health_of(array()) == array_health::failed) {
+        before.restore(*array(), &*metadata_);
+        return with_hint(fail(EIO, "two members cannot take the rows that were being written"),
+                         "nothing is lost so far. Look at the kernel log, mend the disks and try "
+                         "again: clients wait. ringraid stop --force --give-up ends it");
+    }
     durability_->settle();
     restart_arena(arena_->span());
     return {};

@@ -153,6 +153,10 @@ TEST_F(Heritage, ADiskThatWasAwayIsKnownByItsSequenceNumber) {
     device.limits.volatile_cache = true;
     device.identity.strong = false;
     EXPECT_FALSE(was_away(life_, 1, device));
+    device.limits.volatile_cache = false;
+    device.identity.text = "7:1#6";
+    EXPECT_TRUE(was_away(life_, 1, device));
+    device.limits.volatile_cache = true;
     for (const char* anew : {"dm.LVM-x", "md.1234"}) {
         device.identity = {anew, true, 0, 6};
         EXPECT_FALSE(was_away(life_, 1, device)) << anew;

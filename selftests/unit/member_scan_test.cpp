@@ -95,6 +95,20 @@ TEST_F(MemberScan, TakesTheTopOfAStack) {
     EXPECT_EQ(found(), names{"mapper/mpatha"});
 }
 
+// A map that does not carry the member itself keeps it from us, and that is no loss.
+TEST_F(MemberScan, AMemberInUseIsNotLost) {
+    const auto held = [&] { return held_members(scan_members(options_), made_[0].set_uuid); };
+    device("sda", 0, 0);
+    device("sdb", 16, 1);
+    device("dm-0", 64);
+    held_by("sdb", "dm-0");
+    ASSERT_EQ(held().size(), 1U);
+    EXPECT_EQ(held()[0].superblock->device_uuid, made_[1].device_uuid);
+    device("dm-1", 65, 1);
+    held_by("sdb", "dm-1");
+    EXPECT_TRUE(held().empty());
+}
+
 TEST_F(MemberScan, SeesWhatTheKernelShows) {
     device("nvme0c0n1", 0, 0);
     device("sr0", 16, 0);

@@ -4,4 +4,4 @@
 # with members that are maps, late, read-only, or were away meanwhile.
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 mapfile -t members < <(nvme 4 32M)
-guest giving-up "${members[@]}" --timeout 900 --module dm-delay
+guest giving-up "${members[@]}" --timeout 900 --module dm-delay --module dm-flakey

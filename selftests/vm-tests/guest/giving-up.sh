@@ -120,6 +120,31 @@ of_another_version() {
 	chunk_is_right "after another version had looked"
 }
 
+# A disk that takes no writes for a moment: whoever tries meanwhile leaves all for the
+# next one, who ends it well.
+unwell_for_a_moment() {
+	local how
+	for how in stop force_new takeover; do
+		cut_off degraded
+		under "flakey $(readlink -f /dev/disk3) 0 0 1000 1 error_writes"
+		case $how in
+		stop)
+			refused '--give-up' timeout 100 ringraid stop --force t
+			refused '--give-up' timeout 100 ringraid stop --force t
+			;;
+		force_new) refused 'take no writes' timeout 100 ringraid assemble "${rest[@]}" --force-new --engine user ;;
+		takeover)
+			refused 'nothing is lost so far' timeout 100 ringraid assemble "${rest[@]}"
+			kill -0 "$client" || fail "the client had its error"
+			;;
+		esac
+		under "linear $(readlink -f /dev/disk3) 0"
+		if [ $how = stop ]; then quietly timeout 100 ringraid stop --force t; fi
+		again "${rest[@]}" --engine user
+		chunk_is_right "after a disk was unwell at the $how"
+	done
+}
+
 # A member that cannot be had now: it is asked for, and whoever names the others does
 # without it.
 read_only_since() {
@@ -190,4 +215,4 @@ away() {
 }
 
 play without_the_arena by_takeover by_stop_force by_force_new force_new_refused stale_force_new_refused \
-	of_another_version read_only_since late_at_stop_force given_up away
+	of_another_version unwell_for_a_moment read_only_since late_at_stop_force given_up away

@@ -40,7 +40,7 @@ refused() {
 	shift
 	"$@" >"$tmp/log" 2>&1 || rc=$?
 	[ $rc -ne 0 ] || { cat "$tmp/log"; fail "not refused: $*"; }
-	grep -qiE "$text" "$tmp/log" || { cat "$tmp/log"; fail "does not say '$text': $*"; }
+	grep -qiE -e "$text" "$tmp/log" || { cat "$tmp/log"; fail "does not say '$text': $*"; }
 }
 
 # eventually WHAT COMMAND...: COMMAND comes true; two minutes are never too few.

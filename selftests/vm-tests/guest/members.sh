@@ -203,6 +203,26 @@ two_paths() {
 	quietly dmsetup remove one two
 }
 
+# A disk that is there and in use is not lost: nothing is started without it, cold or
+# after a death.
+in_use() {
+	local served
+	modprobe dm-mod
+	# Who takes over waits for a minute and a half: it might be the dead daemon's I/O.
+	for served in no $(is_full && echo dead); do
+		if [ "$served" = dead ]; then
+			again "${disks[@]}"
+			kill_daemon_wholly
+		fi
+		quietly dmsetup create part --table "0 1000 linear $last 8192"
+		refused 'in use|is a part of' timeout 200 ringraid assemble --scan --wait 1 --any-host
+		quietly dmsetup remove part
+		again "${disks[@]}"
+		state healthy
+		stop
+	done
+}
+
 kinds() {
 	modprobe null_blk nr_devices=1 zoned=1 zone_size=4 gb=1
 	eventually 'the zoned disk is there' test -b /dev/nullb0
@@ -217,4 +237,4 @@ start t "${disks[@]}" --chunk 64K --assume-clean --engine user
 fill
 uuid=$(st uuid)
 stop
-play late all_late stacked hosts copies two_paths read_only kinds gone
+play late all_late stacked hosts copies two_paths in_use read_only kinds gone

@@ -154,6 +154,23 @@ pins_lost() {
 	judge "${first[@]}"
 }
 
+# A living daemon notices that its pins were removed, and can be succeeded.
+pins_cleared() {
+	local u
+	wipe "${first[@]}"
+	start t "${first[@]}" --chunk 64K --assume-clean
+	fill
+	u=$(st uuid | tr : -)
+	rm -rf /sys/fs/bpf/ringraid
+	eventually "the arena is pinned again" test -e "/sys/fs/bpf/ringraid/$u/arena"
+	kill_daemon
+	again "${first[@]}"
+	state healthy
+	read_all "after the pins were cleared"
+	stop
+	judge "${first[@]}"
+}
+
 # Pins that a death in the last moments left behind are no obstacle.
 pins_left() {
 	local u pins=/sys/fs/bpf/ringraid
@@ -175,4 +192,5 @@ pins_left() {
 	judge "${first[@]}"
 }
 
-play number_and_name_of_another deleted_under_the_daemon run_directory_lost run_directory_cleared pins_lost pins_left
+play number_and_name_of_another deleted_under_the_daemon run_directory_lost run_directory_cleared pins_lost \
+	pins_cleared pins_left
