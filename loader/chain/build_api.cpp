@@ -57,6 +57,10 @@ auto pairs_of(rr_chain_next next, void* arg) {
     };
 }
 
+rr::Status has_pairs(rr_chain_next next) {
+    return next != nullptr ? rr::Status{} : rr::fail(EINVAL, "there is nobody to give pairs");
+}
+
 // What the first page leads to is durable before it.
 auto root_last(file_writer& file, uint64_t root) {
     return [&file, root](uint64_t at, const std::vector<uint8_t>& page) -> rr::Status {
@@ -72,6 +76,8 @@ auto root_last(file_writer& file, uint64_t root) {
 extern "C" int rr_hash_write(int fd, uint64_t offset, unsigned page_bytes, unsigned buckets,
                              rr_chain_next next, void* arg, uint64_t* bytes) {
     return rr::chained::guarded([&] {
+        if (rr::Status ok = has_pairs(next); !ok)
+            return rr::chained::failed(ok.error());
         file_writer file(fd, page_bytes);
         auto written = rr::chained::hash_write(offset, page_bytes, buckets, pairs_of(next, arg),
                                                root_last(file, offset));
@@ -89,6 +95,8 @@ extern "C" int64_t rr_rows_write(int fd, uint64_t offset, unsigned page_bytes, c
                                  uint64_t count, unsigned row_bytes) {
     int64_t bytes = 0;
     const int failed = rr::chained::guarded([&] {
+        if (rows == nullptr && count != 0)
+            return rr::chained::failed(rr::fail(EINVAL, "there are no rows").value());
         file_writer file(fd, page_bytes);
         auto written = rr::chained::rows_write(
             offset, page_bytes, {static_cast<const uint8_t*>(rows), count * row_bytes}, row_bytes,
@@ -106,6 +114,8 @@ extern "C" int64_t rr_rows_write(int fd, uint64_t offset, unsigned page_bytes, c
 extern "C" int rr_btree_write(int fd, uint64_t offset, unsigned page_bytes, unsigned pairs_most,
                               rr_chain_next next, void* arg, struct rr_btree_info* ret) {
     return rr::chained::guarded([&] {
+        if (rr::Status ok = has_pairs(next); !ok)
+            return rr::chained::failed(ok.error());
         file_writer file(fd, page_bytes);
         auto info = rr::chained::btree_write(offset, page_bytes, pairs_most, pairs_of(next, arg),
                                              root_last(file, offset));

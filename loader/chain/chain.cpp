@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "chain/chain.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -45,6 +46,29 @@ Result<std::vector<uint8_t>> object_of(const rr_chain_options& o) {
     return fail(ENOENT, "there is no object for the kernel");
 }
 
+// The caller's own, or the library's where it brings none at all.
+bool has_user_steps(const rr_chain_options& o) {
+    return o.program != nullptr || (o.object == nullptr && o.object_memory == nullptr);
+}
+
+// What to do where the kernel pins no more for this user.
+std::string raise_locked() {
+    rlimit most{};
+    if (::getrlimit(RLIMIT_MEMLOCK, &most) != 0 || most.rlim_cur == RLIM_INFINITY)
+        return "take less depth, fan_out or block_bytes";
+    return fmt::format(
+        "raise RLIMIT_MEMLOCK, which is {} bytes, or take less depth, fan_out or block_bytes",
+        most.rlim_cur);
+}
+
+// The ring's own memory counts, too, from Linux 6.14 on.
+std::string hint_of_ring(int error) {
+    if (error == ENOMEM)
+        return raise_locked();
+    return error == EPERM ? "kernel.io_uring_disabled must allow it"
+                          : "io_uring of Linux 6.6 or later is needed";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<chain>> chain::open(const rr_chain_options& options) {
@@ -84,11 +108,14 @@ Status chain::make(const rr_chain_options& options) {
         program_.reset();
         drop_ring();
         // Without steps for user space the reason is the answer.
-        if (options.program == nullptr &&
-            (options.object != nullptr || options.object_memory != nullptr))
+        if (!has_user_steps(options))
             return ok;
     } else {
         why_ = "asked for";
+        // Their numbers would mean the library's own.
+        if (!has_user_steps(options))
+            return with_hint(fail(EINVAL, "there are no steps for user space"),
+                             "give .program, of the source that .object was compiled of");
     }
     return go_user(options);
 }
@@ -208,9 +235,7 @@ Status chain::make_ring() {
                    (large ? IORING_SETUP_SQE128 | IORING_SETUP_CQE32 : 0U);
     params.cq_entries = CHAIN_CQ_ENTRIES;
     if (const int r = io_uring_queue_init_params(CHAIN_SQ_ENTRIES, &ring_, &params); r < 0)
-        return with_hint(fail(-r, "cannot make a ring"),
-                         "io_uring of Linux 6.6 or later is needed, and kernel.io_uring_disabled "
-                         "must allow it");
+        return with_hint(fail(-r, "cannot make a ring"), hint_of_ring(-r));
     ring_ready_ = true;
     const rr_u32 cqe_shift = large ? rr_u32{RR_RING_CQE_LARGE_SHIFT} : rr_u32{RR_RING_CQE_SHIFT};
     at_ = {.sq_head = params.sq_off.head,
@@ -234,7 +259,7 @@ Status chain::make_ring() {
                            s->bytes - s->buffers_offset};
     if (const int r = io_uring_register_buffers(&ring_, &buffers, 1); r < 0)
         return with_hint(fail(-r, "cannot pin {} bytes of buffers", buffers.iov_len),
-                         "raise RLIMIT_MEMLOCK, or take less depth, fan_out or block_bytes");
+                         raise_locked());
     return {};
 }
 
@@ -395,6 +420,8 @@ void chain::bump() {
 }
 
 Status chain::refresh(unsigned file) {
+    if (Status ok = check_thread(); !ok)
+        return ok;
     if (file >= files_.size())
         return fail(EBADF, "there is no file {}", file);
     auto bytes = size_of(files_[file]);
@@ -406,6 +433,8 @@ Status chain::refresh(unsigned file) {
 }
 
 Status chain::check(unsigned file) const {
+    if (Status ok = check_thread(); !ok)
+        return ok;
     if (file >= files_.size())
         return fail(EBADF, "there is no file {}", file);
     const open_file& f = files_[file];

@@ -39,12 +39,18 @@ int as_status(const rr::Status& s) {
     return s ? 0 : failed(s.error());
 }
 
+int null_argument() {
+    return failed(rr::fail(EINVAL, "an argument is a null pointer").value());
+}
+
 }  // namespace
 
 extern "C" {
 
 int rr_chain_open(const struct rr_chain_options* options, struct rr_chain** ret) {
     return guarded([&] {
+        if (options == nullptr || ret == nullptr)
+            return null_argument();
         auto c = rr::chained::chain::open(*options);
         if (!c)
             return failed(c.error());
@@ -58,12 +64,20 @@ void rr_chain_close(struct rr_chain* chain) {
 }
 
 int rr_chain_submit(struct rr_chain* chain, const struct rr_chain_lookup* lookups, unsigned count) {
-    return guarded([&] { return as_count(chain->is->submit({lookups, count})); });
+    return guarded([&] {
+        if (chain == nullptr || (lookups == nullptr && count != 0))
+            return null_argument();
+        return as_count(chain->is->submit({lookups, count}));
+    });
 }
 
 int rr_chain_wait(struct rr_chain* chain, unsigned want, struct rr_chain_result* results,
                   unsigned most) {
-    return guarded([&] { return as_count(chain->is->wait(want, {results, most})); });
+    return guarded([&] {
+        if (chain == nullptr || (results == nullptr && most != 0))
+            return null_argument();
+        return as_count(chain->is->wait(want, {results, most}));
+    });
 }
 
 int rr_chain_poll(struct rr_chain* chain, struct rr_chain_result* results, unsigned most) {
@@ -79,11 +93,13 @@ void rr_chain_bump(struct rr_chain* chain) {
 }
 
 int rr_chain_refresh(struct rr_chain* chain, unsigned file) {
-    return guarded([&] { return as_status(chain->is->refresh(file)); });
+    return guarded(
+        [&] { return chain == nullptr ? null_argument() : as_status(chain->is->refresh(file)); });
 }
 
 int rr_chain_check(struct rr_chain* chain, unsigned file) {
-    return guarded([&] { return as_status(chain->is->check(file)); });
+    return guarded(
+        [&] { return chain == nullptr ? null_argument() : as_status(chain->is->check(file)); });
 }
 
 int64_t rr_chain_file_bytes(const struct rr_chain* chain, unsigned file) {

@@ -21,6 +21,10 @@ bool kernel = false;
 std::string directory = ".";
 bool full = false;
 
+unsigned rounds(unsigned n) {
+    return full ? 10 * n : n;
+}
+
 guarded_memory::guarded_memory(size_t bytes) : bytes_(bytes) {
     map_ = static_cast<uint8_t*>(
         ::mmap(nullptr, bytes_ + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));

@@ -27,6 +27,8 @@ extern unsigned seed;
 extern bool kernel;
 extern std::string directory;
 extern bool full;  // RINGRAID_LEVEL
+// So many, and ten times as many when the level is full.
+unsigned rounds(unsigned n);
 
 // Whole pages, behind which nothing is.
 class guarded_memory {

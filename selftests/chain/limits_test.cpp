@@ -2,6 +2,7 @@
 // What a process can run into beside its files: signals, a full ring, no descriptors,
 // no memory, a fork. None of it costs a look-up, hangs, or leaves something open.
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -11,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
+
+#include <fmt/format.h>
 
 #include "helpers.h"
 #include "test_steps.h"
@@ -197,6 +200,68 @@ TEST_F(Limits, NoMemoryLeft) {
               0);
 }
 
+// From now on this process has no rights, and may pin that many bytes. Its user is
+// another one each time: what a ring has pinned is given back some time after its end.
+void become_nobody(rlim_t pinned, uid_t user) {
+    const rlimit most{pinned, pinned};
+    if (::setrlimit(RLIMIT_MEMLOCK, &most) != 0 || ::setresgid(user, user, user) != 0 ||
+        ::setresuid(user, user, user) != 0)
+        std::_Exit(99);
+}
+
+// An application without rights has the loop in user space, is told why, and told what
+// to do where it may not pin its buffers.
+TEST_F(Limits, AnApplicationWithoutRights) {
+    if (::geteuid() != 0)
+        GTEST_SKIP() << "nobody is root here";
+    const int fd = ::open(content_.path().c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+    ASSERT_GE(fd, 0);
+    const rr_chain_file file{nullptr, fd};
+    rr_chain_options o = test_options({&file, 1});
+    o.block_bytes = block;
+    // 0: it works; 1: refused for what may be pinned; else what is wrong.
+    uid_t user = 65000;
+    const auto open_and_look = [&](rlim_t pinned, unsigned depth) {
+        become_nobody(pinned, user);
+        o.depth = depth;
+        rr_chain* c = nullptr;
+        if (const int r = rr_chain_open(&o, &c); r != 0) {
+            const std::string says = rr_chain_error();
+            std::printf("# %s\n", says.c_str());
+            std::fflush(stdout);
+            const std::string hint = fmt::format("RLIMIT_MEMLOCK, which is {} bytes", pinned);
+            return r == -ENOMEM && c == nullptr && says.find(hint) != std::string::npos ? 1 : 2;
+        }
+        if (std::strcmp(rr_chain_engine(c), "user") != 0 || *rr_chain_why(c) == 0)
+            return 3;
+        const test_query q{};
+        const answer a = ask(c, from_block(blocks - 9, TEST_FOLLOW, q));
+        rr_chain_close(c);
+        return a.error == 0 && a.hops == 9 ? 0 : 4;
+    };
+    // From Linux 6.14 on the ring alone is more.
+    const struct {
+        rlim_t pinned;
+        unsigned depth;
+        int want;
+    } cases[] = {{64 << 10, 64, 1}, {256 << 10, 64, 1}, {256 << 10, 8, 0}, {8 << 20, 512, 0}};
+    for (const auto& x : cases) {
+        user++;
+        EXPECT_EQ(in_a_child([&] { return open_and_look(x.pinned, x.depth); }), x.want)
+            << x.pinned << " " << x.depth;
+    }
+    // Who insists on the kernel is refused.
+    EXPECT_EQ(in_a_child([&] {
+                  become_nobody(1 << 20, user + 1);
+                  o.flags = RR_CHAIN_KERNEL;
+                  rr_chain* c = nullptr;
+                  const int r = rr_chain_open(&o, &c);
+                  return r != 0 && c == nullptr && *rr_chain_error() != 0 ? 0 : 1;
+              }),
+              0);
+    ::close(fd);
+}
+
 // The child may not use the chain, may close it, and its parent does not notice.
 TEST_F(Limits, AForkLeavesTheParentsChainAlone) {
     rr_chain_options o = options();
@@ -213,6 +278,8 @@ TEST_F(Limits, AForkLeavesTheParentsChainAlone) {
                       return 1;
                   if (rr_chain_wait(chain.get(), 1, &r, 1) != -EEXIST)
                       return 2;
+                  if (rr_chain_refresh(chain.get(), 0) != -EEXIST)
+                      return 3;
                   rr_chain_close(chain.get());
                   return 0;
               }),

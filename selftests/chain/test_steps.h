@@ -16,6 +16,10 @@ enum {
     TEST_VERSION,
 };
 
+enum {
+    TEST_FOR_EVER = 4711,
+};
+
 /* A block of a list; the first bytes of a block of any length. */
 struct test_node {
     rr_u64 next; /* offset; 0: the end */
