@@ -9,40 +9,17 @@
 #include <leveldb/table_builder.h>
 #include <leveldb/write_batch.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
-#include "chain/chain_steps.h"
-#include "helpers.h"
+#include "tables.h"
 
 namespace rr::chained {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Under TCG, and in a run of every test, fewer.
-unsigned keys_of_the_database() {
-    return kernel && !full ? 5000 : 100000;
-}
-
-std::string key_of(unsigned n) {
-    char text[32];
-    return {text, static_cast<size_t>(std::snprintf(text, sizeof(text), "user:%08u:name", n))};
-}
-
-std::string value_of(unsigned n) {
-    return "value " + std::to_string(n) + std::string(n % 120, '.');
-}
-
-chain_sstable_query query_for(const std::string& key, uint8_t flags) {
-    chain_sstable_query q{};
-    q.flags = flags;
-    q.key_bytes = static_cast<uint16_t>(key.size());
-    std::memcpy(q.key, key.data(), std::min(key.size(), sizeof(q.key)));
-    return q;
-}
 
 // Even numbers are keys; every seventh of them was deleted, some were overwritten.
 class Database {
@@ -88,13 +65,7 @@ public:
         return s.ok() ? std::optional(value) : std::nullopt;
     }
 
-    [[nodiscard]] std::vector<std::string> tables() const {
-        std::vector<std::string> found;
-        for (const auto& f : fs::directory_iterator(path_))
-            if (f.path().extension() == ".ldb")
-                found.push_back(f.path());
-        return found;
-    }
+    [[nodiscard]] std::vector<std::string> paths() const { return files_of(path_, ".ldb"); }
 
 private:
     void flush(leveldb::WriteBatch& batch) {
@@ -112,65 +83,31 @@ TEST(Sstable, FindsWhatLevelDbFinds) {
     const unsigned count = keys_of_the_database();
     Database db;
     db.fill(count);
-    const std::vector<std::string> paths = db.tables();
+    const std::vector<std::string> paths = db.paths();
     ASSERT_GT(paths.size(), count > 50000 ? 2U : 0U);
     ASSERT_LE(paths.size(), static_cast<size_t>(CHAIN_FILES_MAX));
-    std::vector<rr_chain_file> files;
-    for (const std::string& p : paths)
-        files.push_back({p.c_str(), 0});
-    rr_chain_options o{};
-    o.size = sizeof(o);
-    o.files = files.data();
-    o.files_count = static_cast<unsigned>(files.size());
-    o.block_bytes = 128 << 10;
-    o.scratch_bytes = sizeof(chain_sstable_query);
-    o.cache_blocks = 64;
-    o.depth = 32;
-    const chain_ptr chain = open_chain(o);
-    ASSERT_TRUE(chain);
+    tables all(paths);
+    ASSERT_TRUE(all.chain());
 
-    unsigned found = 0, filtered = 0;
-    const unsigned step = full ? 1 : 11;
+    unsigned found = 0;
+    const unsigned step = keys_between_lookups();
     for (unsigned n = 0; n < 2 * count; n += step) {
         const std::string key = key_of(n);
-        // One look-up in each table, all at once; tables of one level do not overlap.
-        std::vector<rr_chain_lookup> lookups;
-        const auto q =
-            query_for(key, CHAIN_SSTABLE_INTERNAL | (n % 16 == 0 ? CHAIN_SSTABLE_CHECK : 0) |
-                               (n % 3 == 0 ? CHAIN_SSTABLE_NO_FILTER : 0));
-        for (unsigned f = 0; f < files.size(); f++) {
-            rr_chain_lookup l{};
-            l.step = RR_CHAIN_SSTABLE;
-            l.file = f;
-            l.bytes = CHAIN_SSTABLE_FOOTER;
-            l.offset = static_cast<uint64_t>(rr_chain_file_bytes(chain.get(), f)) - l.bytes;
-            l.keep = 1;
-            l.scratch = &q;
-            l.scratch_bytes = sizeof(q);
-            lookups.push_back(l);
-        }
-        const auto all = static_cast<unsigned>(lookups.size());
-        ASSERT_EQ(rr_chain_submit(chain.get(), lookups.data(), all), static_cast<int>(all));
-        std::vector<rr_chain_result> results(all);
-        ASSERT_EQ(rr_chain_wait(chain.get(), all, results.data(), all), static_cast<int>(all))
-            << rr_chain_error();
-        std::optional<std::string> value;
-        for (const rr_chain_result& r : results) {
-            ASSERT_EQ(r.error, 0) << key;
-            const auto* after = static_cast<const chain_sstable_query*>(r.scratch);
-            filtered += after->filtered;
-            if (after->found == 0)
-                continue;
-            ASSERT_FALSE(value) << key << " is in two tables";
-            if (after->deleted == 0)
-                value = std::string(static_cast<const char*>(r.out), r.out_bytes);
-        }
+        const auto entries =
+            all.look(key,
+                     CHAIN_SSTABLE_INTERNAL | (n % 16 == 0 ? CHAIN_SSTABLE_CHECK : 0) |
+                         (n % 3 == 0 ? CHAIN_SSTABLE_NO_FILTER : 0),
+                     CHAIN_SSTABLE_FOOTER);
+        // Tables of one level do not overlap.
+        ASSERT_LE(std::count_if(entries.begin(), entries.end(), [](auto& e) { return !!e; }), 1)
+            << key;
+        const auto value = tables::newest(entries);
         ASSERT_EQ(value, db.get(key)) << key;
         found += value.has_value();
     }
     EXPECT_GT(found, count / step / 2);
-    EXPECT_GT(filtered, count / step / 4);
-    EXPECT_STREQ(rr_chain_faults(chain.get()), "");
+    EXPECT_GT(all.filtered(), count / step / 4);
+    EXPECT_STREQ(rr_chain_faults(all.chain()), "");
 }
 
 bytes plain_table(const std::map<std::string, std::string>& all, unsigned block_bytes,
@@ -190,24 +127,13 @@ bytes plain_table(const std::map<std::string, std::string>& all, unsigned block_
     EXPECT_TRUE(builder.Finish().ok());
     EXPECT_TRUE(out->Close().ok());
     delete out;
-    std::ifstream in(path, std::ios::binary);
-    bytes file(std::istreambuf_iterator<char>(in), {});
+    const bytes file = whole_file(path);
     fs::remove(path);
     return file;
 }
 
-std::map<std::string, std::string> some_pairs(std::mt19937& rng, unsigned count) {
-    std::map<std::string, std::string> all;
-    while (all.size() < count)
-        all[key_of(rng() % 100000)] = value_of(rng() % 100);
-    return all;
-}
-
 answer look(const bytes& table, const std::string& key, uint8_t flags) {
-    if (table.size() < CHAIN_SSTABLE_FOOTER)
-        return {};
-    return run_query(RR_CHAIN_SSTABLE, table, table.size() - CHAIN_SSTABLE_FOOTER,
-                     CHAIN_SSTABLE_FOOTER, query_for(key, flags));
+    return look_in(table, key, flags, CHAIN_SSTABLE_FOOTER);
 }
 
 TEST(Sstable, ReadsTablesWithPlainKeys) {
@@ -233,7 +159,7 @@ TEST(Sstable, DamageIsAnErrorAndNoAnswer) {
     const auto all = some_pairs(rng, 300);
     const bytes good = plain_table(all, 512, true);
     unsigned seen = 0;
-    for (int round = 0; round < 4000; round++) {
+    for (unsigned round = 0; round < rounds(4000); round++) {
         bytes table = good;
         // The footer has no checksum.
         table[rng() % (table.size() - CHAIN_SSTABLE_FOOTER)] ^=
@@ -253,7 +179,7 @@ TEST(Sstable, DamageWithoutChecksumsEnds) {
     std::mt19937 rng(seed);
     const auto all = some_pairs(rng, 200);
     const bytes good = plain_table(all, 512, true);
-    for (int round = 0; round < 20000; round++) {
+    for (unsigned round = 0; round < rounds(20000); round++) {
         bytes table = good;
         // Often in the footer, the index and the filter, which are at the end.
         for (unsigned n = 1 + rng() % 5; n > 0; n--) {
