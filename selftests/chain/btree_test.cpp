@@ -106,7 +106,7 @@ protected:
 };
 
 TEST_F(Btree, LooksUpEveryKeyOfRandomTrees) {
-    for (int round = 0; round < 40; round++) {
+    for (unsigned round = 0; round < rounds(40); round++) {
         const unsigned page = 512U << rng_() % 5;
         const pairs all = random_pairs(rng_, rng_() % 400, page >= 2048 ? 255 : 100);
         const tree t = build(all, page, rng_() % 3 == 0 ? 2 + rng_() % 5 : 0, page * (rng_() % 3));
@@ -127,7 +127,7 @@ TEST_F(Btree, LooksUpEveryKeyOfRandomTrees) {
 }
 
 TEST_F(Btree, ScansRangesOfRandomTrees) {
-    for (int round = 0; round < 30; round++) {
+    for (unsigned round = 0; round < rounds(30); round++) {
         const pairs all = random_pairs(rng_, rng_() % 300);
         const tree t = build(all, 1024, rng_() % 2 == 0 ? 3 : 0, 0);
         for (int i = 0; i < 40; i++) {
@@ -187,7 +187,7 @@ TEST_F(Btree, DamageIsAnErrorAndNoAnswer) {
     const pairs all = random_pairs(rng_, 300);
     const tree good = build(all, 1024, 4, 0);
     unsigned seen = 0;
-    for (int round = 0; round < 3000; round++) {
+    for (unsigned round = 0; round < rounds(3000); round++) {
         tree t = good;
         for (unsigned n = 1 + rng_() % 3; n > 0; n--)
             t.file[rng_() % t.file.size()] ^= static_cast<uint8_t>(1 + rng_() % 255);
@@ -211,7 +211,7 @@ TEST_F(Btree, DamageWithoutChecksumsEnds) {
     const pairs all = random_pairs(rng_, 200);
     const tree good = build(all, 512, 4, 0);
     const uint32_t bad_words[] = {0, 1, 3, 4, 511, 512, 513, 0x7fff, 0x8000, 0xffff, 0x10000};
-    for (int round = 0; round < 20000; round++) {
+    for (unsigned round = 0; round < rounds(20000); round++) {
         tree t = good;
         for (unsigned n = 1 + rng_() % 6; n > 0; n--) {
             const size_t at = rng_() % (t.file.size() - 4);

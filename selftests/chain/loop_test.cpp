@@ -412,7 +412,7 @@ TEST(Concurrency, AWriterReplacesPagesByCopy) {
     ASSERT_TRUE(chain);
     churn_reader reader;
     writer.start(chain.get(), seed);
-    const unsigned most = kernel ? 100 : 3000;
+    const unsigned most = rounds(kernel ? 100 : 3000);
     for (unsigned i = 0; (i < most || writer.rounds() < 100) && !writer.failed(); i++)
         ASSERT_EQ(reader.round(chain.get()), "");
     writer.stop();

@@ -71,7 +71,7 @@ TEST_F(Hash, LooksUpEveryKey) {
 TEST_F(Hash, DamageIsAnErrorAndNoAnswer) {
     const bytes good = build(300, 512, 4);
     unsigned seen = 0;
-    for (int round = 0; round < 5000; round++) {
+    for (unsigned round = 0; round < rounds(5000); round++) {
         bytes file = good;
         file[rng_() % file.size()] ^= static_cast<uint8_t>(1 + rng_() % 255);
         const auto& [key, value] = *std::next(all_.begin(), rng_() % all_.size());
@@ -87,7 +87,7 @@ TEST_F(Hash, DamageIsAnErrorAndNoAnswer) {
 
 TEST_F(Hash, DamageWithoutChecksumsEnds) {
     const bytes good = build(300, 512, 4);
-    for (int round = 0; round < 20000; round++) {
+    for (unsigned round = 0; round < rounds(20000); round++) {
         bytes file = good;
         for (unsigned n = 1 + rng_() % 6; n > 0; n--) {
             const uint32_t word = rng_() % 2 == 0 ? rng_() % 600 : rng_();
@@ -182,7 +182,7 @@ bool meets(int64_t v, unsigned op, int64_t w) {
 }
 
 TEST_F(Scan, AggregatesAsALoopDoes) {
-    for (int round = 0; round < 60; round++) {
+    for (unsigned round = 0; round < rounds(60); round++) {
         make(rng_() % 600, 512);
         chain_scan_query q = query();
         const auto op1 = static_cast<chain_scan_op>(rng_() % 7);
@@ -264,7 +264,7 @@ TEST_F(Scan, DamageIsAnErrorAndNoAnswer) {
     q.number = amount();
     const auto right = query_of<chain_scan_query>(run(q));
     const bytes good = file_;
-    for (int round = 0; round < 3000; round++) {
+    for (unsigned round = 0; round < rounds(3000); round++) {
         file_ = good;
         file_[rng_() % file_.size()] ^= static_cast<uint8_t>(1 + rng_() % 255);
         const answer a = run(q);

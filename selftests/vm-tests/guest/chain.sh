@@ -6,7 +6,8 @@
 read -ra members < <(disks 3)
 mnt=$tmp/mnt
 mkdir "$mnt"
-pairs=3000 # five hops
+pairs=3000 more=1 # five hops
+! is_full || { pairs=30000 more=10; } # six
 
 application() { quietly timeout -s KILL 120 /test/chain_load "$@"; }
 
@@ -47,7 +48,7 @@ churn() {
 	eventually "a round" did "$tmp/count" 4
 	quietly ringraid fail t "${members[1]}"
 	state degraded
-	eventually "rounds without a member" did "$tmp/count" $(($(cat "$tmp/count") + 6))
+	eventually "rounds without a member" did "$tmp/count" $(($(cat "$tmp/count") + 6 * more))
 	kill -0 "$app" || { cat "$tmp/churn"; fail "the application ended by itself"; }
 	end_of "$app"
 	[ ! -s "$tmp/churn" ] || { cat "$tmp/churn"; fail "the application complains"; }
@@ -67,7 +68,7 @@ on_file_system() {
 	unit "$mnt" "$2"
 	application make "$mnt/tree" $pairs
 	churn "$mnt/churn"
-	application run "$mnt/tree" $pairs 10
+	application run "$mnt/tree" $pairs $((10 * more))
 	unit "$mnt" 'Files.ATruncated*:Files.AReplaced*'
 	let_go
 	no_stream
@@ -75,17 +76,17 @@ on_file_system() {
 }
 
 # Each test loads its program, which emulated takes a second.
-on_ext4() { on_file_system ext4 "$(either 'Loop.Many*:Limits.Signals*' 'Files.*:Loop.*:Limits.*')"; }
-on_xfs() { on_file_system xfs "$(either 'Concurrency.*' 'Files.*:Concurrency.*:Sstable.Finds*')"; }
+on_ext4() { on_file_system ext4 "$(either 'Loop.Many*:Limits.Signals*' 'Files.*:Loop.*:Limits.*:Hostile.*')"; }
+on_xfs() { on_file_system xfs "$(either 'Concurrency.*' 'Files.*:Concurrency.*:Sstable.Finds*:Rocksdb.Finds*')"; }
 
 either() { if is_full; then echo "$2"; else echo "$1"; fi; }
 
 on_the_device() {
 	array
 	application make "$block" $pairs
-	application run "$block" $pairs 20
+	application run "$block" $pairs $((20 * more))
 	quietly ringraid fail t "${members[0]}"
-	application run "$block" $pairs 20
+	application run "$block" $pairs $((20 * more))
 	no_stream
 	stop
 	array
@@ -139,7 +140,7 @@ by_nvme_commands() {
 	local disk
 	disk=$(basename "$(readlink -f /dev/disk3)")
 	application make /dev/disk3 $pairs
-	application run "/dev/ng${disk#nvme}" $pairs 20
+	application run "/dev/ng${disk#nvme}" $pairs $((20 * more))
 }
 
 play on_ext4 on_xfs on_the_device killed two_share by_nvme_commands
