@@ -47,7 +47,7 @@ RR_STEP void bench_finish(rr_array_t *a, rr_queue_t *q)
 		if (q->action_head != q->action_tail)
 			bench_act(a, q);
 		else if (q->open)
-			rr_message(q);
+			rr_message(a, q);
 		else
 			break;
 		rr_settle(a, q);

@@ -23,6 +23,7 @@ RR_FN int rr_request_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	rr_request_t *r = rr_request_at(a, q, tag);
 
 	q->open++;
+	q->writes_open += r->op == RR_OP_WRITE;
 	r->error = 0;
 	r->pending = 0;
 	r->retries = 0;
@@ -40,6 +41,8 @@ RR_FN int rr_request_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	}
 	if (r->op == RR_OP_READ)
 		return rr_read_start(a, q, tag);
+	if (rr_load(a->rest))
+		return rr_rest_wait(a, q, tag);
 	return rr_write_start(a, q, tag);
 }
 
@@ -55,9 +58,10 @@ RR_STEP void rr_complete(rr_array_t *a, rr_queue_t *q, rr_u64 token, rr_s32 res)
 		rr_flush_complete(a, q, token, res);
 }
 
-RR_STEP void rr_message(rr_queue_t *q)
+RR_STEP void rr_message(rr_array_t *a, rr_queue_t *q)
 {
 	q->lock_retry = 1;
+	rr_rest_look(a, q);
 }
 
 /* Issues a retried I/O again. 0: its member went out meanwhile, and it is a read. */
@@ -159,6 +163,8 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 {
 	rr_s32 i;
 
+	if (q->rest_wait.head != RR_NIL)
+		rr_rest_release(a, q);
 	/* A slot that starts may fail at once and free what another waits for. */
 	rr_for (i, 4) {
 		if (q->lock_retry && q->lock_wait.head != RR_NIL)
@@ -175,7 +181,7 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 
 RR_STEP void rr_settle(rr_array_t *a, rr_queue_t *q)
 {
-	if ((q->lock_wait.head & q->slot_wait.head & q->held.head) != RR_NIL)
+	if ((q->lock_wait.head & q->slot_wait.head & q->held.head & q->rest_wait.head) != RR_NIL)
 		rr_settle_slowly(a, q);
 	else
 		q->lock_retry = 0;

@@ -17,7 +17,7 @@
 #ifndef RINGRAID_ENGINE_FLUSH_H
 #define RINGRAID_ENGINE_FLUSH_H
 
-#include "start.h"
+#include "rest.h"
 
 RR_FN int rr_flush_emit(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 role)
 {

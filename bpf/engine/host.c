@@ -55,7 +55,7 @@ void rr_host_complete(struct rr_array *a, rr_u32 queue, rr_u64 token, rr_s32 res
 
 void rr_host_message(struct rr_array *a, rr_u32 queue)
 {
-	rr_message(rr_queue_at(a, queue));
+	rr_message(a, rr_queue_at(a, queue));
 	rr_settle(a, rr_queue_at(a, queue));
 }
 

@@ -98,6 +98,7 @@ RR_STEP void rr_request_answer(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 		result = (rr_s32)(r->sectors << RR_SECTOR_SHIFT);
 	r->flags = 0;
 	q->open--;
+	q->writes_open -= r->op == RR_OP_WRITE;
 	rr_emit(a, q, RR_ACT_COMMIT, 0, tag, rr_token(RR_TOKEN_CLIENT, 0, tag), 0, 0,
 		(rr_u32)result);
 }
@@ -112,6 +113,7 @@ RR_STEP void rr_client_again(rr_array_t *a, rr_queue_t *q, rr_u64 token)
 		return;
 	}
 	q->open++;
+	q->writes_open += rr_request_at(a, q, tag)->op == RR_OP_WRITE;
 	rr_request_answer(a, q, tag);
 }
 

@@ -92,7 +92,7 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 	rr_u32 kind = rr_token_kind(token);
 
 	if (kind == RR_TOKEN_MESSAGE) {
-		rr_message(q);
+		rr_message(a, q);
 		return;
 	}
 	q->inflight--;

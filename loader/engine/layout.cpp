@@ -127,8 +127,8 @@ void init_queues(rr_array* a) {
     for (uint32_t i = 0; i < a->queues; i++) {
         rr_queue* q = rr_host_queue(a, i);
         q->id = i;
-        for (rr_fifo* f :
-             {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait, &q->parked})
+        for (rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait,
+                           &q->rest_wait, &q->parked})
             f->head = f->tail = RR_NIL;
         q->free_slot = 0;
         q->free_slots = static_cast<rr_u16>(a->slots);

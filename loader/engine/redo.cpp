@@ -126,7 +126,7 @@ void restart_arena(std::span<std::byte> memory) {
     for (rr_member& m : a->members)
         std::memset(m.flushed, 0, sizeof(m.flushed));
     std::memset(memory.data() + a->queues_offset, 0, a->buffers_offset - a->queues_offset);
-    a->park = 0;
+    a->park = a->rest = 0;
     init_queues(a);
 }
 

@@ -224,6 +224,8 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
     const uint32_t slot = rr_token_index(a.token) % world::slots_max;
     slot_note& note = w.note(queue, slot);
     if (is_write(a.act)) {
+        if (w.clean && rr_host_slot(w.arena, queue, slot)->phase == RR_PHASE_WRITE)
+            return w.wrong("a row is written while the superblocks say clean");
         note = {};
         check_alone(w, queue, a);
     } else if (rr_host_slot(w.arena, queue, slot)->phase == RR_PHASE_COPY_OUT) {
@@ -312,7 +314,7 @@ void check_rest(world& w) {
     for (uint32_t n = 0; n < a->queues; n++) {
         const rr_queue* q = rr_host_queue(a, n);
         for (const rr_fifo* f :
-             {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait})
+             {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait, &q->rest_wait})
             if (f->head != RR_NIL)
                 return w.wrong("at rest, a list of queue {} is not empty", n);
         if (q->action_head != q->action_tail || q->retry_count || q->flushing || q->open)

@@ -19,6 +19,8 @@
 //   - after a flush: nothing that was acknowledged before it was submitted can
 //     be lost by an active member; after a FUA write: nothing of it
 //   - in a crowd: no write waits while the others go round and round
+// While the superblocks say clean: no row is written, and each is whole on the
+//   disks, also after a power cut
 // Each call: no failure is forgotten
 // Between calls, now and then: the row locks are what their holders say, a
 //   claim is that of a slot that waits

@@ -118,11 +118,11 @@ int report(const options& o, const job* jobs, bool died) {
             "rows redone, "
             "{} power cuts\n#   rmw {} rcw {} full {} recon {} payload {} rebuilt {} repaired {} "
             "replans {} "
-            "held {} lock waits {} slot waits {} retries {} flushes {} interleaved {}\n",
+            "rests {} held {} lock waits {} slot waits {} retries {} flushes {} interleaved {}\n",
             name, sum.schedules, sum.requests, sum.events, sum.errors, sum.kills, sum.redone,
             sum.cuts, sum.rmw, sum.rcw, sum.full, sum.recon, sum.payload, sum.rebuilt, sum.repaired,
-            sum.replans, sum.held, sum.lock_waits, sum.slot_waits, sum.retries, sum.flushes,
-            sum.interleaved);
+            sum.replans, sum.rests, sum.held, sum.lock_waits, sum.slot_waits, sum.retries,
+            sum.flushes, sum.interleaved);
         fmt::print("{} {} {}: {} schedules, {} requests, {} failures\n", failed ? "not ok" : "ok",
                    ++number, name, sum.schedules, sum.requests, failed);
     }

@@ -223,6 +223,18 @@ void choose_faults(schedule& s, rng& r) {
     }
 }
 
+// Clients with pauses between their requests, and a control plane that looks often.
+void choose_rest(schedule& s, rng& r) {
+    s.rest = r.between(100, 900);
+    s.think = r.between(500, 30000);
+    s.config.depth = r.between(1, 6);
+    s.requests = std::max(s.requests / 4, 1U);
+    for (uint32_t i = 0; i < s.fault_count; i++) {
+        s.faults[i].after /= 4;
+        s.faults[i].delay = r.below(5000);
+    }
+}
+
 }  // namespace
 
 const char* kind_name(kind k) {
@@ -239,6 +251,8 @@ schedule make_schedule(uint64_t seed, uint32_t requests) {
     choose_stripes(s, r);
     choose_traffic(s, r);
     choose_faults(s, r);
+    if (s.what != kind::crowd && r.below(4) == 0)
+        choose_rest(s, r);
     return s;
 }
 

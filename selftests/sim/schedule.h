@@ -70,6 +70,7 @@ struct schedule {
     uint32_t interleave = 0;  // accesses to shared words between turns of others; 0: none
     uint32_t delay = 0;       // longest usual one
     uint32_t think = 0;
+    uint32_t rest = 0;         // that the control plane wants the array at rest when it looks
     uint32_t bad_sectors = 0;  // before the start
     uint32_t fault_count = 0;
     std::array<fault, faults_max> faults{};

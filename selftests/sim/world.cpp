@@ -125,6 +125,7 @@ void world::prepare() {
     triggered_.fill(false);
     struck_.fill(false);
     superblock_writing_ = durable_telling_ = poll_planned_ = false;
+    rests_ = 0;
     superblock_missing_ = plan.missing;
     superblock_epoch_ = 0;
     acknowledged.assign(plan.requests + 2, 0);
@@ -179,6 +180,9 @@ void world::restart_clients() {
     seen_.fill(0);
     std::fill(notes_.begin(), notes_.end(), slot_note{});
     superblock_writing_ = durable_telling_ = poll_planned_ = false;
+    // Who starts has made them dirty.
+    clean = getting_up_ = false;
+    rest_ = 0;
     for (uint32_t q = 0; q < plan.config.queues; q++)
         rr_host_queue(arena, q)->fused = plan.fused && chance_.below(8);
     for (uint32_t q = 0; q < plan.config.queues; q++)
@@ -189,7 +193,7 @@ void world::restart_clients() {
     for (uint32_t i = 0; i < plan.fault_count; i++)
         if (triggered_[i] && !struck_[i])
             later(chance_.below(plan.faults[i].delay + 1), event_kind::fault, 0, i);
-    later(poll, event_kind::poll, 0, 0);
+    later(plan.rest ? poll / 20 : poll, event_kind::poll, 0, 0);
     poll_planned_ = true;
     for (uint32_t q = 0; q < plan.config.queues; q++)
         for (uint32_t tag = 0; tag < plan.config.depth; tag++)
@@ -312,9 +316,10 @@ void world::turn(const event& e) {
             poll_planned_ = false;
             control_look();
             // Where nothing else is to come, nothing is in flight and no timer runs.
-            if (!heap_.empty() || (arena->state >> RR_STATE_EPOCH_SHIFT) != arena->durable_epoch) {
+            if (!heap_.empty() || some_write_waits() ||
+                (arena->state >> RR_STATE_EPOCH_SHIFT) != arena->durable_epoch) {
                 poll_planned_ = true;
-                later(poll, event_kind::poll, 0, 0);
+                later(plan.rest ? poll / 20 : poll, event_kind::poll, 0, 0);
             }
             break;
         case event_kind::superblock:
@@ -324,6 +329,12 @@ void world::turn(const event& e) {
             durable_telling_ = false;
             say("durable epoch {}", superblock_epoch_);
             arena->durable_epoch = superblock_epoch_;
+            break;
+        case event_kind::dirty:
+            say("awake");
+            clean = getting_up_ = false;
+            rest_ = arena->rest = 0;
+            wake_queues();
             break;
         case event_kind::fault:
             strike(e.index);
@@ -360,6 +371,7 @@ uint32_t world::thread_of(const event& e) const {
         case event_kind::poll:
         case event_kind::superblock:
         case event_kind::durable:
+        case event_kind::dirty:
         case event_kind::fault:
             return control_thread;
         default:
@@ -747,7 +759,56 @@ void world::control_look() {
     } else if (superblock_epoch_ != arena->durable_epoch && !durable_telling_) {
         durable_telling_ = true;
         later(1 + chance_.below(50), event_kind::durable, 0, 0);
+    } else if (plan.rest) {
+        control_rest();
     }
+}
+
+void world::wake_queues() {
+    for (uint32_t q = 0; q < arena->queues; q++)
+        if (!chance_.per_mille(plan.lost_message))
+            later(1 + chance_.below(plan.delay), event_kind::message, q, 0);
+}
+
+bool world::some_write_waits() const {
+    for (uint32_t q = 0; q < arena->queues; q++)
+        if (rr_host_queue(arena, q)->rest_wait.head != RR_NIL)
+            return true;
+    return false;
+}
+
+// As service/rest.h; failures are recorded, or it would not be asked.
+void world::control_rest() {
+    if (getting_up_)
+        return;
+    if (!rest_) {
+        if (broken() || !chance_.per_mille(plan.rest))
+            return;
+        rest_ = arena->rest = ++rests_;
+        wake_queues();
+        return;
+    }
+    if (clean || some_write_waits() || !chance_.below(3)) {
+        if (clean && !some_write_waits())
+            return;
+        getting_up_ = true;
+        later(1 + chance_.below(clean ? 600 : 10), event_kind::dirty, 0, 0);
+        return;
+    }
+    for (uint32_t q = 0; q < arena->queues; q++)
+        if (rr_host_queue(arena, q)->rested != rest_)
+            return;
+    lie_down();
+}
+
+void world::lie_down() {
+    say("at rest");
+    sum_->rests += submitted_ < plan.requests;
+    check_rows(*this, "at rest, the superblocks clean");
+    for (uint32_t role = 0; role < plan.config.members; role++)
+        if (!(missing() >> role & 1) && !disks[role].vanished)
+            disks[role].flush();
+    clean = true;
 }
 
 void world::control_superblock() {
@@ -922,6 +983,8 @@ void world::power_cut() {
     for (uint32_t role = 0; role < c.members; role++)
         disks[role].power_cut(chance_);
     ever_vanished = 0;
+    if (clean)
+        check_rows(*this, "after a power cut at rest");
     // A dirty array with a member missing is refused.
     if (superblock_missing_) {
         over_ = true;

@@ -21,6 +21,9 @@
 // tells the engine afterwards; a kill may fall in between. A survivor may
 // refuse its superblock: that breaks the array, and is told all the same.
 //
+// Now and then the control plane wants the array at rest: when it is, all that
+// was written is flushed and the superblocks say clean, until a write waits.
+//
 // A kill drops all that is in flight (of a write, any part may have reached
 // its member), redoes the arena as a successor does, and starts the queues
 // again with every unanswered request. A power cut loses the arena too; parity
@@ -57,6 +60,7 @@ enum class event_kind : uint8_t {
     poll,
     superblock,  // the control plane's write is on the survivors
     durable,     // ... and it tells the engine
+    dirty,       // the superblocks say so again; the engine is told
     fault,       // index = fault
 };
 
@@ -111,6 +115,7 @@ struct slot_note {
 
 struct totals {
     uint64_t schedules = 0, requests = 0, events = 0, kills = 0, cuts = 0, redone = 0, errors = 0;
+    uint64_t rests = 0;        // clean, with clients still to come
     uint64_t interleaved = 0;  // turns inside of others' calls of the engine
     uint64_t lock_waits = 0, slot_waits = 0, held = 0, replans = 0, rebuilt = 0, repaired = 0;
     uint64_t rmw = 0, rcw = 0, full = 0, recon = 0, payload = 0, retries = 0, flushes = 0;
@@ -167,6 +172,7 @@ public:
     uint64_t known = 0;
     uint32_t known_missing() const { return static_cast<uint32_t>(known & RR_STATE_MISSING); }
     bool known_broken() const { return (known & RR_STATE_BROKEN) != 0; }
+    bool clean = false;           // the superblocks are
     uint32_t recorded_epoch = 0;  // the last one that all survivors' superblocks tell of
     // By role: member writes that the engine knows of, and those flushed.
     std::array<uint32_t, RR_MEMBERS_MAX> written{}, covered{};
@@ -215,6 +221,10 @@ private:
 
     void control_look();
     void control_superblock();
+    void control_rest();
+    void lie_down();
+    void wake_queues();
+    [[nodiscard]] bool some_write_waits() const;
     uint32_t who_refuses();
     void strike(uint32_t index);
     void trigger_faults();
@@ -255,6 +265,9 @@ private:
     bool resting_ = false;  // all threads start together
     bool superblock_writing_ = false, durable_telling_ = false, poll_planned_ = false;
     uint32_t superblock_missing_ = 0, superblock_epoch_ = 0;
+    uint32_t rest_ = 0;        // the number that was asked for, 0: none
+    uint32_t rests_ = 0;       // numbers used
+    bool getting_up_ = false;  // the dirty mark is being written
     bool over_ = false;
     totals* sum_ = nullptr;
 };

@@ -105,7 +105,8 @@ struct rr_array {
 	rr_u64 pad1[7];
 	rr_u32 durable_epoch; /* the last epoch that is in the superblocks */
 	rr_u32 park;	      /* queues finish what they have, and leave their programs */
-	rr_u32 pad2[14];
+	rr_u32 rest;	      /* not 0: no write starts (engine/rest.h) */
+	rr_u32 pad2[13];
 	struct rr_member members[RR_MEMBERS_MAX];
 };
 
@@ -296,8 +297,11 @@ struct rr_queue {
 	struct rr_fifo flush_now;  /* tags of the round in flight */
 	struct rr_fifo flush_next; /* tags of the next round */
 	struct rr_fifo lock_wait;  /* slots */
+	struct rr_fifo rest_wait;  /* tags of writes that came at rest */
 	rr_u32 retry_count;
 	rr_u32 open; /* client requests that are started and not answered */
+	rr_u32 writes_open;
+	rr_u32 rested; /* the rr_array.rest at which no write was open */
 	/* the host's */
 	rr_u32 started;
 	rr_u32 sq_tail;
@@ -308,9 +312,8 @@ struct rr_queue {
 	rr_s32 last_error;
 	struct rr_fifo parked; /* tags: came while the queue parks */
 	rr_u32 parked_tags;
-	rr_u32 fused; /* the host computes: set before the first request, or while parked */
-	rr_u32 pad;
-	rr_u64 timer_ns[2];				   /* struct __kernel_timespec */
+	rr_u32 fused;	    /* the host computes: set before the first request, or while parked */
+	rr_u64 timer_ns[2]; /* struct __kernel_timespec */
 	rr_u64 written[RR_MEMBERS_MAX];			   /* member writes completed */
 	rr_u64 flush_start[RR_MEMBERS_MAX][RR_QUEUES_MAX]; /* written at the round's start */
 	struct rr_counters count;
