@@ -71,7 +71,7 @@ fill_members() {
 ringraid_up() {
 	local engine=$1
 	shift
-	quietly ringraid create bench "${members[@]}" --force --assume-clean --chunk ${chunk_kib}K --engine "$engine" "$@"
+	quietly ringraid create bench "${members[@]}" --force --assume-clean --chunk ${chunk_kib}K --engine "$engine" --clean-after 0 "$@"
 	ringraid --json status bench >"$tmp/status"
 	block=$(jq -r .block_device "$tmp/status")
 	daemon=$(jq -r .pid "$tmp/status")

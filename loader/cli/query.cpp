@@ -49,7 +49,8 @@ void print_status(const nlohmann::json& s) {
                               s.value("depth", 0), s.value("pid", 0),
                               s.value("passthrough", false) ? ", NVMe passthrough" : ""));
     row("xor", text("xor"));
-    row("events", fmt::format("{}", s.value("events", uint64_t{0})));
+    row("events", fmt::format("{}, superblocks {}", s.value("events", uint64_t{0}),
+                              s.value("clean", false) ? "clean" : "dirty"));
     for (const auto& m : s["members"]) {
         std::string device = m["device"].is_string() ? m["device"].get<std::string>() : "-";
         std::string error = m.contains("error") ? " (" + m["error"].get<std::string>() + ")" : "";

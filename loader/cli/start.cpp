@@ -128,6 +128,10 @@ void start_flags::add_to(CLI::App& command) {
     command.add_option("--depth", depth, "requests per queue (default 64)");
     command.add_option("--slots", slots, "row operations per queue (default 64)");
     command.add_option("--arena", arena, "most memory for buffers (default 1G, at most 4G)");
+    command
+        .add_option("--clean-after", clean_after_s,
+                    "seconds without a write until the superblocks say clean (default 5, 0: never)")
+        ->check(CLI::Range(0.0, 86400.0));
     command.add_flag("--foreground", foreground, "serve in this process, for systemd");
     command.add_flag("--no-zero-copy", no_zero_copy, "copy reads through the arena");
     command.add_flag("--passthrough", passthrough,
@@ -145,6 +149,7 @@ Result<service_options> start_flags::options() const {
     out.zero_copy = !no_zero_copy;
     out.passthrough = passthrough;
     out.foreground = foreground;
+    out.clean_after = std::chrono::milliseconds(static_cast<int64_t>(clean_after_s * 1000));
     auto bytes = parse_bytes(arena);
     if (!bytes)
         return forward_error(bytes.error());

@@ -26,6 +26,7 @@ struct start_flags {
     uint32_t depth = 64;
     uint32_t slots = 64;
     std::string arena = "1G";
+    double clean_after_s = 5;
     bool foreground = false;
     bool no_zero_copy = false;
     bool passthrough = false;

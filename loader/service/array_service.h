@@ -37,6 +37,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -71,9 +72,10 @@ struct service_options {
     uint64_t arena_bytes_max = uint64_t{1} << 30;
     bool zero_copy = true;
     bool passthrough = false;  // NVMe commands to the members, past the block layer
-    bool only_named = false;   // a dead daemon's other members are not looked for
-    bool force_new = false;    // give up what a dead daemon left
-    bool foreground = false;   // a service manager looks: end when the device is gone
+    std::chrono::milliseconds clean_after{5000};  // without a write (rest.h); 0: never
+    bool only_named = false;  // a dead daemon's other members are not looked for
+    bool force_new = false;   // give up what a dead daemon left
+    bool foreground = false;  // a service manager looks: end when the device is gone
     // Told what a long step is doing; false ends the start.
     std::function<bool(const std::string&)> progress;
 };

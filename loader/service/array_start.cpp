@@ -554,10 +554,15 @@ Status array_service::start_device() {
     std::vector<int> rings;
     for (auto& queue : queues_)
         rings.push_back(queue->ring_fd());
-    durability_->start(rings, [this] {
+    durability::orders how;
+    how.queue_rings = rings;
+    how.recorded = [this] {
         publish_members();
         answer_failed();
-    });
+    };
+    how.clean_after = options_.clean_after;
+    how.flush = [this] { flush_members(*array(), members_); };
+    durability_->start(std::move(how));
     queues_run_ = true;
     // What the search for signatures has read would hand the first write to each such
     // page to a worker: the kernel does not invalidate without waiting.

@@ -236,6 +236,7 @@ nlohmann::json array_service::full_status() const {
             {"slots", a->slots},
             {"arena_bytes", a->bytes},
             {"events", __atomic_load_n(&life_record()->events, __ATOMIC_SEQ_CST)},
+            {"clean", durability_ && durability_->is_clean()},
             {"epoch", a->state >> RR_STATE_EPOCH_SHIFT},
             {"durable_epoch", a->durable_epoch},
             {"members", member_status()},

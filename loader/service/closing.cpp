@@ -47,15 +47,6 @@ void lose(rr_array& array, const array_members& members, uint32_t role, const Er
     rr_host_fail(&array, role, -(why.err != 0 ? why.err : EIO));
 }
 
-void flush_members(rr_array& array, const array_members& members) {
-    for (uint32_t role = 0; role < members.devices.size(); role++) {
-        if (!members.devices[role] || is_out(array, role))
-            continue;
-        if (Status ok = sync_data(members.devices[role]->fd.get()); !ok)
-            lose(array, members, role, ok.error());
-    }
-}
-
 // The failures so far, durable on the others; those that cannot be written to fail, too.
 Status record_failures(rr_array& array, md::array_metadata& metadata,
                        const array_members& members) {
@@ -105,6 +96,15 @@ Status try_members(rr_array& array, const array_members& members) {
     return with_hint(
         fail(EIO, "two members are missing or take no writes"),
         "nothing is lost so far. Look at the kernel log, mend the disks and try again");
+}
+
+void flush_members(rr_array& array, const array_members& members) {
+    for (uint32_t role = 0; role < members.devices.size(); role++) {
+        if (!members.devices[role] || is_out(array, role))
+            continue;
+        if (Status ok = sync_data(members.devices[role]->fd.get()); !ok)
+            lose(array, members, role, ok.error());
+    }
 }
 
 Status close_array(rr_array& array, md::array_metadata& metadata, const array_members& members) {

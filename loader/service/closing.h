@@ -34,6 +34,9 @@ private:
     uint64_t state_;
 };
 
+// All members that are in use; one that cannot is out, in @array.state.
+void flush_members(rr_array& array, const array_members& members);
+
 // EIO: two members failed, now or before; the array is dirty. Failures are put into
 // @array.state, too.
 Status close_array(rr_array& array, md::array_metadata& metadata, const array_members& members);

@@ -18,8 +18,6 @@ extern "C" {
 namespace rr {
 namespace {
 
-constexpr int look_ms = 1000;
-
 uint64_t load(const rr_u64& word) {
     return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
 }
@@ -39,9 +37,10 @@ Status durability::open() {
     return {};
 }
 
-void durability::start(std::vector<int> queue_rings, std::function<void()> recorded) {
-    queue_rings_ = std::move(queue_rings);
-    recorded_then_ = std::move(recorded);
+void durability::start(orders how) {
+    how_ = std::move(how);
+    rest_.emplace(array_, array_rest::needs{how_.clean_after, [this] { wake_queues(); }, how_.flush,
+                                            [this] { record_failures(); }});
     thread_ = std::thread([this] { main(); });
 }
 
@@ -65,10 +64,11 @@ void durability::main() {
     pthread_setname_np(pthread_self(), "rr-metadata");
     for (;;) {
         pollfd watch[] = {{event_.get(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}};
-        if (::poll(watch, 2, look_ms) < 0 && errno != EINTR)
+        if (::poll(watch, 2, static_cast<int>(rest_->wait().count())) < 0 && errno != EINTR)
             log_error("poll failed: {}", std::strerror(errno));
         drain_messages();
         record_failures();
+        rest_->look(*metadata_, array_rest::clock::now());
         if (watch[1].revents != 0)
             return;
     }
@@ -114,15 +114,15 @@ void durability::record_failures() {
         }
         __atomic_store_n(&array_->durable_epoch, epoch, __ATOMIC_SEQ_CST);
         wake_queues();
-        if (recorded_then_)
-            recorded_then_();
+        if (how_.recorded)
+            how_.recorded();
     }
 }
 
 void durability::wake_queues() {
     // Whom no message reaches, its own tick makes look.
     if (ring_ready_)
-        (void)wake_rings(ring_, queue_rings_);
+        (void)wake_rings(ring_, how_.queue_rings);
 }
 
 }  // namespace rr

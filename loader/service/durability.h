@@ -12,6 +12,9 @@
 // A survivor whose superblock cannot be written is a second failure: the array
 // breaks, and held writes are answered with an error.
 //
+// It also lets the superblocks say clean while nobody writes (rest.h): one thread
+// writes them, so neither meets the other halfway.
+//
 // Who asked for a failure by hand waits for the same moment: start()'s callback.
 //
 // It never issues START, STOP or DEL, which wait for clients whose writes may
@@ -21,7 +24,9 @@
 #include <liburing.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +35,7 @@
 #include "base/result.h"
 #include "md/update.h"
 #include "ringraid/abi.h"
+#include "service/rest.h"
 
 namespace rr {
 
@@ -46,9 +52,14 @@ public:
     [[nodiscard]] int ring_fd() const { return ring_.ring_fd; }
     // Where failures are recorded; it outlives this object. Before all that follows.
     void record_with(md::array_metadata* metadata) { metadata_ = metadata; }
-    // Starts the thread. @recorded is told, in the thread, when failures have become
-    // durable.
-    void start(std::vector<int> queue_rings, std::function<void()> recorded);
+    struct orders {
+        std::vector<int> queue_rings;
+        std::function<void()> recorded;            // told when failures have become durable
+        std::chrono::milliseconds clean_after{0};  // without a write; 0: never
+        std::function<void()> flush;               // the members, see array_rest
+    };
+    // Starts the thread, in which the functions are called.
+    void start(orders how);
     void stop();
     // Makes the thread look at once, from any thread.
     void look();
@@ -56,6 +67,9 @@ public:
     // Makes every failure known so far durable, in the caller's thread.
     // Before start() and after stop() only.
     void settle();
+
+    // The superblocks say clean. From any thread.
+    [[nodiscard]] bool is_clean() const { return rest_ && rest_->is_clean(); }
 
 private:
     void main();
@@ -69,8 +83,8 @@ private:
     bool ring_ready_ = false;
     Fd event_;
     Fd stop_event_;
-    std::function<void()> recorded_then_;
-    std::vector<int> queue_rings_;
+    orders how_;
+    std::optional<array_rest> rest_;
     uint32_t recorded_ = 0;  // roles whose failure is durable
     std::thread thread_;
 };

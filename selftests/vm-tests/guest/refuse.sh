@@ -151,7 +151,7 @@ stale_and_dirty() {
 	take_degraded "${disks[@]:1}"
 	readd "${disks[0]}"
 	give
-	again "${disks[@]}"
+	again "${disks[@]}" --clean-after 0
 	state healthy
 	write_at 5000 64
 	sync
