@@ -58,6 +58,7 @@ patterns() {
 
 degraded_patterns() {
 	pattern degraded-seq-read read $((256 << 10)) 4 64 36 16
+	pattern degraded-read-stripe read "$(stripe_bytes)" 1 8 64 28
 }
 
 # on KIND MEMBERS CHUNK-KIB COMPETITOR...

@@ -28,6 +28,7 @@ RR_FN int rr_request_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	r->pending = 0;
 	r->retries = 0;
 	r->wanted_roles = 0;
+	r->rebuilt = 0;
 	if (r->op == RR_OP_FLUSH)
 		return rr_flush_start(a, q, tag);
 	if (r->op > RR_OP_FLUSH)

@@ -16,6 +16,19 @@
 
 #include "member.h"
 
+RR_STEP rr_u32 rr_lowest_bit(rr_u32 mask)
+{
+	rr_u32 bit = 0;
+
+	if (!(mask & 0xff))
+		bit += 8, mask >>= 8;
+	if (!(mask & 0xf))
+		bit += 4, mask >>= 4;
+	if (!(mask & 3))
+		bit += 2, mask >>= 2;
+	return bit + !(mask & 1);
+}
+
 /* Sectors from @sector to the end of its stripe, and so of the array: it is whole stripes. */
 RR_STEP rr_u32 rr_stripe_rest(rr_array_t *a, rr_u64 sector)
 {
@@ -62,25 +75,40 @@ RR_STEP struct rr_part rr_request_part(rr_array_t *a, rr_request_t *r, rr_u32 st
 	return p;
 }
 
+/*
+ * What is read of data chunk @index for itself. Where a chunk of the request is
+ * rebuilt, what the others have in its rows is read for that, and delivered from
+ * there. As a request is of one piece, only the ends of it are left: what lies
+ * before a first chunk's beginning, or behind a last one's end.
+ */
+RR_STEP struct rr_part rr_request_rest(rr_array_t *a, rr_request_t *r, struct rr_place *p,
+				       rr_u32 index)
+{
+	struct rr_part part = rr_request_part(a, r, p->start, index);
+	struct rr_part rebuilt;
+	rr_u32 lost;
+
+	if (!r->rebuilt)
+		return part;
+	lost = rr_data_index(&a->geometry, p->parity, rr_lowest_bit(r->rebuilt));
+	if (index == lost)
+		return part;
+	rebuilt = rr_request_part(a, r, p->start, lost);
+	if (rebuilt.from) {
+		if (part.to > rebuilt.from)
+			part.to = rebuilt.from;
+	} else if (part.from < rebuilt.to) {
+		part.from = rebuilt.to;
+	}
+	return part;
+}
+
 /* Mask of the cells of a chunk that [from, to) touches. */
 RR_STEP rr_u32 rr_part_cells(rr_array_t *a, rr_u32 from, rr_u32 to)
 {
 	rr_u32 shift = a->cell_shift - RR_SECTOR_SHIFT;
 
 	return ((2U << ((to - 1) >> shift)) - 1) & ~((1U << (from >> shift)) - 1) & 0xffff;
-}
-
-RR_STEP rr_u32 rr_lowest_bit(rr_u32 mask)
-{
-	rr_u32 bit = 0;
-
-	if (!(mask & 0xff))
-		bit += 8, mask >>= 8;
-	if (!(mask & 0xf))
-		bit += 4, mask >>= 4;
-	if (!(mask & 3))
-		bit += 2, mask >>= 2;
-	return bit + !(mask & 1);
 }
 
 /* Each role of a mask, from the lowest on. */

@@ -341,13 +341,13 @@ RR_FN int rr_slot_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	if (s->plan == RR_PLAN_READ) {
 		if (s->bad != RR_NO_ROLE)
 			return rr_slot_lock(a, q, slot);
-		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT, 1U << s->role);
+		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT, s->data_mask);
 		return 0;
 	}
 	if (s->plan == RR_PLAN_REBUILD) {
 		if (!rr_slot_fused(a, q, s))
 			rr_slot_xor(a, q, slot, s->role, rr_all_roles(a) & ~(1U << s->role));
-		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT, 1U << s->role);
+		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT, s->data_mask);
 		return 0;
 	}
 	if (s->bad != RR_NO_ROLE && s->lost != s->bad)

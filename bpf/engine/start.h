@@ -7,6 +7,14 @@
  * cells: reads of a role that is missing or whose direct read failed, reads
  * without a registered buffer, and all writes. A wanted cell becomes a slot as
  * soon as one is free, in the order in which requests came.
+ *
+ * A block is read once: where a request wants the missing role, what it wants of
+ * the others in the same rows is delivered from what the rebuild reads of them
+ * (docs/decisions/0019). N = 4, D1 missing, a request of "=":
+ *
+ *   D0  ......======   what D0 and D2 have to give lies in D1's rows: it comes
+ *   D1  ============   out of D1's slots, and no direct read is left. Without
+ *   D2  =====.......   D1's first half, that of D2 would be read directly.
  */
 #ifndef RINGRAID_ENGINE_START_H
 #define RINGRAID_ENGINE_START_H
@@ -31,7 +39,7 @@ RR_FN int rr_read_chunk(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
 	struct rr_place p = rr_request_place(a, r);
-	struct rr_part part = rr_request_part(a, r, p.start, index);
+	struct rr_part part = rr_request_rest(a, r, &p, index);
 	rr_u32 role = rr_data_member(&a->geometry, p.parity, index);
 	rr_u32 cut = a->read_cut;
 	rr_u32 at = part.from;
@@ -41,7 +49,8 @@ RR_FN int rr_read_chunk(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 
 	if (part.from >= part.to)
 		return 0;
-	if ((rr_load(a->state) >> (role & 15) & 1) || (r->flags & RR_REQ_COPY) || !a->zero_copy) {
+	if ((rr_load(a->state) >> (role & 15) & 1) || (r->rebuilt >> (role & 15) & 1) ||
+	    (r->flags & RR_REQ_COPY) || !a->zero_copy) {
 		r->want[role & (RR_MEMBERS_MAX - 1)] = rr_part_cells(a, part.from, part.to);
 		r->wanted_roles |= 1U << role;
 		return 0;
@@ -60,52 +69,87 @@ RR_FN int rr_read_chunk(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 	return 0;
 }
 
+/*
+ * The slot carries what the request has of data chunk @index in sectors
+ * [from, to) of a cell of the chunk; @window is from | to << 16.
+ */
+RR_FN int rr_slot_carry(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			rr_u32 index, rr_u32 window)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_request_t *r = rr_request_at(a, q, s->tag);
+	struct rr_place p = rr_request_place(a, r);
+	rr_u32 role = rr_data_member(&a->geometry, p.parity, index) & (RR_MEMBERS_MAX - 1);
+	rr_u32 cell_sectors = 1U << (a->cell_shift - RR_SECTOR_SHIFT);
+	rr_u32 from = window & 0xffff;
+	rr_u32 to = window >> 16;
+	rr_u32 cell_from = from & ~(cell_sectors - 1);
+	struct rr_part part = r->rebuilt >> (s->role & (RR_MEMBERS_MAX - 1)) & 1
+				      ? rr_request_part(a, r, p.start, index)
+				      : rr_request_rest(a, r, &p, index);
+
+	if (from < part.from)
+		from = part.from;
+	if (to > part.to)
+		to = part.to;
+	if (from >= to)
+		return 0;
+	s->data_mask |= 1U << role;
+	s->payload[role] = (index << a->geometry.chunk_shift) + from - p.start;
+	s->from[role] = from - cell_from;
+	s->to[role] = to - cell_from;
+	if (from - cell_from < s->lo)
+		s->lo = from - cell_from;
+	if (to - cell_from > s->hi)
+		s->hi = to - cell_from;
+	return 0;
+}
+
+/* As rr_slot_carry(), of all data chunks. */
+RR_STEP void rr_slot_carry_all(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 window)
+{
+	rr_s32 i;
+
+	rr_for (i, RR_MEMBERS_MAX - 1) {
+		if ((rr_u32)i >= a->geometry.members - 1)
+			break;
+		rr_slot_carry(a, q, slot, i, window);
+	}
+}
+
+/* An empty slot on cell @cell of the chunk; the cell's window for rr_slot_carry(). */
+RR_STEP rr_u32 rr_slot_place(rr_array_t *a, rr_slot_t *s, struct rr_place *p, rr_u32 cell)
+{
+	rr_u32 shift = a->cell_shift - RR_SECTOR_SHIFT;
+	rr_u32 from = cell << shift;
+
+	s->parity = p->parity;
+	s->lo = 1U << shift;
+	s->hi = 0;
+	s->data_mask = 0;
+	s->cell = (((p->stripe << a->geometry.chunk_shift) + from) << RR_SECTOR_SHIFT) >>
+		  a->cell_shift;
+	return from | (from + (1U << shift)) << 16;
+}
+
 /* Fills a slot for cell @cell (of the chunk) of a write. */
 RR_FN int rr_slot_init_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 			     rr_u32 cell)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_request_t *r = rr_request_at(a, q, s->tag);
-	struct rr_place p = rr_request_place(a, r);
-	rr_u32 shift = a->cell_shift - RR_SECTOR_SHIFT;
-	rr_u32 cell_from = cell << shift;
-	rr_u32 cell_to = cell_from + (1U << shift);
-	rr_u32 index, role, from, to;
-	struct rr_part part;
-	rr_s32 i;
+	struct rr_place p = rr_request_place(a, rr_request_at(a, q, s->tag));
+	rr_u32 role = p.parity & (RR_MEMBERS_MAX - 1);
 
-	s->parity = p.parity;
-	s->lo = 1U << shift;
-	s->hi = 0;
-	s->data_mask = 0;
-	rr_for (i, RR_MEMBERS_MAX - 1) {
-		index = i;
-		if (index >= a->geometry.members - 1)
-			break;
-		part = rr_request_part(a, r, p.start, index);
-		from = part.from > cell_from ? part.from : cell_from;
-		to = part.to < cell_to ? part.to : cell_to;
-		if (from >= to)
-			continue;
-		role = rr_data_member(&a->geometry, p.parity, index) & (RR_MEMBERS_MAX - 1);
-		s->data_mask |= 1U << role;
-		s->payload[role] = (index << a->geometry.chunk_shift) + from - p.start;
-		s->from[role] = from - cell_from;
-		s->to[role] = to - cell_from;
-		if (from - cell_from < s->lo)
-			s->lo = from - cell_from;
-		if (to - cell_from > s->hi)
-			s->hi = to - cell_from;
-	}
-	role = p.parity & (RR_MEMBERS_MAX - 1);
+	rr_slot_carry_all(a, q, slot, rr_slot_place(a, s, &p, cell));
 	s->from[role] = s->lo;
 	s->to[role] = s->hi;
-	s->cell = (((p.stripe << a->geometry.chunk_shift) + cell_from) << RR_SECTOR_SHIFT) >>
-		  a->cell_shift;
 	return 0;
 }
 
-/* Fills a slot for cell @cell (of the chunk) of @role, which a read wants. */
+/*
+ * Fills a slot for cell @cell (of the chunk) of s->role, which a read wants; and of
+ * its peers, in the same rows, if they are delivered from there.
+ */
 RR_FN int rr_slot_init_read(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 			    rr_u32 cell)
 {
@@ -113,21 +157,12 @@ RR_FN int rr_slot_init_read(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	rr_request_t *r = rr_request_at(a, q, s->tag);
 	struct rr_place p = rr_request_place(a, r);
 	rr_u32 role = s->role & (RR_MEMBERS_MAX - 1);
-	rr_u32 index = rr_data_index(&a->geometry, p.parity, role);
-	rr_u32 shift = a->cell_shift - RR_SECTOR_SHIFT;
-	rr_u32 cell_from = cell << shift;
-	rr_u32 cell_to = cell_from + (1U << shift);
-	struct rr_part part = rr_request_part(a, r, p.start, index);
-	rr_u32 from = part.from > cell_from ? part.from : cell_from;
-	rr_u32 to = part.to < cell_to ? part.to : cell_to;
+	rr_u32 window = rr_slot_place(a, s, &p, cell);
+	rr_u32 base = window & 0xffff;
 
-	s->parity = p.parity;
-	s->data_mask = 0;
-	s->payload[role] = (index << a->geometry.chunk_shift) + from - p.start;
-	s->lo = s->from[role] = from - cell_from;
-	s->hi = s->to[role] = to - cell_from;
-	s->cell = (((p.stripe << a->geometry.chunk_shift) + cell_from) << RR_SECTOR_SHIFT) >>
-		  a->cell_shift;
+	rr_slot_carry(a, q, slot, rr_data_index(&a->geometry, p.parity, role), window);
+	if (r->rebuilt >> role & 1)
+		rr_slot_carry_all(a, q, slot, (base + s->lo) | (base + s->hi) << 16);
 	return 0;
 }
 
@@ -162,8 +197,8 @@ RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG
 		rr_slot_init_read(a, q, slot, cell);
 	s->lock = rr_lock_index(s->cell);
 	s->lock_mask = rr_lock_mask(a, s->lo, s->hi);
-	if (r->op == RR_OP_READ && !(rr_load(a->state) >> role & 1) &&
-	    ((r->flags & RR_REQ_COPY) || !a->zero_copy)) {
+	if (r->op == RR_OP_READ && !((rr_load(a->state) | r->rebuilt) >> role & 1) &&
+	    ((r->flags & (RR_REQ_COPY | RR_REQ_PICK)) || !a->zero_copy)) {
 		s->plan = RR_PLAN_READ;
 		rr_count(q, slot_reads, 1);
 		rr_slot_enter(a, q, slot, RR_PHASE_READ, 1U << role);
@@ -189,6 +224,19 @@ RR_STEP void rr_request_line_up(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 	rr_request_push(a, q, &q->slot_wait, tag);
 }
 
+/* The role that is missing, as a mask, if the request wants something of it. */
+RR_STEP rr_u32 rr_read_rebuilt(rr_array_t *a, rr_request_t *r)
+{
+	rr_u32 missing = rr_state_missing(rr_load(a->state));
+	struct rr_place p = rr_request_place(a, r);
+	struct rr_part part;
+
+	if (missing == RR_NO_ROLE || missing == p.parity)
+		return 0;
+	part = rr_request_part(a, r, p.start, rr_data_index(&a->geometry, p.parity, missing));
+	return part.from < part.to ? 1U << missing : 0;
+}
+
 RR_FN int rr_read_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
@@ -201,6 +249,7 @@ RR_FN int rr_read_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 	rr_count(q, reads, 1);
 	rr_count(q, read_sectors, r->sectors);
 	r->pending = 1;
+	r->rebuilt = rr_read_rebuilt(a, r);
 	rr_for (i, RR_MEMBERS_MAX) {
 		if (first + i > last || first + i >= chunks)
 			break;
@@ -241,7 +290,10 @@ RR_FN int rr_write_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	return 0;
 }
 
-/* A direct read came back. An error is answered with reads of the peers, now. */
+/*
+ * A direct read came back. An error is answered with reads of the peers, now; one
+ * of several cells is first tried cell by cell, so that only the bad one costs that.
+ */
 RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token,
 			     rr_s32 res)
 {
@@ -251,7 +303,7 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	rr_u32 sectors = rr_token_sectors(token);
 	rr_request_t *r = rr_request_at(a, q, tag);
 	struct rr_place p;
-	rr_u32 from;
+	rr_u32 from, cells;
 
 	if (res == RR_RESULT_WHOLE || res == (rr_s32)(sectors << RR_SECTOR_SHIFT)) {
 		rr_request_part_done(a, q, tag, 0);
@@ -274,7 +326,10 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 		/* What an earlier request of the tag left there when it failed is not wanted. */
 		if (!(r->wanted_roles >> role & 1))
 			r->want[role] = 0;
-		r->want[role] |= rr_part_cells(a, from, from + sectors);
+		cells = rr_part_cells(a, from, from + sectors);
+		if (!rr_transient(res) && (cells & (cells - 1)))
+			r->flags |= RR_REQ_PICK;
+		r->want[role] |= cells;
 		r->wanted_roles |= 1U << role;
 		rr_request_line_up(a, q, tag);
 	}

@@ -14,7 +14,8 @@
  *                P = D0 ^ D1 ^ ..., payloads that are the hull copied on the way
  *   RECON        the lost block = XOR of the others; then as RCW
  *   PAYLOAD      D = payload
- *   REBUILD      D = XOR of the peers; client's pages = D
+ *   REBUILD      D = XOR of the peers; client's pages = D, and what they get of the peers
+ *   READ         client's pages = D
  *
  *   D = 3, full stripe: one call, references P, C0>D0, C1>D1, C2>D2
  *
@@ -119,24 +120,29 @@ RR_STEP int rr_fuse_sum_to(rr_host_t *host, rr_array_t *a, rr_queue_t *q, rr_u32
 }
 
 /*
- * The answer of a rebuild. It is summed up in the slot: a client may look at its
- * pages meanwhile, and the sum in the making is other people's data.
+ * What a read gets of the slot. A rebuilt block is summed up in the slot: a client
+ * may look at its pages meanwhile, and the sum in the making is other people's data.
  */
-RR_FN int rr_fuse_rebuild(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
+RR_FN int rr_fuse_deliver(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
 			  rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_u32 role = s->role & (RR_MEMBERS_MAX - 1);
+	rr_u32 lost = s->role & (RR_MEMBERS_MAX - 1);
 	struct rr_xor_ref *refs = rr_host_refs(q);
-	int ret;
+	rr_u32 role;
+	int ret = 0;
 
-	ret = rr_fuse_sum_to(host, a, q, slot, role, rr_all_roles(a) & ~(1U << role));
-	if (ret)
-		return ret;
-	rr_ref_client(&refs[0], s, role, 0);
-	rr_ref_cell(&refs[1], a, q, slot, role, s->from[role]);
-	return rr_host_xor(host, refs, 2, (rr_u32)(s->to[role] - s->from[role]) << RR_SECTOR_SHIFT,
-			   0);
+	if (s->plan == RR_PLAN_REBUILD)
+		ret = rr_fuse_sum_to(host, a, q, slot, lost, rr_all_roles(a) & ~(1U << lost));
+	rr_for_roles (role, s->data_mask) {
+		if (ret)
+			break;
+		rr_ref_client(&refs[0], s, role, 0);
+		rr_ref_cell(&refs[1], a, q, slot, role, s->from[role]);
+		ret = rr_host_xor(host, refs, 2,
+				  (rr_u32)(s->to[role] - s->from[role]) << RR_SECTOR_SHIFT, 0);
+	}
+	return ret;
 }
 
 /* Payload and parity of a write whose plan computes parity from all data. */
@@ -170,8 +176,8 @@ RR_FN int rr_fuse(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
 	rr_u32 role;
 	int ret = 0;
 
-	if (plan == RR_PLAN_REBUILD)
-		return rr_fuse_rebuild(host, a, q, slot);
+	if (plan == RR_PLAN_REBUILD || plan == RR_PLAN_READ)
+		return rr_fuse_deliver(host, a, q, slot);
 	if (plan != RR_PLAN_RMW && plan != RR_PLAN_PAYLOAD)
 		return rr_fuse_reconstruct(host, a, q, slot);
 	rr_for_roles (role, s->data_mask) {

@@ -90,6 +90,30 @@ void check_slot_plan(world& w, uint32_t queue, uint32_t slot) {
                 r.sectors, r.sector, note.reads, s->cell, expected);
 }
 
+// A read of the members costs each block that it needs once, row by row: all that
+// are there where the missing one is asked for, else those that are asked for.
+void check_read_cost(world& w, const client_request& r) {
+    const uint32_t chunk = w.plan.config.chunk_sectors;
+    const uint32_t start = static_cast<uint32_t>(r.sector % w.full_stripe());
+    const uint32_t parity = rr_parity_member(&w.arena->geometry, w.plan.stripe[r.stripe]);
+    uint64_t needed = 0;
+    for (uint32_t row = 0; row < chunk; row++) {
+        uint32_t asked = 0;
+        bool lost = false;
+        for (uint32_t d = 0; d + 1 < w.plan.config.members; d++) {
+            const uint32_t at = d * chunk + row;
+            if (at < start || at >= start + r.sectors)
+                continue;
+            asked++;
+            lost |= (w.missing() >> rr_data_member(&w.arena->geometry, parity, d) & 1) != 0;
+        }
+        needed += lost ? w.plan.config.members - 1 : asked;
+    }
+    if (r.member_sectors != needed)
+        w.wrong("a read of {} sectors at {} read {} sectors of members, it needs {}", r.sectors,
+                r.sector, r.member_sectors, needed);
+}
+
 void check_range(world& w, uint32_t queue, const rr_action& a) {
     const rr_array* h = w.arena;
     if (a.length == 0 || a.length % 512 != 0 || a.position % 512 != 0 || a.address % 512 != 0)
@@ -219,6 +243,8 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
     if (w.request(queue, a.tag).refused)
         return w.wrong("a request across a stripe was begun");
     check_range(w, queue, a);
+    if (is_read(a.act))
+        w.request(queue, a.tag).member_sectors += a.length / 512;
     if (a.act == RR_ACT_READ_DIRECT)
         return;
     const uint32_t slot = rr_token_index(a.token) % world::slots_max;
@@ -262,6 +288,8 @@ void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
     if (r.spoils == w.spoils && !w.broken())
         check_repaired(w, r);
     if (r.op == RR_OP_READ) {
+        if (rule_is_plain(w))
+            check_read_cost(w, r);
         for (uint32_t i = 0; i < r.sectors; i++)
             if (!w.reference.may_read(r.base + i, r.pages[i], r.submitted))
                 return w.wrong(

@@ -525,6 +525,7 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     r.met_count = 0;
     r.spoils = spoils;
     r.writes_before = writes_answered;
+    r.member_sectors = 0;
     r.flags = static_cast<uint8_t>((shape.fua ? RR_REQ_FUA : 0) | (shape.copy ? RR_REQ_COPY : 0));
     r.stripe = shape.stripe;
     r.sectors = shape.sectors;

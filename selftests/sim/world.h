@@ -104,7 +104,8 @@ struct client_request {
     };
     std::array<met_sector, 8> met;
     uint32_t met_count, spoils;
-    uint32_t writes_before;  // writes answered when it came
+    uint32_t writes_before;   // writes answered when it came
+    uint64_t member_sectors;  // read for it
 };
 
 // What the checks remember of a slot.

@@ -37,7 +37,7 @@
 #define RR_ABI_MAGIC 0x3144494152474e52ULL /* "RNGRAID1" */
 
 enum {
-	RR_ABI_VERSION = 4,
+	RR_ABI_VERSION = 5,
 	RR_QUEUES_MAX = 16,
 	RR_DEPTH_MAX = 256,
 	RR_SLOTS_MAX = 256,
@@ -120,6 +120,7 @@ enum rr_request_flags {
 	RR_REQ_FUA = 1 << 0,
 	RR_REQ_COPY = 1 << 1,	/* no registered buffer: read through a slot */
 	RR_REQ_QUEUED = 1 << 2, /* in rr_queue.slot_wait */
+	RR_REQ_PICK = 1 << 3,	/* a long direct read failed: cell by cell */
 };
 
 struct rr_request {
@@ -132,7 +133,8 @@ struct rr_request {
 	rr_u8 op;
 	rr_u8 flags;
 	rr_u16 wanted_roles; /* roles with a bit in want[]; for writes bit 0 */
-	rr_u32 pad;
+	rr_u16 rebuilt;	     /* mask: the role whose rebuild delivers what its peers have */
+	rr_u16 pad;
 	rr_u16 want[RR_MEMBERS_MAX]; /* cells still to start, by role (reads) or in [0] */
 };
 
@@ -169,7 +171,7 @@ struct rr_slot {
 	rr_u16 hi;
 	rr_u16 pending;
 	rr_u16 read_mask;  /* roles */
-	rr_u16 data_mask;  /* roles with payload */
+	rr_u16 data_mask;  /* roles with payload, to be written or delivered */
 	rr_u16 write_mask; /* roles */
 	rr_u16 retries;
 	rr_u8 phase;

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # file: bpf/engine/start.h
 # The payload of a chunk is taken from its beginning.
-/^RR_FN int rr_slot_init_write/,/^}/s/s->payload\[role\] = (index << a->geometry.chunk_shift) + from - p.start;/s->payload[role] = (index << a->geometry.chunk_shift) + part.from - p.start;/
+/^RR_FN int rr_slot_carry(/,/^}/s/+ from - p.start;/+ part.from - p.start;/

@@ -145,6 +145,36 @@ write_error() {
 	say "write error: the member is out, on every survivor before the ack"
 }
 
+# Whole stripes, without a member: each block that is needed is read once.
+read_from() {
+	local d
+	for d in "$@"; do awk '{ print $3 }' "/sys/block/$(readlink "$d")/stat"; done | awk '{ n += $1 } END { print n }'
+}
+degraded_reads() {
+	local members=("${plain[@]}") before sectors=$((32 * 2 * 192)) got
+	wipe "${members[@]}"
+	for engine in bpf user; do
+		start t "${members[@]}" --chunk 64K --assume-clean --engine $engine
+		fill
+		quietly ringraid fail t "${plain[2]}"
+		before=$(read_from "${members[@]}")
+		dd if="$block" of="$tmp/got" bs=192K count=32 iflag=direct status=none
+		got=$(($(read_from "${members[@]}") - before))
+		sectors=$((32 * 2 * 192))
+		cmp -n $((sectors * 512)) "$tmp/ref" "$tmp/got" || fail "a degraded read is wrong"
+		rm "$tmp/got"
+		[ $got -le $((sectors * 21 / 20)) ] || fail "$sectors sectors, degraded, took $got of the members"
+		read_all "degraded"
+		load degraded --rw=randrw --bssplit=$mix --iodepth=16 --size=24m --offset=16m
+		stop
+		take_degraded "${plain[0]}" "${plain[1]}" "${plain[3]}"
+		give
+		wipe "${members[@]}"
+		say "$engine engine, degraded: $got of the members for $sectors sectors in whole stripes"
+	done
+	engine=bpf
+}
+
 # A disk that is pulled under load, then a second one.
 lost_disks() {
 	local disk i readable=0 lost=0
@@ -198,4 +228,5 @@ lost_disks() {
 read_error_of_the_disk
 bad_block
 write_error
+degraded_reads
 lost_disks
