@@ -32,10 +32,10 @@ public:
     using clock = std::chrono::steady_clock;
 
     struct needs {
-        std::chrono::milliseconds after{0};        // 0: the array is never at rest
-        std::function<void()> wake = [] {};        // sends every queue a message
-        std::function<void()> flush = [] {};       // all members; who cannot is failed in the arena
-        std::function<void()> record = [] {};      // makes failures durable
+        std::chrono::milliseconds after{0};    // 0: the array is never at rest
+        std::function<void()> wake = [] {};    // sends every queue a message
+        std::function<void()> flush = [] {};   // all members; who cannot is failed in the arena
+        std::function<void()> record = [] {};  // makes failures durable
     };
 
     // The arena outlives this object.
@@ -62,8 +62,8 @@ private:
 
     rr_array* array_;
     needs how_;
-    uint32_t asked_ = 0;   // the number that the queues are to repeat; 0: awake
-    uint32_t numbers_ = 0; // used so far
+    uint32_t asked_ = 0;    // the number that the queues are to repeat; 0: awake
+    uint32_t numbers_ = 0;  // used so far
     uint64_t written_ = 0;
     clock::time_point since_;  // nothing was written, or it was asked
     std::atomic<bool> clean_{false};
