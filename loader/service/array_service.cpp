@@ -49,7 +49,7 @@ Status array_service::run() {
             return fail(errno, "poll failed");
         if (!places_->are_there())
             make_places_again();
-        if (host_ == engine_host::bpf && arena_ && !arena_->is_published())
+        if (host_ == engine_host::bpf && life_ == life_state::serving && !arena_->is_published())
             pin_arena_again();
         uint64_t count;
         (void)!::read(wake_.get(), &count, sizeof(count));

@@ -141,6 +141,7 @@ private:
     Status end_for_a_new_start(predecessor& left);
     Status fence_device();
     void reconcile_members();
+    Status serve_what_was_left();
     Status try_all_members();
     Status redo_rows();
 

@@ -532,13 +532,15 @@ Status array_service::make_parity_right() {
 
 Status array_service::mark_dirty() {
     life_record()->phase = RR_LIFE_SERVING;
+    const failures_so_far before(*array());
     auto marked = metadata_->mark_dirty();
     if (!marked)
         return forward_error(marked.error());
-    // A member whose superblock cannot be written fails like any other.
-    for (const md::member_write_error& lost : marked->failed) {
-        log_error("member {} cannot be written: {}", lost.role, describe(lost.error));
-        rr_host_fail(array(), lost.role, -lost.error.err);
+    // A member whose superblock cannot be written fails like any other; not before the
+    // rows of a dead daemon are written.
+    if (!lose_unwritten(*array(), members_, *marked) && recovering_) {
+        before.restore(*array(), &*metadata_);
+        return fail_for_now();
     }
     durability_->settle();
     // Clients that wait for a successor get their errors; no others are let in.

@@ -69,7 +69,7 @@ void failures_so_far::restore(rr_array& array, const md::array_metadata* metadat
     uint64_t state = state_;
     for (uint32_t role = 0; role < array.geometry.members; role++) {
         if ((state & RR_STATE_MISSING) == 0 && is_out(array, role) && metadata != nullptr &&
-            !metadata->member(role))
+            metadata->has_written() && !metadata->member(role))
             state = (state | uint64_t{1} << role) + (uint64_t{1} << RR_STATE_EPOCH_SHIFT);
     }
     for (uint32_t role = 0; role < array.geometry.members; role++) {
@@ -93,6 +93,18 @@ Status try_members(rr_array& array, const array_members& members) {
     if (health_of(&array) != array_health::failed)
         return {};
     before.restore(array, nullptr);
+    return fail_for_now();
+}
+
+bool lose_unwritten(rr_array& array, const array_members& members,
+                    const md::update_report& report) {
+    const bool had_failed = health_of(&array) == array_health::failed;
+    for (const md::member_write_error& lost : report.failed)
+        lose(array, members, lost.role, lost.error);
+    return had_failed || health_of(&array) != array_health::failed;
+}
+
+Status fail_for_now() {
     return with_hint(
         fail(EIO, "two members are missing or take no writes"),
         "nothing is lost so far. Look at the kernel log, mend the disks and try again");

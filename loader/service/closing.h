@@ -22,6 +22,13 @@ namespace rr {
 // EIO: two members are out now; @array.state is as it was.
 Status try_members(rr_array& array, const array_members& members);
 
+// Whose superblock could not be written is out. False: that is one too many.
+[[nodiscard]] bool lose_unwritten(rr_array& array, const array_members& members,
+                                  const md::update_report& report);
+
+// EIO: the rows in the arena are kept for the next try.
+Status fail_for_now();
+
 // Failures that are met by who writes rows again: a disk may be well the next time,
 // and the arena is what the next one goes by.
 class failures_so_far {

@@ -137,13 +137,15 @@ std::vector<std::string> paths_of_members(const predecessor& left, const named_m
     return all;
 }
 
-// Members whose disks were away meanwhile are as good as not there. Not where
-// all are clean: that was durable before.
+// Members whose disks were away meanwhile are as good as not there. Not where all are
+// clean, for that was durable before; unless it may be another disk.
 std::string take_out_returned(const predecessor& left, array_members& members) {
     std::string who;
-    for (uint32_t role = 0; role < members.devices.size() && !members.plan.clean; role++) {
+    for (uint32_t role = 0; role < members.devices.size(); role++) {
         const auto& device = members.devices[role];
         if (!device || !counts_on(left, role) || !was_away(*left.life(), role, *device))
+            continue;
+        if (members.plan.clean && device->identity.text == life_identity(*left.life(), role))
             continue;
         who += fmt::format("{}{} ({})", who.empty() ? "" : ", ", role, device->path);
         members.devices[role].reset();
@@ -307,6 +309,8 @@ Status predecessor::settle_rows(array_members& members, md::array_metadata& meta
     auto marked = metadata.mark_dirty();
     if (!marked)
         return forward_error(marked.error());
+    if (!lose_unwritten(*a, members, *marked))
+        return fail_for_now();
     auto redone = redo_on(arena_->span(), members);
     if (!redone)
         return forward_error(redone.error());

@@ -128,9 +128,18 @@ Status array_service::take_over(predecessor& left) {
     if (Status ok = fence_device(); !ok)
         return ok;
     arena_.emplace(left.take_arena());
+    const failures_so_far before(*array());
     reconcile_members();
-    if (Status ok = open_durability(); !ok)
-        return ok;
+    Status served = open_durability();
+    if (served)
+        served = serve_what_was_left();
+    // That a member is not there is told by the superblocks, or by nobody.
+    if (!served && !(metadata_ && metadata_->has_written()))
+        before.restore(*array(), nullptr);
+    return served;
+}
+
+Status array_service::serve_what_was_left() {
     parity_right_ = true;
     return do_steps({{"trying the members", &array_service::try_all_members},
                      {"writing superblocks", &array_service::open_metadata},
@@ -168,12 +177,7 @@ void array_service::reconcile_members() {
 }
 
 Status array_service::try_all_members() {
-    Status taken = try_members(*array(), members_);
-    if (taken)
-        return taken;
-    return with_hint(
-        fail(taken.error().err, "{}", taken.error().what),
-        taken.error().hint + ": clients wait. ringraid stop --force --give-up ends it");
+    return try_members(*array(), members_);
 }
 
 // The rows are kept where they cannot be written: without them blocks would be wrong
@@ -186,9 +190,7 @@ Status array_service::redo_rows() {
         return forward_error(redone.error());
     if (!had_failed && health_of(array()) == array_health::failed) {
         before.restore(*array(), &*metadata_);
-        return with_hint(fail(EIO, "two members cannot take the rows that were being written"),
-                         "nothing is lost so far. Look at the kernel log, mend the disks and try "
-                         "again: clients wait. ringraid stop --force --give-up ends it");
+        return fail_for_now();
     }
     durability_->settle();
     restart_arena(arena_->span());

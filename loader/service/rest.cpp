@@ -72,7 +72,8 @@ void array_rest::lie_down(md::array_metadata& metadata, clock::time_point now) {
     auto marked = metadata.mark_clean();
     if (!marked)
         log_error("{}", describe(marked.error()));
-    if (!marked || lose(*marked))
+    // Nobody needs this: who cannot be made dirty again, either, is out then.
+    if (!marked || !marked->complete())
         return get_up(metadata, now);
     clean_ = true;
     if (some_write_waits())
