@@ -25,7 +25,7 @@ never() { echo 0 >"$inject/probability"; }
 
 fresh() {
 	wipe "${members[@]}"
-	start t "${members[@]}" --chunk 64K --assume-clean --passthrough --engine bpf
+	start t "${members[@]}" --chunk 64K --assume-clean --passthrough --engine bpf --clean-after 0
 	fill
 }
 
@@ -93,7 +93,7 @@ held() {
 	swallow 1
 	kill_daemon_wholly
 	refused "couldn't open" mdadm --zero-superblock "/dev/$disk"
-	quietly ringraid assemble "${members[@]}" --passthrough --engine bpf
+	quietly ringraid assemble "${members[@]}" --passthrough --engine bpf --clean-after 0
 	echo 2000 >"/sys/block/$disk/queue/io_timeout"
 	end_background
 	state healthy
