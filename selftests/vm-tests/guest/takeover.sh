@@ -137,7 +137,7 @@ foreign_pins() {
 exchanged_pins() {
 	local a b served
 	wipe "${ours[@]}" "${copies[@]}"
-	start b "${copies[@]}" --chunk 64K --assume-clean
+	start b "${copies[@]}" --chunk 64K --assume-clean --clean-after 0 # it runs while superblocks are compared
 	served=$block
 	fill
 	start_second a "${ours[@]}" --chunk 64K --assume-clean
