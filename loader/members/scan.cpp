@@ -139,9 +139,13 @@ private:
         return std::nullopt;
     }
 
+    Result<member_device> open(const std::string& path) const {
+        return open_member(path,
+                           {.allow_regular_file = options_.allow_regular_file, .read_only = true});
+    }
+
     std::optional<md::md_superblock> superblock_of(const std::string& path) const {
-        auto device = open_member(
-            path, {.allow_regular_file = options_.allow_regular_file, .read_only = true});
+        auto device = open(path);
         if (!device)
             return std::nullopt;
         auto superblock = md::read_superblock(device->fd.get());
@@ -149,8 +153,7 @@ private:
     }
 
     void read(const block_node& node, const std::string& path) {
-        auto device = open_member(
-            path, {.allow_regular_file = options_.allow_regular_file, .read_only = true});
+        auto device = open(path);
         if (!device) {
             result.passed.push_back({path, device.error()});
             return;

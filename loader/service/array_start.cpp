@@ -538,10 +538,9 @@ Status array_service::mark_dirty() {
         return forward_error(marked.error());
     // A member whose superblock cannot be written fails like any other; not before the
     // rows of a dead daemon are written.
-    if (!lose_unwritten(*array(), members_, *marked) && recovering_) {
-        before.restore(*array(), &*metadata_);
-        return fail_for_now();
-    }
+    lose_unwritten(*array(), *marked);
+    if (Status ok = before.bearable(*array()); recovering_ && !ok)
+        return ok;
     durability_->settle();
     // Clients that wait for a successor get their errors; no others are let in.
     if (!recovering_ && health_of(array()) == array_health::failed)

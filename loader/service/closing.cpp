@@ -79,6 +79,14 @@ void failures_so_far::restore(rr_array& array, const md::array_metadata* metadat
     __atomic_store_n(&array.state, state, __ATOMIC_SEQ_CST);
 }
 
+Status failures_so_far::bearable(const rr_array& array) const {
+    if ((state_ & RR_STATE_BROKEN) != 0 || health_of(&array) != array_health::failed)
+        return {};
+    return with_hint(
+        fail(EIO, "two members are missing or take no writes"),
+        "nothing is lost so far. Look at the kernel log, mend the disks and try again");
+}
+
 Status try_members(rr_array& array, const array_members& members) {
     if (health_of(&array) == array_health::failed)
         return {};
@@ -90,24 +98,14 @@ Status try_members(rr_array& array, const array_members& members) {
         if (!taken)
             lose(array, members, role, taken.error());
     }
-    if (health_of(&array) != array_health::failed)
-        return {};
-    before.restore(array, nullptr);
-    return fail_for_now();
+    return before.bearable(array);
 }
 
-bool lose_unwritten(rr_array& array, const array_members& members,
-                    const md::update_report& report) {
-    const bool had_failed = health_of(&array) == array_health::failed;
-    for (const md::member_write_error& lost : report.failed)
-        lose(array, members, lost.role, lost.error);
-    return had_failed || health_of(&array) != array_health::failed;
-}
-
-Status fail_for_now() {
-    return with_hint(
-        fail(EIO, "two members are missing or take no writes"),
-        "nothing is lost so far. Look at the kernel log, mend the disks and try again");
+void lose_unwritten(rr_array& array, const md::update_report& report) {
+    for (const md::member_write_error& lost : report.failed) {
+        log_error("member {} cannot be written: {}", lost.role, describe(lost.error));
+        rr_host_fail(&array, lost.role, -lost.error.err);
+    }
 }
 
 void flush_members(rr_array& array, const array_members& members) {

@@ -19,21 +19,19 @@ namespace rr {
 // Finds out whether the members take writes, by writing their superblocks as they are;
 // who does not is out, in @array.state. Whoever goes on raises events on the others, and
 // a disk that was unwell twice would be too old to be believed.
-// EIO: two members are out now; @array.state is as it was.
+// EIO: that is one too many.
 Status try_members(rr_array& array, const array_members& members);
 
-// Whose superblock could not be written is out. False: that is one too many.
-[[nodiscard]] bool lose_unwritten(rr_array& array, const array_members& members,
-                                  const md::update_report& report);
-
-// EIO: the rows in the arena are kept for the next try.
-Status fail_for_now();
+// Whose superblock could not be written is out.
+void lose_unwritten(rr_array& array, const md::update_report& report);
 
 // Failures that are met by who writes rows again: a disk may be well the next time,
 // and the arena is what the next one goes by.
 class failures_so_far {
 public:
     explicit failures_so_far(const rr_array& array) : state_(array.state) {}
+    // EIO: the array has failed since. What is in the arena is kept for the next try.
+    [[nodiscard]] Status bearable(const rr_array& array) const;
     // What was met since is forgotten, but for what @metadata, if any, has told the others.
     void restore(rr_array& array, const md::array_metadata* metadata) const;
 

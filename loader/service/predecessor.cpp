@@ -284,7 +284,7 @@ Status predecessor::settle(array_members& members) {
     md::array_metadata metadata(members.metadata_state(), md::write_to(members.fds()),
                                 life_witness(*life()));
     const failures_so_far before(*a);
-    Status settled = settle_rows(members, metadata);
+    Status settled = settle_rows(members, metadata, before);
     if (!settled) {
         before.restore(*a, &metadata);
         return settled;
@@ -299,7 +299,8 @@ Status predecessor::settle(array_members& members) {
     return {};
 }
 
-Status predecessor::settle_rows(array_members& members, md::array_metadata& metadata) {
+Status predecessor::settle_rows(array_members& members, md::array_metadata& metadata,
+                                const failures_so_far& before) {
     rr_array* a = array();
     for (uint32_t role : members.plan.missing)
         rr_host_fail(a, role, -ENODEV);
@@ -309,8 +310,9 @@ Status predecessor::settle_rows(array_members& members, md::array_metadata& meta
     auto marked = metadata.mark_dirty();
     if (!marked)
         return forward_error(marked.error());
-    if (!lose_unwritten(*a, members, *marked))
-        return fail_for_now();
+    lose_unwritten(*a, *marked);
+    if (Status ok = before.bearable(*a); !ok)
+        return ok;
     auto redone = redo_on(arena_->span(), members);
     if (!redone)
         return forward_error(redone.error());

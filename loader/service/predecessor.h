@@ -28,6 +28,8 @@
 
 namespace rr {
 
+class failures_so_far;
+
 class predecessor {
 public:
     // EPERM: a directory is not ours alone. An arena that cannot be used is no error
@@ -66,7 +68,8 @@ public:
     Status wait_until_dead();
 
 private:
-    Status settle_rows(array_members& members, md::array_metadata& metadata);
+    Status settle_rows(array_members& members, md::array_metadata& metadata,
+                       const failures_so_far& before);
     explicit predecessor(const array_places& places) : places_(&places) {}
     void find_arena(const md::uuid& set_uuid);
 

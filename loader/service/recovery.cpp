@@ -133,9 +133,8 @@ Status array_service::take_over(predecessor& left) {
     Status served = open_durability();
     if (served)
         served = serve_what_was_left();
-    // That a member is not there is told by the superblocks, or by nobody.
-    if (!served && !(metadata_ && metadata_->has_written()))
-        before.restore(*array(), nullptr);
+    if (!served)
+        before.restore(*array(), metadata_ ? &*metadata_ : nullptr);
     return served;
 }
 
@@ -183,15 +182,12 @@ Status array_service::try_all_members() {
 // The rows are kept where they cannot be written: without them blocks would be wrong
 // that nobody was writing.
 Status array_service::redo_rows() {
-    const bool had_failed = health_of(array()) == array_health::failed;
     const failures_so_far before(*array());
     auto redone = redo_on(arena_->span(), members_);
     if (!redone)
         return forward_error(redone.error());
-    if (!had_failed && health_of(array()) == array_health::failed) {
-        before.restore(*array(), &*metadata_);
-        return fail_for_now();
-    }
+    if (Status ok = before.bearable(*array()); !ok)
+        return ok;
     durability_->settle();
     restart_arena(arena_->span());
     return {};

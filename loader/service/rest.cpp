@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "engine/queue.h"
+#include "service/closing.h"
 
 extern "C" {
 #include "engine/host.h"
@@ -87,10 +88,10 @@ void array_rest::get_up(md::array_metadata& metadata, clock::time_point now) {
         // No write may start on members that look clean.
         rr_host_fail(array_, 0, -EIO);
         rr_host_fail(array_, 1, -EIO);
-        how_.record();
-    } else if (lose(*marked)) {
-        how_.record();
+    } else {
+        lose_unwritten(*array_, *marked);
     }
+    how_.record();
     clean_ = false;
     be_awake(now);
 }
@@ -133,15 +134,6 @@ bool array_rest::all_agree() const {
             return false;
     }
     return true;
-}
-
-// True: a member's superblock could not be written; it is out.
-bool array_rest::lose(const md::update_report& report) {
-    for (const md::member_write_error& lost : report.failed) {
-        log_error("member {} cannot be written: {}", lost.role, describe(lost.error));
-        rr_host_fail(array_, lost.role, -lost.error.err);
-    }
-    return !report.complete();
 }
 
 }  // namespace rr

@@ -58,7 +58,6 @@ private:
     [[nodiscard]] uint64_t written() const;
     [[nodiscard]] bool some_write_waits() const;
     [[nodiscard]] bool all_agree() const;
-    bool lose(const md::update_report& report);
 
     rr_array* array_;
     needs how_;

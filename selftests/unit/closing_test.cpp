@@ -25,12 +25,7 @@ constexpr uint32_t count = 4;
 class Closing : public testing::Test {
 protected:
     Closing() {
-        md::new_array spec;
-        spec.name = "closing";
-        spec.member_sectors.assign(count, 1 << 17);
-        spec.clean = true;
-        const auto made = md::make_new(spec);
-        EXPECT_TRUE(made);
+        const auto made = test::must_make(test::four_members());
         array_.geometry.members = count;
         members_.devices.resize(count);
         members_.plan.members.resize(count);
@@ -40,7 +35,7 @@ protected:
             members_.devices[role]->fd.reset(::mkstemp(name));
             members_.devices[role]->path = name;
             ::unlink(name);
-            members_.plan.members[role] = md::assembled_member{role, name, (*made)[role]};
+            members_.plan.members[role] = md::assembled_member{role, name, made[role]};
         }
     }
     void serve() {

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "engine_under_test.h"
-#include "md/superblock.h"
+#include "md_helpers.h"
 
 extern "C" {
 #include "engine/host.h"
@@ -27,14 +27,8 @@ constexpr uint32_t count = 4;
 class Rest : public testing::Test {
 protected:
     Rest() : array_(two_queues()) {
-        md::new_array spec;
-        spec.name = "rest";
-        spec.member_sectors.assign(count, 1 << 17);
-        spec.clean = true;
-        const auto made = md::make_new(spec);
-        EXPECT_TRUE(made);
         md::array_metadata::state initial;
-        for (const md::md_superblock& sb : *made)
+        for (const md::md_superblock& sb : test::must_make(test::four_members()))
             initial.members.emplace_back(sb);
         metadata_.emplace(std::move(initial),
                           [this](uint32_t role, const md::md_superblock& sb) -> Status {
