@@ -12,6 +12,7 @@
 #define rr_xor(a, dst, src, sectors)	   ((void)(dst), (void)(src), (void)(sectors))
 #define rr_xor2(a, dst, x, y, sectors)	   ((void)(dst), (void)(x), (void)(y))
 #define rr_xor_set2(a, dst, x, y, sectors) ((void)(dst), (void)(x), (void)(y))
+#define rr_nonzero_rows(a, at, sectors)	   ((void)(at), (void)(sectors), 0)
 #define rr_xor_set3(a, dst, x, y, sectors) ((void)(dst), (void)(x), (void)(y))
 #endif
 

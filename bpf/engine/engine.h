@@ -62,6 +62,7 @@ RR_STEP void rr_complete(rr_array_t *a, rr_queue_t *q, rr_u64 token, rr_s32 res)
 RR_STEP void rr_message(rr_array_t *a, rr_queue_t *q)
 {
 	q->lock_retry = 1;
+	q->job_look = 1;
 	rr_rest_look(a, q);
 }
 
@@ -106,6 +107,7 @@ RR_STEP void rr_tick(rr_array_t *a, rr_queue_t *q)
 
 	rr_count(q, ticks, 1);
 	q->lock_retry = 1;
+	q->job_look = 1;
 	q->retry_count = 0;
 	rr_for (i, RR_RETRY_RING) {
 		if ((rr_u32)i >= n)
@@ -173,6 +175,8 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		if (q->slot_wait.head != RR_NIL && q->free_slot != RR_NIL)
 			rr_slot_waiters(a, q);
 	}
+	if (q->job_look)
+		rr_job_go_on(a, q);
 	if (q->held.head != RR_NIL)
 		rr_held_release(a, q);
 	if (q->lock_wait.head != RR_NIL || q->retry_count)
@@ -182,7 +186,8 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 
 RR_STEP void rr_settle(rr_array_t *a, rr_queue_t *q)
 {
-	if ((q->lock_wait.head & q->slot_wait.head & q->held.head & q->rest_wait.head) != RR_NIL)
+	if ((q->lock_wait.head & q->slot_wait.head & q->held.head & q->rest_wait.head) != RR_NIL ||
+	    q->job_look)
 		rr_settle_slowly(a, q);
 	else
 		q->lock_retry = 0;

@@ -9,6 +9,10 @@
  * is acknowledged until the control plane has stored the same epoch in
  * durable_epoch, which it does when the survivors' superblocks say so.
  *
+ * A missing role may be on its way back: RR_STATE_REBUILD says that a device has its
+ * place and holds its rows up to job.frontier (job.h). It is then a member there, and
+ * fails like one: the flag goes and the epoch moves on.
+ *
  * The second failure of a member is not recorded in superblocks: the array
  * stops taking writes and stays dirty, so that what is left can be judged.
  */
@@ -43,6 +47,18 @@ RR_STEP rr_u32 rr_patience(rr_s32 res)
 	return res ? 1 : rr_retries_max() / 8 + 1;
 }
 
+/* The state after @role has failed; as it is: nothing of it was in use. */
+RR_STEP rr_u64 rr_state_after_loss(rr_u64 state, rr_u64 bit)
+{
+	if (state & bit)
+		return state & RR_STATE_REBUILD
+			       ? (state & ~RR_STATE_REBUILD) + (1ULL << RR_STATE_EPOCH_SHIFT)
+			       : state;
+	if (state & RR_STATE_MISSING)
+		return state | RR_STATE_BROKEN;
+	return (state | bit) + (1ULL << RR_STATE_EPOCH_SHIFT);
+}
+
 /* Takes @role out of use. 1: now, 0: it was out, -1: it is the second. */
 RR_FN int rr_member_fail(rr_array_t *a RR_ARG_ARENA, rr_u32 role, rr_s32 error)
 {
@@ -52,20 +68,46 @@ RR_FN int rr_member_fail(rr_array_t *a RR_ARG_ARENA, rr_u32 role, rr_s32 error)
 	rr_s32 i;
 
 	/* Before the state: who sees the member out finds the reason. */
-	if (!(seen & bit))
+	if (!(seen & bit) || (seen & RR_STATE_REBUILD))
 		rr_store(a->members[role & (RR_MEMBERS_MAX - 1)].error, -error);
-	/* The word changes twice in the life of an array: no retry is endless. */
+	/* The word changes with members, and they are few: no retry is endless. */
 	rr_for (i, 16) {
-		if (seen & bit)
+		next = rr_state_after_loss(seen, bit);
+		if (next == seen && (seen & bit))
 			return 0;
-		next = seen & RR_STATE_MISSING ? seen | RR_STATE_BROKEN
-					       : (seen | bit) + (1ULL << RR_STATE_EPOCH_SHIFT);
 		found = rr_swap_if(a->state, seen, next);
 		if (found == seen)
-			return seen & RR_STATE_MISSING ? -1 : 1;
+			return (seen & RR_STATE_MISSING) && !(seen & bit) ? -1 : 1;
 		seen = found;
 	}
 	return -1;
+}
+
+/*
+ * @role cannot be read in the rows up to those of @cell. The frontier is loaded
+ * after the state: it moves only while the flag is there.
+ */
+RR_STEP int rr_role_out(rr_array_t *a, rr_u32 role, rr_u64 cell)
+{
+	rr_u64 state = rr_load(a->state);
+
+	if (!(state >> (role & (RR_MEMBERS_MAX - 1)) & 1))
+		return 0;
+	return !(state & RR_STATE_REBUILD) || cell >= rr_load(a->job.frontier);
+}
+
+/* The role that is not there in the rows of @cell, or RR_NO_ROLE. */
+RR_STEP rr_u32 rr_missing_at(rr_array_t *a, rr_u64 state, rr_u64 cell)
+{
+	if ((state & RR_STATE_REBUILD) && cell < rr_load(a->job.frontier))
+		return RR_NO_ROLE;
+	return rr_state_missing(state);
+}
+
+/* The parity of the rows of @cell says nothing about their data. */
+RR_STEP int rr_unsynced_at(rr_array_t *a, rr_u64 state, rr_u64 cell)
+{
+	return (state & RR_STATE_RESYNC) && cell >= rr_load(a->job.frontier);
 }
 
 /* As rr_member_fail(), and tells the control plane. */

@@ -5,6 +5,7 @@
  *   write:   LOCK -> READ -> COPY_IN -> WRITE -> free
  *   rebuild: LOCK -> READ -> COPY_OUT [-> REPAIR] -> free
  *   read through a buffer: READ -> COPY_OUT -> free (on an error: rebuild)
+ *   job:     LOCK -> READ [-> WRITE] -> free (job.h)
  *
  * A slot owns a buffer of one cell for every member, so a request that has a
  * slot waits for no memory, and one that waits for a lock holds no other lock.
@@ -52,10 +53,14 @@ RR_STEP rr_u32 rr_count_bits(rr_u32 mask)
 	return (mask & 0xff) + (mask >> 8);
 }
 
+/* job.h */
+RR_FN int rr_job_plan(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot);
+RR_FN int rr_job_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot);
+
 /* The host computes and copies (ring/fuse.h); it cannot without the client's pages. */
 RR_STEP int rr_slot_fused(rr_array_t *a, rr_queue_t *q, rr_slot_t *s)
 {
-	return q->fused && !(rr_request_at(a, q, s->tag)->flags & RR_REQ_COPY);
+	return q->fused && s->op != RR_OP_JOB && !(rr_request_at(a, q, s->tag)->flags & RR_REQ_COPY);
 }
 
 /* A phase's I/O for one role. Also issues it again after a transient error. */
@@ -114,6 +119,38 @@ RR_STEP void rr_slot_enter_copy(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u3
 	rr_slot_enter(a, q, slot, phase, roles);
 }
 
+/* A job's cell is over; @error ends the job. */
+RR_FN int rr_job_cell_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			   rr_s32 error)
+{
+	rr_u64 cell = rr_slot_at(a, q, slot)->cell;
+	rr_u64 done = a->job.done | 1ULL << ((cell - a->job.frontier) & (RR_JOB_WINDOW - 1));
+	rr_u64 frontier = a->job.frontier;
+	rr_s32 i;
+
+	a->job.in_work--;
+	q->job_look = 1;
+	/* The write of a cell is no success if it put its target out. */
+	if (!error && a->job.kind == RR_JOB_REBUILD && !(rr_load(a->state) & RR_STATE_REBUILD))
+		error = -RR_ECANCELED;
+	if (error) {
+		if (!a->job.error) {
+			a->job.error_cell = cell;
+			a->job.error = error;
+		}
+		return 0;
+	}
+	rr_for (i, RR_JOB_WINDOW) {
+		if (!(done & 1))
+			break;
+		done >>= 1;
+		frontier++;
+	}
+	a->job.done = done;
+	rr_store(a->job.frontier, frontier);
+	return 0;
+}
+
 RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 			 rr_s32 error)
 {
@@ -131,8 +168,28 @@ RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	s->next = q->free_slot;
 	q->free_slot = slot;
 	q->free_slots++;
+	if (s->op == RR_OP_JOB)
+		return rr_job_cell_done(a, q, slot, error);
 	rr_request_part_done(a, q, s->tag, error);
 	return 0;
+}
+
+/*
+ * A write's missing role while it is rebuilt: below the frontier it is a member; where
+ * the job is at work it is written like one, and not read: a bad block. -1: the cell
+ * has a bad block already.
+ */
+RR_STEP int rr_slot_missing(rr_array_t *a, rr_slot_t *s, rr_u64 state)
+{
+	rr_u32 missing = rr_missing_at(a, state, s->cell);
+
+	if (missing == RR_NO_ROLE || !(state & RR_STATE_REBUILD) ||
+	    s->cell >= rr_load(a->job.next))
+		return missing;
+	if (s->bad != RR_NO_ROLE && s->bad != missing)
+		return -1;
+	s->bad = missing;
+	return RR_NO_ROLE;
 }
 
 /* Data roles whose old content a reconstruct-write needs. */
@@ -153,8 +210,10 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u64 state = rr_load(a->state);
-	rr_u32 missing = rr_state_missing(state);
+	int absent = rr_slot_missing(a, s, state);
+	rr_u32 missing = absent < 0 ? RR_NO_ROLE : absent;
 	rr_u32 lost = missing != RR_NO_ROLE ? missing : s->bad;
+	int unsynced = rr_unsynced_at(a, state, s->cell);
 	rr_u32 lost_bit = lost != RR_NO_ROLE ? 1U << lost : 0;
 	rr_u32 missing_bit = missing != RR_NO_ROLE ? 1U << missing : 0;
 	rr_u32 parity_bit = 1U << s->parity;
@@ -162,13 +221,16 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 
 	s->epoch = rr_state_epoch(state);
 	s->lost = lost;
-	if ((state & RR_STATE_BROKEN) || (missing != RR_NO_ROLE && missing != s->parity &&
-					  s->bad != RR_NO_ROLE && s->bad != missing))
+	if ((state & RR_STATE_BROKEN) || absent < 0 ||
+	    (missing != RR_NO_ROLE && missing != s->parity && s->bad != RR_NO_ROLE &&
+	     s->bad != missing))
 		return rr_slot_finish(a, q, slot, -RR_EIO);
 
 	partial = rr_slot_partial(a, s);
 	s->write_mask = (s->data_mask | parity_bit) & ~missing_bit;
-	rmw = (s->data_mask | parity_bit) & lost_bit ? 64 : rr_count_bits(s->data_mask) + 1;
+	rmw = unsynced || ((s->data_mask | parity_bit) & lost_bit)
+		      ? 64
+		      : rr_count_bits(s->data_mask) + 1;
 	rcw = partial & lost_bit ? 64 : rr_count_bits(partial);
 	if (missing == s->parity) {
 		s->plan = RR_PLAN_PAYLOAD;
@@ -185,6 +247,9 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 			rr_count(q, rcw_cells, 1);
 		else
 			rr_count(q, full_cells, 1);
+	} else if (unsynced) {
+		/* The lost block cannot be had from a parity that says nothing. */
+		return rr_slot_finish(a, q, slot, -RR_EIO);
 	} else {
 		s->plan = RR_PLAN_RECON;
 		reads = rr_all_roles(a) & ~lost_bit;
@@ -208,10 +273,10 @@ RR_FN int rr_slot_plan_rebuild(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u64 state = rr_load(a->state);
-	rr_u32 missing = rr_state_missing(state);
+	rr_u32 missing = rr_missing_at(a, state, s->cell);
 
 	/* A broken array has rows of which only a part was written. */
-	if ((state & RR_STATE_BROKEN) || (missing != RR_NO_ROLE && missing != s->role))
+	if ((state & RR_STATE_BROKEN) || rr_unsynced_at(a, state, s->cell) || (missing != RR_NO_ROLE && missing != s->role))
 		return rr_slot_finish(a, q, slot, -RR_EIO);
 	s->plan = RR_PLAN_REBUILD;
 	s->read_mask = rr_all_roles(a) & ~(1U << s->role);
@@ -247,6 +312,8 @@ RR_FN int rr_slot_lock(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	s->locked = 1;
 	if (s->op == RR_OP_WRITE)
 		rr_slot_plan_write(a, q, slot);
+	else if (s->op == RR_OP_JOB)
+		rr_job_plan(a, q, slot);
 	else
 		rr_slot_plan_rebuild(a, q, slot);
 	return 1;
@@ -391,6 +458,8 @@ RR_STEP int rr_slot_next(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 
 	switch (s->phase) {
 	case RR_PHASE_READ:
+		if (s->op == RR_OP_JOB)
+			return rr_job_read_done(a, q, slot);
 		return rr_slot_read_done(a, q, slot);
 	case RR_PHASE_COPY_IN:
 		return rr_slot_copied_in(a, q, slot);

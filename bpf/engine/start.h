@@ -19,7 +19,7 @@
 #ifndef RINGRAID_ENGINE_START_H
 #define RINGRAID_ENGINE_START_H
 
-#include "slot.h"
+#include "job.h"
 
 RR_STEP void rr_direct_emit(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_u32 role,
 			    rr_u64 member_sector, rr_u32 sector, rr_u32 sectors)
@@ -31,6 +31,12 @@ RR_STEP void rr_direct_emit(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_u32 rol
 	rr_emit(a, q, RR_ACT_READ_DIRECT, r, tag, token,
 		(a->members[r].data_offset + member_sector) << RR_SECTOR_SHIFT,
 		(rr_u64)sector << RR_SECTOR_SHIFT, sectors << RR_SECTOR_SHIFT);
+}
+
+/* The cell, on a member, of sector @from of its chunk in @stripe. */
+RR_STEP rr_u64 rr_member_cell(rr_array_t *a, rr_u64 stripe, rr_u32 from)
+{
+	return (((stripe << a->geometry.chunk_shift) + from) << RR_SECTOR_SHIFT) >> a->cell_shift;
 }
 
 /* Direct reads of sectors [from, to) of data chunk @index. */
@@ -49,7 +55,8 @@ RR_FN int rr_read_chunk(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 
 	if (part.from >= part.to)
 		return 0;
-	if ((rr_load(a->state) >> (role & 15) & 1) || (r->rebuilt >> (role & 15) & 1) ||
+	if (rr_role_out(a, role, rr_member_cell(a, p.stripe, part.to - 1)) ||
+	    (r->rebuilt >> (role & 15) & 1) ||
 	    (r->flags & RR_REQ_COPY) || !a->zero_copy) {
 		r->want[role & (RR_MEMBERS_MAX - 1)] = rr_part_cells(a, part.from, part.to);
 		r->wanted_roles |= 1U << role;
@@ -127,8 +134,7 @@ RR_STEP rr_u32 rr_slot_place(rr_array_t *a, rr_slot_t *s, struct rr_place *p, rr
 	s->lo = 1U << shift;
 	s->hi = 0;
 	s->data_mask = 0;
-	s->cell = (((p->stripe << a->geometry.chunk_shift) + from) << RR_SECTOR_SHIFT) >>
-		  a->cell_shift;
+	s->cell = rr_member_cell(a, p->stripe, from);
 	return from | (from + (1U << shift)) << 16;
 }
 
@@ -197,7 +203,7 @@ RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG
 		rr_slot_init_read(a, q, slot, cell);
 	s->lock = rr_lock_index(s->cell);
 	s->lock_mask = rr_lock_mask(a, s->lo, s->hi);
-	if (r->op == RR_OP_READ && !((rr_load(a->state) | r->rebuilt) >> role & 1) &&
+	if (r->op == RR_OP_READ && !(r->rebuilt >> role & 1) && !rr_role_out(a, role, s->cell) &&
 	    ((r->flags & (RR_REQ_COPY | RR_REQ_PICK)) || !a->zero_copy)) {
 		s->plan = RR_PLAN_READ;
 		rr_count(q, slot_reads, 1);
@@ -234,7 +240,10 @@ RR_STEP rr_u32 rr_read_rebuilt(rr_array_t *a, rr_request_t *r)
 	if (missing == RR_NO_ROLE || missing == p.parity)
 		return 0;
 	part = rr_request_part(a, r, p.start, rr_data_index(&a->geometry, p.parity, missing));
-	return part.from < part.to ? 1U << missing : 0;
+	if (part.from >= part.to ||
+	    !rr_role_out(a, missing, rr_member_cell(a, p.stripe, part.to - 1)))
+		return 0;
+	return 1U << missing;
 }
 
 RR_FN int rr_read_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)

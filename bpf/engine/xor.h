@@ -95,4 +95,22 @@ RR_FN int rr_xor_set3(rr_array_t *a RR_ARG_ARENA, rr_u64 dst, rr_u64 src12, rr_u
 	return 0;
 }
 
+/* Mask of the 4 KiB rows of a cell, from its byte @at on, that are not all zeros. */
+RR_FN int rr_nonzero_rows(rr_array_t *a RR_ARG_ARENA, rr_u64 at, rr_u32 sectors)
+{
+	rr_word_t *x = (rr_word_t *)rr_at(a, at);
+	rr_u32 rows = 0;
+	rr_u64 any;
+	rr_s32 row;
+
+	rr_for (row, sectors >> 3) {
+		any = 0;
+		RR_XOR_WORDS(512, any |= x[i]);
+		if (any)
+			rows |= 1U << (row & 31);
+		x += 512;
+	}
+	return (int)rows;
+}
+
 #endif /* RINGRAID_ENGINE_XOR_H */

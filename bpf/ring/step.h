@@ -63,7 +63,9 @@ RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, 
 	}
 	if (res) {
 		q->fetches--;
-		if (res != -RR_ENODEV)
+		if (res == -RR_ENODEV)
+			q->gone = q->job_look = 1;
+		else
 			q->last_error = res;
 		return;
 	}

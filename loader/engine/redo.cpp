@@ -43,8 +43,9 @@ void each_record(rr_array* a, F f) {
                 f(q, n, s);
 }
 
+// One that is being rebuilt gets what a member gets.
 bool out(const rr_array* a, uint32_t role) {
-    return (a->state >> role & 1) != 0;
+    return (a->state >> role & 1) != 0 && (a->state & RR_STATE_REBUILD) == 0;
 }
 
 }  // namespace
@@ -127,6 +128,9 @@ void restart_arena(std::span<std::byte> memory) {
         std::memset(m.flushed, 0, sizeof(m.flushed));
     std::memset(memory.data() + a->queues_offset, 0, a->buffers_offset - a->queues_offset);
     a->park = a->rest = 0;
+    // What was in work is done again: nothing above the frontier is relied upon.
+    a->job.next = a->job.frontier;
+    a->job.done = a->job.in_work = a->job.ended = 0;
     init_queues(a);
 }
 

@@ -23,7 +23,8 @@
  *
  * Ownership: q->* and what hangs on it belongs to the queue's thread. Shared
  * and atomic: rr_array.state, rr_lock. Written by the control plane only:
- * rr_array.durable_epoch and park, and the header before service.
+ * rr_array.durable_epoch and park, the orders in rr_array.job, and the header
+ * before service.
  *
  * The arena doubles as the redo log of a daemon that dies: a slot whose phase
  * is RR_PHASE_WRITE holds in its buffers all that its member writes carry
@@ -37,7 +38,7 @@
 #define RR_ABI_MAGIC 0x3144494152474e52ULL /* "RNGRAID1" */
 
 enum {
-	RR_ABI_VERSION = 5,
+	RR_ABI_VERSION = 6,
 	RR_QUEUES_MAX = 16,
 	RR_DEPTH_MAX = 256,
 	RR_SLOTS_MAX = 256,
@@ -48,6 +49,8 @@ enum {
 	RR_NIL = 0xffff,
 	RR_SECTOR_SHIFT = 9,
 	RR_RETRY_RING = 256,
+	RR_JOB_WINDOW = 64, /* cells of a job between its first unfinished one and its next */
+	RR_JOB_NOTES = 64,  /* wrong rows that a job remembers */
 	RR_RETRIES_MAX = 1000,
 	RR_TICK_MS = 10,
 };
@@ -68,6 +71,8 @@ enum rr_stop {
 /* rr_array.state is one word, so that a plan sees one consistent state. */
 #define RR_STATE_MISSING     0xffffULL	  /* mask of roles that are not in use */
 #define RR_STATE_BROKEN	     (1ULL << 16) /* a second member failed: no writes */
+#define RR_STATE_REBUILD     (1ULL << 17) /* what is missing is there up to job.frontier */
+#define RR_STATE_RESYNC	     (1ULL << 18) /* parity is right up to job.frontier only */
 #define RR_STATE_EPOCH_SHIFT 32		  /* counts failures since the start */
 
 struct rr_member {
@@ -75,6 +80,39 @@ struct rr_member {
 	rr_s32 error;	    /* errno that failed it, 0 = none */
 	rr_u32 pad;
 	rr_u64 flushed[RR_QUEUES_MAX]; /* rr_queue.written that a flush covers */
+};
+
+/* Work on the rows of the array beside its clients': engine/job.h. */
+enum rr_job_kind {
+	RR_JOB_NONE = 0,
+	RR_JOB_CHECK = 1,   /* read all, compare; rewrite what cannot be read */
+	RR_JOB_REPAIR = 2,  /* and where it is wrong make parity from the data */
+	RR_JOB_RESYNC = 3,  /* as repair, of rows whose parity means nothing */
+	RR_JOB_REBUILD = 4, /* what is missing, onto the device that has its place */
+};
+
+struct rr_job {
+	/* The control plane's orders. */
+	rr_u32 kind;	 /* set last; and not changed before `ended` */
+	rr_u32 halt;	 /* no further cell is begun */
+	rr_u32 at_once;	 /* cells in work at most */
+	rr_u32 pad0;
+	rr_u64 end;	 /* the first cell that is not the job's */
+	rr_u64 limit;	 /* the first cell that may not be begun yet */
+	/* Written by queue 0, which does the work. */
+	rr_u64 next;	 /* cells below were begun */
+	rr_u64 frontier; /* cells below are done */
+	rr_u64 done;	 /* mask of the cells from the frontier on */
+	rr_u32 in_work;
+	rr_u32 ended;	 /* nothing is in work, and nothing will be begun */
+	rr_s32 error;	 /* why it cannot go on, and where */
+	rr_u32 error_role;
+	rr_u64 error_cell;
+	rr_u64 wrong_rows;  /* of 4 KiB: parity was not that of the data */
+	rr_u64 mended_rows; /* ... of cells that could not be read and were rewritten */
+	rr_u64 unreadable_cells;
+	rr_u64 mended[RR_MEMBERS_MAX]; /* cells, by member */
+	rr_u64 wrong[RR_JOB_NOTES];    /* the first of them: 4 KiB rows on a member */
 };
 
 struct rr_array {
@@ -107,6 +145,7 @@ struct rr_array {
 	rr_u32 park;	      /* queues finish what they have, and leave their programs */
 	rr_u32 rest;	      /* not 0: no write starts (engine/rest.h) */
 	rr_u32 pad2[13];
+	struct rr_job job;
 	struct rr_member members[RR_MEMBERS_MAX];
 };
 
@@ -114,6 +153,7 @@ enum rr_op {
 	RR_OP_READ = 0,
 	RR_OP_WRITE = 1,
 	RR_OP_FLUSH = 2,
+	RR_OP_JOB = 3, /* of slots only */
 };
 
 enum rr_request_flags {
@@ -304,6 +344,7 @@ struct rr_queue {
 	rr_u32 open; /* client requests that are started and not answered */
 	rr_u32 writes_open;
 	rr_u32 rested; /* the rr_array.rest at which no write was open */
+	rr_u32 job_look; /* the job may begin a cell, or be over */
 	/* the host's */
 	rr_u32 started;
 	rr_u32 sq_tail;
@@ -312,6 +353,7 @@ struct rr_queue {
 	rr_u32 timer_armed;
 	rr_u32 stop_reason;
 	rr_s32 last_error;
+	rr_u32 gone; /* ublk takes its tags back: the device ends */
 	struct rr_fifo parked; /* tags: came while the queue parks */
 	rr_u32 parked_tags;
 	rr_u32 fused;	    /* the host computes: set before the first request, or while parked */
