@@ -227,6 +227,9 @@ RR_FN int rr_job_go_on(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 				a->job.error || q->gone)) {
 		rr_store(a->job.ended, 1);
 		q->notify = 1;
+	} else if (!a->job.in_work && q->free_slot == RR_NIL) {
+		/* The clients have them all, and no cell is left whose end looks again. */
+		q->job_look = 1;
 	}
 	return 0;
 }
