@@ -24,8 +24,9 @@ constexpr uint32_t rounds_max = 100;
 
 // The kinds in which nothing but the state decides how a write reads.
 bool rule_is_plain(const world& w) {
-    return w.plan.what == kind::healthy || w.plan.what == kind::prompt ||
-           w.plan.what == kind::degraded;
+    return (w.plan.what == kind::healthy || w.plan.what == kind::prompt ||
+            w.plan.what == kind::degraded) &&
+           !w.plan.rebuild && !w.plan.resync;
 }
 
 // md's rule for the cell of a slot, sector by sector from the request alone:
@@ -119,9 +120,6 @@ void check_range(world& w, uint32_t queue, const rr_action& a) {
     if (a.length == 0 || a.length % 512 != 0 || a.position % 512 != 0 || a.address % 512 != 0)
         return w.wrong("action {} is not on whole sectors: {} bytes at {}", a.act, a.length,
                        a.position);
-    if (!is_copy(a.act) && w.row_of(a) == UINT32_MAX)
-        return w.wrong("action {} goes to role {} byte {}, where no stripe is", a.act, a.role,
-                       a.position);
     if (a.act == RR_ACT_READ_DIRECT || is_copy(a.act)) {
         const client_request& r = w.request(queue, a.tag);
         const uint64_t at = a.act == RR_ACT_READ_DIRECT ? a.address : a.position;
@@ -158,12 +156,15 @@ bool error_is_right(const world& w, const client_request& r) {
         return true;
     if (r.op == RR_OP_FLUSH)
         return false;
-    return std::popcount(w.trouble[r.stripe] | w.missing() | w.ever_vanished) >= 2;
+    const uint32_t back = r.submitted <= w.back_since ? w.back : 0;
+    // Where parity means nothing one block that cannot be read is enough.
+    return std::popcount(w.trouble[r.stripe] | w.missing() | w.ever_vanished | back) >=
+           (r.resync ? 1 : 2);
 }
 
 void check_flushed(world& w, uint32_t submitted) {
     for (uint32_t role = 0; role < w.plan.config.members; role++) {
-        if (w.missing() >> role & 1)
+        if (w.unwritten() >> role & 1)
             continue;
         w.disks[role].each_dirty([&](uint32_t writer) {
             if (w.acknowledged[writer] && w.acknowledged[writer] < submitted)
@@ -198,13 +199,48 @@ void check_repaired(world& w, const client_request& r) {
 
 void check_fua(world& w, uint32_t serial) {
     for (uint32_t role = 0; role < w.plan.config.members; role++) {
-        if (w.missing() >> role & 1)
+        if (w.unwritten() >> role & 1)
             continue;
         w.disks[role].each_dirty([&](uint32_t writer) {
             if (writer == serial)
                 w.wrong("a FUA write was acknowledged, but role {} can still lose it", role);
         });
     }
+}
+
+// Members that no plan may count on. The control plane can have made the missing one
+// a target, or a member, since the call began; a plan may have seen either.
+bool is_out(const world& w, const rr_action& a) {
+    if (!(w.known_missing() & w.missing() & 1U << a.role))
+        return false;
+    if (!((w.known | w.arena->state) & RR_STATE_REBUILD))
+        return true;
+    return is_read(a.act) && w.cell_of(w.row_of(a)) >= w.arena->job.frontier;
+}
+
+// What a job does to its cell.
+void check_job(world& w, uint32_t queue, const rr_action& a) {
+    const rr_slot* s = rr_host_slot(w.arena, queue, rr_token_index(a.token));
+    const slot_note& note = w.note(queue, rr_token_index(a.token));
+    const uint32_t kind = w.arena->job.kind;
+    if (queue != 0 || kind == RR_JOB_NONE || s->cell >= w.arena->job.end)
+        return w.wrong("queue {} works at cell {} for no job", queue, s->cell);
+    if (a.length != 1U << w.arena->cell_shift)
+        return w.wrong("a job's I/O has {} bytes", a.length);
+    if (!is_write(a.act))
+        return;
+    const uint32_t stripe = w.stripe_of(w.row_of(a));
+    const bool parity = a.role == rr_parity_member(&w.arena->geometry, w.plan.stripe[stripe]);
+    const bool unreadable = note.cell == s->cell && (note.failed >> a.role & 1);
+    bool right = unreadable;
+    if (kind == RR_JOB_REBUILD)
+        right = ((w.known_missing() | w.missing()) >> a.role & 1) != 0;
+    else if (kind == RR_JOB_RESYNC)
+        right = parity;
+    else if (kind == RR_JOB_REPAIR)
+        right = parity || unreadable;
+    if (!right)
+        w.wrong("a job of kind {} writes to role {} in cell {}", kind, a.role, s->cell);
 }
 
 }  // namespace
@@ -225,11 +261,15 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
     }
     if (a.role >= w.plan.config.members)
         return w.wrong("action {} for role {}", a.act, a.role);
-    if (is_read(a.act) && (w.known_missing() >> a.role & 1))
+    if ((is_read(a.act) || is_write(a.act)) && w.row_of(a) == UINT32_MAX)
+        return w.wrong("action {} goes to role {} byte {}, where no stripe is", a.act, a.role,
+                       a.position);
+    const bool job = a.act != RR_ACT_FLUSH && w.of_job(queue, a);
+    if (is_read(a.act) && is_out(w, a))
         return w.wrong("a read was emitted to role {}, which is out", a.role);
-    if (is_write(a.act) && (w.known_missing() >> a.role & 1) && !w.in_tick && !w.plan.transient)
+    if (is_write(a.act) && is_out(w, a) && !w.in_tick && !w.plan.transient)
         return w.wrong("a write was planned for role {}, which is out", a.role);
-    if (is_write(a.act) && w.known_broken() && !w.in_tick && !w.plan.transient &&
+    if (is_write(a.act) && w.known_broken() && !w.in_tick && !w.plan.transient && !job &&
         w.request(queue, a.tag).op == RR_OP_WRITE)
         return w.wrong("a write was begun in a broken array");
     if (a.act == RR_ACT_FLUSH) {
@@ -240,9 +280,18 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
         w.flush_notes[queue][a.role] = w.written[a.role];
         return;
     }
-    if (w.request(queue, a.tag).refused)
+    if (!job && w.request(queue, a.tag).refused)
         return w.wrong("a request across a stripe was begun");
     check_range(w, queue, a);
+    if (job) {
+        check_job(w, queue, a);
+        if (is_write(a.act))
+            check_alone(w, queue, a);
+        return;
+    }
+    if (is_read(a.act) && w.unsynced(w.row_of(a)) &&
+        a.role == rr_parity_member(&w.arena->geometry, w.plan.stripe[w.stripe_of(w.row_of(a))]))
+        return w.wrong("a parity that means nothing was read for a client");
     if (is_read(a.act))
         w.request(queue, a.tag).member_sectors += a.length / 512;
     if (a.act == RR_ACT_READ_DIRECT)
@@ -355,6 +404,8 @@ void check_rest(world& w) {
             return w.wrong("at rest, queue {} has {} ({}) of {} slots", n, count, q->free_slots,
                            a->slots);
     }
+    if (a->job.in_work)
+        return w.wrong("at rest, {} cells of a job are in work", a->job.in_work);
     const auto* locks =
         reinterpret_cast<const rr_lock*>(reinterpret_cast<const char*>(a) + a->locks_offset);
     for (uint32_t i = 0; i < RR_LOCKS; i++)
@@ -366,19 +417,23 @@ void check_rows(world& w, const char* when) {
     if (w.broken())
         return;
     const array_config& c = w.plan.config;
-    const uint32_t missing = w.missing();
-    for (uint32_t i = 0; i < w.plan.stripes; i++) {
+    for (uint32_t i = 0; i < w.plan.client_stripes(); i++) {
         const uint32_t parity = rr_parity_member(&w.arena->geometry, w.plan.stripe[i]);
         for (uint32_t s = 0; s < c.chunk_sectors; s++) {
             const uint32_t row = i * c.chunk_sectors + s;
+            const uint32_t missing = w.missing_at(row);
+            const bool unsynced = w.unsynced(row);
             uint64_t others = 0;
             for (uint32_t role = 0; role < c.members; role++)
                 if (!(missing >> role & 1))
                     others ^= w.disks[role].at(row);
-            if (!missing && others)
+            if (!missing && !unsynced && others)
                 return w.wrong("{}: parity of stripe {} sector {} is wrong", when, i, s);
             for (uint32_t d = 0; d + 1 < c.members; d++) {
                 const uint32_t role = rr_data_member(&w.arena->geometry, parity, d);
+                // Lost, and nothing tells what it was.
+                if (unsynced && (missing >> role & 1))
+                    continue;
                 const uint64_t value = missing >> role & 1 ? others : w.disks[role].at(row);
                 if (!w.reference.may_read(i * w.full_stripe() + d * c.chunk_sectors + s, value,
                                           w.clock))

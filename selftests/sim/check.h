@@ -3,7 +3,10 @@
 //
 // Each action, when it is emitted:
 //   - it lies in its member's data, in its slot's buffer, on sectors
-//   - no read goes to a member that is out, and no write is planned for it
+//   - no read goes to a member that is out, and no write is planned for it; what
+//     is rebuilt is written, and read below the frontier
+//   - no parity is read for a client where it means nothing
+//   - a check writes only what it could not read, a resync only parity
 //   - a write reads what md's rule says: for the fewer of rmw and rcw, a way
 //     that needs a block that cannot be read being out of question
 //   - two writes of one row are never in flight at once
@@ -21,7 +24,8 @@
 //   - in a crowd: no write waits while the others go round and round
 // While the superblocks say clean: no row is written, and each is whole on the
 //   disks, also after a power cut
-// Each call: no failure is forgotten
+// Each call: no failure is forgotten, and that of a target moves the epoch
+// Each job: it ends at its end or for a reason, finds what was planted and no more
 // Between calls, now and then: the row locks are what their holders say, a
 //   claim is that of a slot that waits
 // At rest:

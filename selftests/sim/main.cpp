@@ -123,6 +123,12 @@ int report(const options& o, const job* jobs, bool died) {
             sum.cuts, sum.rmw, sum.rcw, sum.full, sum.recon, sum.payload, sum.rebuilt, sum.repaired,
             sum.replans, sum.rests, sum.held, sum.lock_waits, sum.slot_waits, sum.retries,
             sum.flushes, sum.interleaved);
+        if (sum.jobs)
+            fmt::print(
+                "#   jobs {} ({} halts, {} met by a kill, {} wrong rows found) resyncs {} rebuilds "
+                "{}: {} members, {} targets lost, {} resumed\n",
+                sum.jobs, sum.halts, sum.job_kills, sum.wrong_rows, sum.resyncs, sum.rebuilds,
+                sum.rebuilt_members, sum.targets_lost, sum.resumed);
         fmt::print("{} {} {}: {} schedules, {} requests, {} failures\n", failed ? "not ok" : "ok",
                    ++number, name, sum.schedules, sum.requests, failed);
     }

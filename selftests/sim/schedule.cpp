@@ -73,7 +73,7 @@ void choose_array(schedule& s, rng& r) {
 
 void choose_stripes(schedule& s, rng& r) {
     const array_config& c = s.config;
-    s.stripes = std::min(c.members + 1, schedule::stripes_max);
+    s.stripes = std::min(c.members + 1, schedule::client_stripes_max);
     if (c.chunk_sectors >= 64)
         s.stripes = c.chunk_sectors >= 512 ? 2 : 3;
     s.stripes = r.between(1, s.stripes);
@@ -235,6 +235,46 @@ void choose_rest(schedule& s, rng& r) {
     }
 }
 
+// What may go on beside the clients. Where a power cut meets a rebuild the array must
+// have been clean, or nothing is left to look at.
+void choose_jobs(schedule& s, rng r) {
+    static constexpr uint32_t depths[] = {1, 2, 4, 16};
+    s.at_once = depths[r.below(std::size(depths))];
+    s.limit_step = r.below(3) ? 0 : r.between(1, 6);
+    s.halt = r.below(4) ? 0 : r.between(50, 400);
+    s.target_fails = r.below(3) ? 0 : 700;
+    s.checks = r.below(2) ? 0 : r.between(1, 3);
+    switch (s.what) {
+        case kind::degraded:
+        case kind::loss:
+        case kind::second_loss:
+        case kind::kill:
+        case kind::transient:
+            s.rebuild = r.below(2) != 0;
+            break;
+        case kind::power_cut:
+            s.rebuild = r.below(2) != 0;
+            if (s.rebuild && r.below(2)) {
+                s.missing = 1U << r.below(s.config.members);
+                if (!s.rest)
+                    choose_rest(s, r);
+                s.at_once = s.limit_step = 1;
+            }
+            break;
+        default:
+            break;
+    }
+    if (!s.missing && !s.rebuild && s.what != kind::degraded)
+        s.resync = r.below(4) == 0;
+    if (r.below(2) && (s.checks || s.rebuild || s.resync)) {
+        s.planted = true;
+        s.stripe[s.stripes] = s.stripe[s.stripes - 1] + r.between(1, 3);
+        s.stripes++;
+        s.config.member_sectors = std::max(s.config.member_sectors,
+                                           (s.stripe[s.stripes - 1] + 1) * s.config.chunk_sectors);
+    }
+}
+
 }  // namespace
 
 const char* kind_name(kind k) {
@@ -253,6 +293,8 @@ schedule make_schedule(uint64_t seed, uint32_t requests) {
     choose_faults(s, r);
     if (s.what != kind::crowd && r.below(4) == 0)
         choose_rest(s, r);
+    if (s.what != kind::crowd)
+        choose_jobs(s, rng(seed ^ 0x10b5));
     return s;
 }
 
@@ -260,7 +302,7 @@ request_shape make_request(const schedule& s, rng& r) {
     const uint32_t chunk = s.config.chunk_sectors;
     const uint32_t full = chunk * (s.config.members - 1);
     request_shape q{};
-    q.stripe = s.hot != 0 && r.per_mille(s.hot) ? 0 : r.below(s.stripes);
+    q.stripe = s.hot != 0 && r.per_mille(s.hot) ? 0 : r.below(s.client_stripes());
     if (r.per_mille(s.flushes)) {
         q.op = RR_OP_FLUSH;
         return q;

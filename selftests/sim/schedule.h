@@ -6,6 +6,9 @@
 // requests look, and faults that strike when so many requests were submitted.
 // Arrays are huge and sparse: the stripes are neighbours at random places, and
 // some are chosen so that their cells share a row lock.
+//
+// Jobs are chosen last and by a seed of their own: what a schedule was without
+// them it still is.
 #pragma once
 
 #include <array>
@@ -50,7 +53,8 @@ struct fault {
 };
 
 struct schedule {
-    static constexpr uint32_t stripes_max = 10;
+    static constexpr uint32_t client_stripes_max = 10;
+    static constexpr uint32_t stripes_max = client_stripes_max + 1;
     static constexpr uint32_t faults_max = 16;
 
     uint64_t seed = 0;
@@ -72,9 +76,21 @@ struct schedule {
     uint32_t think = 0;
     uint32_t rest = 0;         // that the control plane wants the array at rest when it looks
     uint32_t bad_sectors = 0;  // before the start
+
+    // Jobs of the control plane (engine/job.h).
+    uint32_t checks = 0;        // so many, or repairs
+    bool rebuild = false;       // a lost member is replaced
+    bool resync = false;        // parity means nothing, at the start and after a power cut
+    bool planted = false;       // the last stripe is no client's, and a block of it is wrong
+    uint32_t at_once = 1;       // cells
+    uint32_t limit_step = 0;    // cells that the limit moves up at a time, 0: no limit
+    uint32_t halt = 0;          // chance when the control plane looks
+    uint32_t target_fails = 0;  // chance, for each rebuild
+
     uint32_t fault_count = 0;
     std::array<fault, faults_max> faults{};
 
+    uint32_t client_stripes() const { return stripes - planted; }
     void add_fault(fault f) {
         if (fault_count < faults_max)
             faults[fault_count++] = f;

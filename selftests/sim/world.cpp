@@ -126,6 +126,14 @@ void world::prepare() {
     struck_.fill(false);
     superblock_writing_ = durable_telling_ = poll_planned_ = false;
     rests_ = 0;
+    back = back_since = 0;
+    job = {};
+    checkpoint_ = 0;
+    superblock_rebuild_ = false;
+    superblock_resync_ = plan.resync;
+    checks_left_ = plan.checks;
+    rebuilds_left_ = plan.rebuild ? 3 : 0;
+    tries_left_ = 2;
     superblock_missing_ = plan.missing;
     superblock_epoch_ = 0;
     acknowledged.assign(plan.requests + 2, 0);
@@ -153,9 +161,12 @@ void world::prepare() {
                 disks[rr_data_member(&layout_.header.geometry, parity, d)].format(row, value);
                 sum ^= value;
             }
-            disks[parity].format(row, sum);
+            disks[parity].format(row, plan.resync && chance_.below(2) ? chance_.next() : sum);
         }
     }
+    if (plan.planted)
+        disks[chance_.below(c.members)].format(
+            (plan.stripes - 1) * c.chunk_sectors + chance_.below(c.chunk_sectors), chance_.next());
     // What is missing must not be looked at.
     for (uint32_t role = 0; role < c.members; role++)
         if (plan.missing >> role & 1)
@@ -167,6 +178,8 @@ void world::prepare() {
     init_arena({memory_, layout_.bytes}, layout_, plan.missing);
     std::memset(memory_ + layout_.header.buffers_offset, 0xa5,
                 layout_.bytes - layout_.header.buffers_offset);
+    if (plan.resync)
+        arena->state |= RR_STATE_RESYNC;
 }
 
 // Queues and their host start, at boot and after a crash.
@@ -180,6 +193,7 @@ void world::restart_clients() {
     seen_.fill(0);
     std::fill(notes_.begin(), notes_.end(), slot_note{});
     superblock_writing_ = durable_telling_ = poll_planned_ = false;
+    member_writing_ = false;
     // Who starts has made them dirty.
     clean = getting_up_ = false;
     rest_ = 0;
@@ -193,8 +207,9 @@ void world::restart_clients() {
     for (uint32_t i = 0; i < plan.fault_count; i++)
         if (triggered_[i] && !struck_[i])
             later(chance_.below(plan.faults[i].delay + 1), event_kind::fault, 0, i);
-    later(plan.rest ? poll / 20 : poll, event_kind::poll, 0, 0);
-    poll_planned_ = true;
+    if (arena->job.kind != RR_JOB_NONE)
+        wake_job();
+    plan_poll();
     for (uint32_t q = 0; q < plan.config.queues; q++)
         for (uint32_t tag = 0; tag < plan.config.depth; tag++)
             if (request(q, tag).busy)
@@ -314,13 +329,13 @@ void world::turn(const event& e) {
             break;
         case event_kind::poll:
             poll_planned_ = false;
+            if (plan.what == kind::prompt && heap_.empty() && job_waits())
+                wrong("a job is never woken at cell {}", arena->job.next);
             control_look();
             // Where nothing else is to come, nothing is in flight and no timer runs.
-            if (!heap_.empty() || some_write_waits() ||
-                (arena->state >> RR_STATE_EPOCH_SHIFT) != arena->durable_epoch) {
-                poll_planned_ = true;
-                later(plan.rest ? poll / 20 : poll, event_kind::poll, 0, 0);
-            }
+            if (!heap_.empty() || some_write_waits() || job_to_come() ||
+                (arena->state >> RR_STATE_EPOCH_SHIFT) != arena->durable_epoch)
+                plan_poll();
             break;
         case event_kind::superblock:
             control_superblock();
@@ -336,10 +351,30 @@ void world::turn(const event& e) {
             rest_ = arena->rest = 0;
             wake_queues();
             break;
+        case event_kind::member:
+            make_member();
+            break;
+        case event_kind::told:
+            tell_member();
+            break;
+        case event_kind::target:
+            break_target();
+            break;
         case event_kind::fault:
             strike(e.index);
             break;
     }
+}
+
+void world::plan_poll() {
+    poll_planned_ = true;
+    later(plan.rest ? poll / 20 : job_to_come() ? poll / 5 : poll, event_kind::poll, 0, 0);
+}
+
+// The job has something to do that nobody needs to tell it of.
+bool world::job_waits() const {
+    const rr_job& j = arena->job;
+    return j.kind != RR_JOB_NONE && !j.ended && (j.in_work || j.halt || j.next < j.limit);
 }
 
 // A call of the engine by a thread. `known` is what it has seen for sure.
@@ -356,6 +391,15 @@ void world::engine(uint32_t thread, F f) {
     // Nothing else takes back what others have put there.
     if ((mine.left & ~arena->state & (RR_STATE_MISSING | RR_STATE_BROKEN)) != 0)
         wrong("a failure was forgotten: state {:#x} became {:#x}", mine.left, arena->state);
+    if ((mine.left & ~arena->state & RR_STATE_REBUILD) != 0 &&
+        mine.left >> RR_STATE_EPOCH_SHIFT == arena->state >> RR_STATE_EPOCH_SHIFT)
+        wrong("a target's failure moved no epoch: state {:#x} became {:#x}", mine.left,
+              arena->state);
+}
+
+// The control plane takes it out.
+void world::fail_member(uint32_t role) {
+    engine(control_thread, [&] { rr_host_fail(arena, role, -EIO); });
 }
 
 template <typename F>
@@ -372,6 +416,9 @@ uint32_t world::thread_of(const event& e) const {
         case event_kind::superblock:
         case event_kind::durable:
         case event_kind::dirty:
+        case event_kind::member:
+        case event_kind::told:
+        case event_kind::target:
         case event_kind::fault:
             return control_thread;
         default:
@@ -534,6 +581,7 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     r.base = shape.stripe * full_stripe() + shape.start;
     r.serial = ++serial_;
     r.submitted = ++clock;
+    r.resync = (arena->state & RR_STATE_RESYNC) != 0;
     if (r.pages.size() < r.sectors)
         r.pages.resize(r.sectors);
     if (r.op == RR_OP_WRITE && !r.refused)
@@ -614,7 +662,8 @@ void world::issue(uint32_t queue, const rr_action& a) {
     x.sectors = a.length / 512;
     if (on_member(a.act) && a.act != RR_ACT_FLUSH)
         x.row = row_of(a);
-    if (is_write(a.act) && request(queue, a.tag).op == RR_OP_WRITE)
+    x.job = of_job(queue, a);
+    if (is_write(a.act) && !x.job && request(queue, a.tag).op == RR_OP_WRITE)
         x.writer = request(queue, a.tag).serial;
     decide(x);
     say("q{} tag {} act {} role {} row {} sectors {} -> {}", queue, a.tag, a.act, a.role, x.row,
@@ -669,10 +718,10 @@ void world::decide(io& x) {
             if (!d.bad(x.row + i))
                 continue;
             fails = true;
-            if (r.met_count < r.met.size())
+            if (!x.job && r.met_count < r.met.size())
                 r.met[r.met_count++] = {a.role, x.row + i};
         }
-        fails |= chance_.per_mille(plan.read_error);
+        fails |= !planted(x.row) && chance_.per_mille(plan.read_error);
         // At most one role of a stripe: then no error may reach a client.
         const uint32_t stripe = x.row / plan.config.chunk_sectors;
         if (fails && plan.what == kind::media && (trouble[stripe] & ~(1U << a.role)))
@@ -733,6 +782,14 @@ void world::finish(uint32_t index) {
         written[a.role]++;
     if (a.act == RR_ACT_FLUSH && x.result == 0)
         covered[a.role] = std::max(covered[a.role], flush_notes[x.queue][a.role]);
+    if (x.job && a.act == RR_ACT_READ && x.result != static_cast<int32_t>(a.length)) {
+        slot_note& n = note(x.queue, rr_token_index(a.token));
+        if (n.cell != cell_of(x.row))
+            n.failed = 0;
+        n.cell = cell_of(x.row);
+        n.failed |= 1U << a.role;
+        job.blind |= planted(x.row);
+    }
     if (a.act == RR_ACT_FUSE && x.result >= 0 && fuse(x) != 0)
         wrong("slot {} of queue {} asks for what the kernel refuses", rr_token_index(a.token),
               x.queue);
@@ -763,6 +820,7 @@ void world::control_look() {
     } else if (plan.rest) {
         control_rest();
     }
+    control_job();
 }
 
 void world::wake_queues() {
@@ -803,8 +861,12 @@ void world::control_rest() {
 }
 
 void world::lie_down() {
+    // A job may go on: it changes no row that anybody relies upon.
+    if (rebuilding() && !flush_target())
+        return;
     say("at rest");
     sum_->rests += submitted_ < plan.requests;
+    checkpoint_ = arena->job.frontier;
     check_rows(*this, "at rest, the superblocks clean");
     for (uint32_t role = 0; role < plan.config.members; role++)
         if (!(missing() >> role & 1) && !disks[role].vanished)
@@ -815,6 +877,7 @@ void world::lie_down() {
 void world::control_superblock() {
     superblock_writing_ = false;
     superblock_missing_ = missing();
+    superblock_rebuild_ = rebuilding();
     superblock_epoch_ = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
     const uint32_t refuses = who_refuses();
     say("superblocks: missing {:#x}, epoch {}, refused by {}", superblock_missing_,
@@ -822,7 +885,7 @@ void world::control_superblock() {
     if (refuses == no_role)
         recorded_epoch = superblock_epoch_;
     else
-        engine(control_thread, [&] { rr_host_fail(arena, refuses, -EIO); });
+        fail_member(refuses);
     control_look();
 }
 
@@ -839,7 +902,7 @@ uint32_t world::who_refuses() {
 
 void world::spoil_somewhere() {
     const array_config& c = plan.config;
-    const uint32_t stripe = chance_.below(plan.stripes);
+    const uint32_t stripe = chance_.below(plan.client_stripes());
     uint32_t role = chance_.below(c.members);
     if (plan.what == kind::media && trouble[stripe])
         role = static_cast<uint32_t>(__builtin_ctz(trouble[stripe]));
@@ -864,7 +927,7 @@ void world::strike(uint32_t index) {
             ever_vanished |= 1U << f.role;
             break;
         case fault_kind::user:
-            engine(control_thread, [&] { rr_host_fail(arena, f.role, -EIO); });
+            fail_member(f.role);
             control_look();
             break;
         case fault_kind::bad_sector:
@@ -956,6 +1019,7 @@ void world::redo(uint32_t budget) {
 void world::kill() {
     auto make_durable = [this] {
         superblock_missing_ = missing();
+        superblock_rebuild_ = rebuilding();
         superblock_epoch_ = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
         recorded_epoch = arena->durable_epoch = superblock_epoch_;
     };
@@ -969,6 +1033,8 @@ void world::kill() {
     make_durable();
     restart_arena({memory_, layout_.bytes});
     covered = written;
+    job.again = true;
+    sum_->job_kills += arena->job.kind != RR_JOB_NONE;
     check_rest(*this);
     if (failure_.empty())
         check_rows(*this, "after the redo");
@@ -984,29 +1050,42 @@ void world::power_cut() {
     for (uint32_t role = 0; role < c.members; role++)
         disks[role].power_cut(chance_);
     ever_vanished = 0;
+    const bool rebuild = superblock_missing_ != 0 && superblock_rebuild_;
+    const bool resync = plan.resync && (!clean || superblock_resync_);
+    const uint64_t frontier = clean ? checkpoint_ : 0;
+    // The arena's state is gone: this is what the superblocks say.
+    arena->state =
+        superblock_missing_ | (rebuild ? RR_STATE_REBUILD : 0) | (resync ? RR_STATE_RESYNC : 0);
+    arena->job.frontier = frontier;
     if (clean)
         check_rows(*this, "after a power cut at rest");
     // A dirty array with a member missing is refused.
-    if (superblock_missing_) {
+    if (superblock_missing_ && !(clean && rebuild)) {
         over_ = true;
         return;
     }
+    sum_->resumed += rebuild;
     for (uint32_t i = 0; i < plan.stripes; i++) {
         const uint32_t parity = rr_parity_member(&arena->geometry, plan.stripe[i]);
         for (uint32_t s = 0; s < c.chunk_sectors; s++) {
             const uint32_t row = i * c.chunk_sectors + s;
-            uint64_t sum = 0;
+            const uint32_t gone = missing_at(row);
+            uint64_t sum = 0, others = 0;
+            for (uint32_t role = 0; role < c.members; role++)
+                others ^= gone >> role & 1 ? 0 : disks[role].at(row);
             for (uint32_t d = 0; d + 1 < c.members; d++) {
                 const uint32_t role = rr_data_member(&arena->geometry, parity, d);
-                const uint64_t value = disks[role].at(row);
+                const uint64_t value = gone >> role & 1 ? others : disks[role].at(row);
                 sum ^= value;
-                if (!reference.settle(i * full_stripe() + d * c.chunk_sectors + s, value))
+                if (!planted(row) &&
+                    !reference.settle(i * full_stripe() + d * c.chunk_sectors + s, value))
                     return wrong(
                         "after a power cut stripe {} chunk {} sector {} (role {}) holds a wrong "
                         "value",
                         i, d, s, role);
             }
-            disks[parity].format(row, sum);
+            if (!gone && !resync)
+                disks[parity].format(row, sum);
         }
     }
     for (client_request& r : requests_)
@@ -1014,7 +1093,12 @@ void world::power_cut() {
     outstanding_ = 0;
     superblock_epoch_ = recorded_epoch = 0;
     covered = written;
-    init_arena({memory_, layout_.bytes}, layout_, 0);
+    const uint64_t state = arena->state;
+    init_arena({memory_, layout_.bytes}, layout_, superblock_missing_);
+    arena->state = state;
+    arena->job.next = arena->job.frontier = frontier;
+    superblock_resync_ = resync;
+    checkpoint_ = frontier;
     restart_clients();
 }
 

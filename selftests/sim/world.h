@@ -21,6 +21,9 @@
 // tells the engine afterwards; a kill may fall in between. A survivor may
 // refuse its superblock: that breaks the array, and is told all the same.
 //
+// Jobs go over the stripes of the schedule, each piece of neighbours a job of its
+// own; a lost member is replaced by a fresh disk and rebuilt (jobs.cpp).
+//
 // Now and then the control plane wants the array at rest: when it is, all that
 // was written is flushed and the superblocks say clean, until a write waits.
 //
@@ -61,6 +64,9 @@ enum class event_kind : uint8_t {
     superblock,  // the control plane's write is on the survivors
     durable,     // ... and it tells the engine
     dirty,       // the superblocks say so again; the engine is told
+    member,      // they say that the rebuilt target is one
+    told,        // ... and so does the state
+    target,      // the target of a rebuild breaks
     fault,       // index = fault
 };
 
@@ -77,6 +83,7 @@ struct io {
     rr_action action;
     uint8_t queue;
     bool live;
+    bool job;          // of a job's slot: the tag is no client's
     uint32_t row;      // first row on the disk (member I/O)
     uint32_t sectors;  // asked for
     uint32_t good;     // sectors that move
@@ -97,6 +104,7 @@ struct client_request {
     uint32_t base;    // the model's number of the first sector
     uint32_t serial;
     uint32_t submitted;  // model time
+    bool resync;         // rows were not synced when it came
     std::vector<uint64_t> pages;
     // Bad sectors that its reads ran into, while `spoils` was the world's.
     struct met_sector {
@@ -112,6 +120,16 @@ struct client_request {
 struct slot_note {
     uint32_t reads;  // roles
     bool judged;
+    uint32_t failed;  // roles that the job could not read in `cell`
+    uint64_t cell;
+};
+
+// What the checks remember of the job that runs.
+struct job_note {
+    std::vector<uint64_t> wrong;  // rows of 4 KiB that it has to find
+    bool again;                   // a kill: some cells twice
+    bool blind;                   // what was planted could not be read
+    uint32_t epoch, spoils;
 };
 
 struct totals {
@@ -119,6 +137,9 @@ struct totals {
     uint64_t rests = 0;        // clean, with clients still to come
     uint64_t interleaved = 0;  // turns inside of others' calls of the engine
     uint64_t lock_waits = 0, slot_waits = 0, held = 0, replans = 0, rebuilt = 0, repaired = 0;
+    uint64_t jobs = 0, job_kills = 0, halts = 0;  // pieces; begun again
+    uint64_t wrong_rows = 0, resyncs = 0, rebuilds = 0, rebuilt_members = 0, targets_lost = 0;
+    uint64_t resumed = 0;  // rebuilds that a power cut met at rest
     uint64_t rmw = 0, rcw = 0, full = 0, recon = 0, payload = 0, retries = 0, flushes = 0;
 };
 
@@ -149,6 +170,24 @@ public:
     uint32_t full_stripe() const { return plan.config.chunk_sectors * (plan.config.members - 1); }
     uint32_t row_of(const rr_action& a) const;  // UINT32_MAX: not in any stripe
     uint32_t missing() const { return static_cast<uint32_t>(arena->state & RR_STATE_MISSING); }
+    bool rebuilding() const { return (arena->state & RR_STATE_REBUILD) != 0; }
+    // The cell of a disk's row, on a member.
+    uint64_t cell_of(uint32_t row) const;
+    uint32_t stripe_of(uint32_t row) const { return row / plan.config.chunk_sectors; }
+    bool planted(uint32_t row) const { return stripe_of(row) >= plan.client_stripes(); }
+    // Roles that are not there in a row; and those that nothing is written to.
+    uint32_t missing_at(uint32_t row) const {
+        return rebuilding() && cell_of(row) < arena->job.frontier ? 0 : missing();
+    }
+    uint32_t unwritten() const { return rebuilding() ? 0 : missing(); }
+    // The row's parity means nothing.
+    bool unsynced(uint32_t row) const {
+        return (arena->state & RR_STATE_RESYNC) && cell_of(row) >= arena->job.frontier;
+    }
+    bool of_job(uint32_t queue, const rr_action& a) const {
+        return rr_token_kind(a.token) == RR_TOKEN_SLOT &&
+               rr_host_slot(arena, queue, rr_token_index(a.token))->op == RR_OP_JOB;
+    }
     bool broken() const { return (arena->state & RR_STATE_BROKEN) != 0; }
 
     // A sector of the arena, as the one word that all of it repeats.
@@ -166,6 +205,9 @@ public:
     // By stripe: roles with a read that failed, ever.
     std::array<uint32_t, schedule::stripes_max> trouble{};
     uint32_t ever_vanished = 0;
+    // The role that came back last, and when.
+    uint32_t back = 0, back_since = 0;
+    job_note job{};
     uint32_t spoils = 0;  // how often a sector went bad
     // Of the engine's call that is judged: what is emitted may be a retry; the
     // state that it cannot but have seen (others may have changed it meanwhile).
@@ -198,10 +240,12 @@ private:
     void boot(uint32_t missing, uint64_t state, uint32_t epoch);
     void later(uint64_t delay, event_kind what, uint32_t queue, uint32_t index);
     void turn(const event& e);
+    void plan_poll();
     template <typename F>
     void engine(uint32_t thread, F f);
     template <typename F>
     void queue_call(uint32_t queue, F f, bool tick = false);
+    void fail_member(uint32_t role);
     uint32_t thread_of(const event& e) const;
     bool turn_of_another();
     bool members_fail() const;
@@ -227,6 +271,26 @@ private:
     void wake_queues();
     [[nodiscard]] bool some_write_waits() const;
     uint32_t who_refuses();
+    // jobs.cpp
+    void control_job();
+    [[nodiscard]] bool job_to_come() const;
+    [[nodiscard]] bool job_waits() const;
+    [[nodiscard]] bool failures_are_recorded() const;
+    [[nodiscard]] bool quiet(uint32_t role) const;
+    bool begin_piece(uint32_t kind, uint64_t from);
+    void job_goes_on();
+    void piece_over();
+    void check_piece();
+    void job_failed();
+    void wake_job();
+    void replace_member();
+    bool flush_target();
+    void checkpoint();
+    void record_member();
+    void make_member();
+    void tell_member();
+    void break_target();
+
     void strike(uint32_t index);
     void trigger_faults();
     void spoil_somewhere();
@@ -269,6 +333,12 @@ private:
     uint32_t rest_ = 0;        // the number that was asked for, 0: none
     uint32_t rests_ = 0;       // numbers used
     bool getting_up_ = false;  // the dirty mark is being written
+    // What the superblocks say of jobs: the first cell that is not for sure done.
+    uint64_t checkpoint_ = 0;
+    bool superblock_rebuild_ = false, superblock_resync_ = false;
+    bool member_writing_ = false;
+    uint64_t member_state_ = 0;  // that its record was made of
+    uint32_t checks_left_ = 0, rebuilds_left_ = 0, tries_left_ = 0;
     bool over_ = false;
     totals* sum_ = nullptr;
 };
