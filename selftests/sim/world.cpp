@@ -864,12 +864,16 @@ void world::lie_down() {
     // A job may go on: it changes no row that anybody relies upon.
     if (rebuilding() && !flush_target())
         return;
+    // Who takes no flush is no member of a clean array.
+    for (uint32_t role = 0; role < plan.config.members; role++)
+        if (!(missing() >> role & 1) && disks[role].vanished)
+            return fail_member(role);
     say("at rest");
     sum_->rests += submitted_ < plan.requests;
     checkpoint_ = arena->job.frontier;
     check_rows(*this, "at rest, the superblocks clean");
     for (uint32_t role = 0; role < plan.config.members; role++)
-        if (!(missing() >> role & 1) && !disks[role].vanished)
+        if (!(missing() >> role & 1))
             disks[role].flush();
     clean = true;
 }
