@@ -168,6 +168,8 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 
 	if (q->rest_wait.head != RR_NIL)
 		rr_rest_release(a, q);
+	if (q->job_look == RR_JOB_LOOK_FIRST)
+		rr_job_go_on(a, q);
 	/* A slot that starts may fail at once and free what another waits for. */
 	rr_for (i, 4) {
 		if (q->lock_retry && q->lock_wait.head != RR_NIL)

@@ -30,7 +30,8 @@
  *   not begun      not there                        not read
  *
  * Clients first: a job takes free slots only, leaves a quarter of them, and none
- * while a request waits for one; but one cell may always be in work, so it ends.
+ * while a request waits for one; but one cell may always be in work, so it ends:
+ * where it finds no slot for that, it has the next one, before requests that wait.
  * `at_once` and `limit` are the control plane's: how deep, and how fast.
  *
  * Errors. A check goes on after a cell of which two blocks cannot be read. A rebuild
@@ -43,6 +44,9 @@
 #define RINGRAID_ENGINE_JOB_H
 
 #include "slot.h"
+
+/* rr_queue.job_look: before the requests that wait for a slot. */
+#define RR_JOB_LOOK_FIRST 2
 
 RR_STEP rr_u32 rr_cell_sectors(rr_array_t *a)
 {
@@ -228,8 +232,8 @@ RR_FN int rr_job_go_on(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 		rr_store(a->job.ended, 1);
 		q->notify = 1;
 	} else if (!a->job.in_work && q->free_slot == RR_NIL) {
-		/* The clients have them all, and no cell is left whose end looks again. */
-		q->job_look = 1;
+		/* The clients have them all: the next one is the job's (rr_settle_slowly()). */
+		q->job_look = RR_JOB_LOOK_FIRST;
 	}
 	return 0;
 }

@@ -214,6 +214,36 @@ TEST_F(EngineJobFourSlots, ClientsComeFirstButOneCellIsAlwaysAllowed) {
     EXPECT_EQ(answers_.size(), 4U);
 }
 
+// Requests without end, more than there are slots for.
+class EngineJobCrowd : public EngineJob, public testing::WithParamInterface<uint32_t> {
+protected:
+    EngineJobCrowd() : EngineJob(8, GetParam()) {}
+};
+
+TEST_P(EngineJobCrowd, AJobEndsAndSoDoClients) {
+    uint32_t answered = 0;
+    auto submit = [&](uint32_t tag) { request(tag, RR_OP_WRITE, sector_of(40 + tag, 0), 8); };
+    for (uint32_t tag = 0; tag < 4; tag++)
+        submit(tag);
+    order(RR_JOB_CHECK, 8, 16);
+    for (uint32_t io = 0; io < 4000 && !job().ended; io++) {
+        ASSERT_FALSE(flight_.empty());
+        end_io(0);
+        for (; answered < answers_.size(); answered++)
+            ASSERT_EQ(answers_[answered], 4096);
+        for (uint32_t tag = 0; tag < 4; tag++)
+            if (!rr_request_at(a(), q(), tag)->pending &&
+                !(rr_request_at(a(), q(), tag)->flags & RR_REQ_QUEUED))
+                submit(tag);
+    }
+    EXPECT_EQ(job().ended, 1U);
+    EXPECT_EQ(job().frontier, 8U);
+    EXPECT_GT(answered, 4U);
+    end_all();
+}
+
+INSTANTIATE_TEST_SUITE_P(Slots, EngineJobCrowd, testing::Values(1U, 2U, 3U));
+
 // Cells of four rows of 4 KiB.
 class EngineJobRows : public EngineJob {
 protected:

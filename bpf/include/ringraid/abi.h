@@ -344,7 +344,7 @@ struct rr_queue {
 	rr_u32 open; /* client requests that are started and not answered */
 	rr_u32 writes_open;
 	rr_u32 rested; /* the rr_array.rest at which no write was open */
-	rr_u32 job_look; /* the job may begin a cell, or be over */
+	rr_u32 job_look; /* the job may begin a cell, or be over: job.h */
 	/* the host's */
 	rr_u32 started;
 	rr_u32 sq_tail;
