@@ -84,6 +84,7 @@ bool world::begin_piece(uint32_t kind, uint64_t from) {
     sum_->jobs++;
 
     job = {};
+    job.begin = begin;
     job.epoch = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
     job.spoils = spoils;
     if (plan.planted && last + 1 == plan.stripes && !missing())
@@ -204,6 +205,12 @@ void world::check_piece() {
                 std::find(j.wrong, j.wrong + j.wrong_rows, row) == j.wrong + j.wrong_rows)
                 return wrong("a job did not note row {}", row);
     }
+    if (looks && !j.unreadable_cells && spoils == job.spoils && epoch == job.epoch && !broken())
+        for (uint32_t row = 0; row < plan.stripes * plan.config.chunk_sectors; row++)
+            for (uint32_t role = 0; role < plan.config.members; role++)
+                if (disks[role].bad(row) && cell_of(row) >= job.begin && cell_of(row) < j.end)
+                    return wrong("a check left a bad sector of role {} in cell {}", role,
+                                 cell_of(row));
     // Nobody but jobs writes there.
     if (plan.planted && j.kind != RR_JOB_CHECK && !job.blind && epoch == job.epoch && !broken() &&
         cell_of((plan.stripes - 1) * plan.config.chunk_sectors) < j.end)

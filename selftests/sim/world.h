@@ -127,6 +127,7 @@ struct slot_note {
 // What the checks remember of the job that runs.
 struct job_note {
     std::vector<uint64_t> wrong;  // rows of 4 KiB that it has to find
+    uint64_t begin;               // its first cell
     bool again;                   // a kill: some cells twice
     bool blind;                   // what was planted could not be read
     uint32_t epoch, spoils;
