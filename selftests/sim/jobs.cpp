@@ -87,6 +87,7 @@ bool world::begin_piece(uint32_t kind, uint64_t from) {
     job.begin = begin;
     job.epoch = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
     job.spoils = spoils;
+    job.answered = writes_answered;
     if (plan.planted && last + 1 == plan.stripes && !missing())
         for (uint32_t s = 0; s < chunk; s++) {
             const uint32_t row = (plan.stripes - 1) * chunk + s;
@@ -130,6 +131,7 @@ void world::control_job() {
 
 void world::job_goes_on() {
     rr_job& j = arena->job;
+    check_progress();
     bool news = plan.what != kind::prompt && chance_.below(2);
     if (j.limit < j.end && chance_.below(2)) {
         j.limit = std::min(j.end, j.limit + plan.limit_step);
@@ -145,6 +147,21 @@ void world::job_goes_on() {
         checkpoint();
     if (news)
         wake_job();
+}
+
+// In a crowd a job waits for a slot, and for a row, as long as a client may.
+void world::check_progress() {
+    constexpr uint32_t rounds_max = 100;
+    const uint64_t progress = arena->job.next + arena->job.frontier;
+    if (progress != job.progress) {
+        job.progress = progress;
+        job.answered = writes_answered;
+    }
+    const uint32_t rounds =
+        (writes_answered - job.answered) / (plan.config.queues * plan.config.depth);
+    if (plan.what == kind::crowd && rounds > rounds_max)
+        wrong("a job stood at cell {} while each tag went round {} times", arena->job.frontier,
+              rounds);
 }
 
 void world::piece_over() {

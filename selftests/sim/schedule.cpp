@@ -244,6 +244,11 @@ void choose_jobs(schedule& s, rng r) {
     s.halt = r.below(4) ? 0 : r.between(50, 400);
     s.target_fails = r.below(3) ? 0 : 700;
     s.checks = r.below(2) ? 0 : r.between(1, 3);
+    // Does a job end that nobody makes room for?
+    if (s.what == kind::crowd) {
+        s.limit_step = s.halt = 0;
+        return;
+    }
     switch (s.what) {
         case kind::degraded:
         case kind::loss:
@@ -293,8 +298,7 @@ schedule make_schedule(uint64_t seed, uint32_t requests) {
     choose_faults(s, r);
     if (s.what != kind::crowd && r.below(4) == 0)
         choose_rest(s, r);
-    if (s.what != kind::crowd)
-        choose_jobs(s, rng(seed ^ 0x10b5));
+    choose_jobs(s, rng(seed ^ 0x10b5));
     return s;
 }
 

@@ -131,6 +131,9 @@ struct job_note {
     bool again;                   // a kill: some cells twice
     bool blind;                   // what was planted could not be read
     uint32_t epoch, spoils;
+    // When it went on last: the cells that it had begun and done, the writes answered.
+    uint64_t progress;
+    uint32_t answered;
 };
 
 struct totals {
@@ -282,6 +285,7 @@ private:
     void job_goes_on();
     void piece_over();
     void check_piece();
+    void check_progress();
     void job_failed();
     void wake_job();
     void replace_member();
