@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The datapath is exchanged under fio verify, to another layout of what it keeps
-# and back, ten times: no I/O error, no wrong byte, no count lost.
+# and back, ten upgrades: no I/O error, no wrong byte, no count lost.
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
-rounds=10
+rounds=5
 ! is_full || rounds=50
 mapfile -t members < <(nvme 4 48M)
 objects=()
