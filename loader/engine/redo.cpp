@@ -91,7 +91,12 @@ Result<redo_report> redo_writes(std::span<std::byte> memory, redo_io& io) {
         return forward_error(sane.error());
 
     redo_report done;
+    // One failure too many, met here: the rest is for a try when the disks are well.
+    const bool was_broken = (a->state & RR_STATE_BROKEN) != 0;
+    auto hopeless = [&] { return !was_broken && (a->state & RR_STATE_BROKEN) != 0; };
     each_record(a, [&](uint32_t q, uint32_t n, rr_slot* s) {
+        if (hopeless())
+            return;
         done.slots++;
         for (uint32_t role = 0; role < a->geometry.members; role++) {
             if (!(s->write_mask >> role & 1) || out(a, role))
@@ -109,7 +114,7 @@ Result<redo_report> redo_writes(std::span<std::byte> memory, redo_io& io) {
         }
     });
     for (uint32_t role = 0; role < a->geometry.members; role++)
-        if (!out(a, role))
+        if (!out(a, role) && !hopeless())
             if (const int err = io.flush(role))
                 rr_host_fail(a, role, -err);
     return done;

@@ -183,7 +183,7 @@ private:
         }
         const uint16_t role = is_position(sb.role()) ? fresh.role_of(sb.dev_number) : sb.role();
         if (role == role_spare)
-            exclude(i, exclusion::spare, "is a spare");
+            keep_spare(i);
         else if (role == role_faulty)
             exclude(i, exclusion::faulty, "was declared faulty by the other members");
         else if (role == role_journal)
@@ -198,6 +198,22 @@ private:
         else
             return role;
         return std::nullopt;
+    }
+
+    void keep_spare(size_t i) {
+        const md_superblock& fresh = superblock(*freshest_);
+        const md_superblock& sb = superblock(i);
+        // Both say so: one that lost its role may hold what somebody wants to look at.
+        const bool agreed = sb.role() == role_spare && fresh.role_of(sb.dev_number) == role_spare;
+        // Added while the other was not there: one number cannot have two roles.
+        const bool twin = std::ranges::any_of(plan_.spares, [&](size_t other) {
+            return superblock(other).dev_number == sb.dev_number;
+        });
+        if (agreed && !twin && !candidates_[i].unusable &&
+            sb.data_offset + fresh.size <= candidates_[i].sectors)
+            plan_.spares.push_back(i);
+        else
+            exclude(i, exclusion::spare, "is a spare that cannot be used");
     }
 
     bool fits(size_t i) {
@@ -275,6 +291,12 @@ private:
                     plan_.late.push_back(role);
                 continue;
             }
+            if (const md_superblock& own = superblock(member->candidate);
+                (own.feature_map & feature_recovery_offset) != 0) {
+                plan_.missing.push_back(role);
+                plan_.rebuilding = rebuilding_member{
+                    role, std::min(own.recovery_offset, superblock(*freshest_).size)};
+            }
             if (const auto& why = candidates_[member->candidate].unusable)
                 return forward_error(*why);
             const auto terms = check_servable(superblock(member->candidate));
@@ -341,6 +363,13 @@ private:
         plan_.events = fresh.events;
         plan_.logical_block_bytes = fresh.logical_block_size;
         plan_.needs_resync = !plan_.clean && !plan_.degraded();
+        // Not clean and not 0: nothing was in flight, and a resync had come so far.
+        plan_.resync_from = fresh.size;
+        for (const size_t i : group_) {
+            const md_superblock& sb = superblock(i);
+            if (sb.events == fresh.events && is_position(sb.role()))
+                plan_.resync_from = std::min(plan_.resync_from, sb.resync_offset);
+        }
         plan_.forced = !plan_.clean && plan_.degraded();
         return {};
     }

@@ -24,7 +24,10 @@
 //      late.
 //   6. A dirty array that is degraded has stripes whose missing block cannot
 //      be computed. It starts only when forced, which asks for rule 5 too.
-//   7. A member in good standing that is here and cannot be used now (read-only,
+//   7. A device that has a role and holds its data only up to recovery_offset, as its own
+//      superblock says, is being rebuilt: the array is degraded, and goes on with it.
+//      Spares are kept.
+//   8. A member in good standing that is here and cannot be used now (read-only,
 //      in somebody's hands) refuses the array: it is no lost one.
 //
 // Stricter than md where guessing would be silent: members with equal events
@@ -85,6 +88,11 @@ struct assembled_member {
     md_superblock superblock;
 };
 
+struct rebuilding_member {
+    uint32_t role = 0;
+    uint64_t sectors = 0;  // of its data that are there
+};
+
 struct assembly_plan {
     rr_geometry geometry{};
     uuid set_uuid{};
@@ -96,9 +104,12 @@ struct assembly_plan {
     std::vector<std::optional<assembled_member>> members;  // by role
     std::vector<uint32_t> missing;                         // roles
     std::vector<uint32_t> late;                            // of those, by rule 5
+    std::optional<rebuilding_member> rebuilding;           // in `members` and in `missing`
+    std::vector<size_t> spares;                            // candidates that could take a role
     std::vector<excluded_device> excluded;                 // by input index
     bool clean = false;
     bool needs_resync = false;  // dirty and complete: parity must be recomputed
+    uint64_t resync_from = 0;   // ... from this sector of the members on
     bool forced = false;        // dirty and degraded, and started all the same
     uint32_t features_to_clear = 0;
 
@@ -106,7 +117,7 @@ struct assembly_plan {
 };
 
 // ENODEV: too few members, or none. EEXIST: duplicates. EAGAIN: a member is late.
-// EUCLEAN: dirty and degraded. A member's `unusable`: rule 7. EINVAL: an ambiguous choice or
+// EUCLEAN: dirty and degraded. A member's `unusable`: rule 8. EINVAL: an ambiguous choice or
 // members that contradict each other. ENOTSUP: an array that ringraid does not serve. Bad block
 // logs are on the devices: the caller checks them with check_servable_member().
 [[nodiscard]] Result<assembly_plan> plan_assembly(const std::vector<candidate>& candidates,

@@ -359,9 +359,48 @@ Result<std::vector<md_superblock>> make_new(const new_array& spec) {
     return members;
 }
 
+// As mdadm --add does (super1.c, write_init_super1): a copy without what is the other
+// device's own.
+Result<md_superblock> make_spare(const md_superblock& of, uint64_t sectors,
+                                 const std::vector<uint32_t>& taken) {
+    const uint64_t needed = of.data_offset + of.size;
+    if (sectors < needed)
+        return fail(ENOSPC, "it has {} sectors, {} are needed", sectors, needed);
+    uint32_t number = of.raid_disks;
+    auto in_use = [&](uint32_t n) {
+        return of.role_of(n) != role_spare || std::ranges::find(taken, n) != taken.end();
+    };
+    while (number < max_dev_limit && in_use(number))
+        number++;
+    if (number == max_dev_limit)
+        return fail(ENOSPC, "all {} numbers of devices are taken", max_dev_limit);
+    auto device_uuid = random_uuid();
+    if (!device_uuid)
+        return forward_error(device_uuid.error());
+    md_superblock sb = of;
+    sb.feature_map &=
+        ~uint32_t{feature_recovery_offset | feature_recovery_bitmap | feature_replacement |
+                  feature_bad_blocks | feature_bitmap | feature_ppl | feature_multiple_ppls};
+    sb.dev_number = number;
+    sb.device_uuid = *device_uuid;
+    sb.data_size = sectors - sb.data_offset;
+    sb.recovery_offset = 0;
+    sb.corrected_reads = 0;
+    sb.devflags = 0;
+    sb.bblog_shift = 0;
+    sb.bblog_sectors = 0;
+    sb.bblog_offset = 0;
+    sb.log_place = 0;
+    if (sb.dev_roles.size() <= number)
+        sb.dev_roles.resize(number + 1, role_spare);
+    return sb;
+}
+
 uint64_t md_time_now() {
     timeval now{};
     ::gettimeofday(&now, nullptr);
+    // A whole second would look like one of md's (heritage.h).
+    now.tv_usec = std::max<suseconds_t>(now.tv_usec, 1);
     return (static_cast<uint64_t>(now.tv_sec) & ((1ULL << 40) - 1)) |
            static_cast<uint64_t>(now.tv_usec) << 40;
 }

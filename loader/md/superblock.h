@@ -145,7 +145,13 @@ struct new_array {
 // EINVAL: geometry we cannot serve. ENOSPC: a member is too small.
 [[nodiscard]] Result<std::vector<md_superblock>> make_new(const new_array& spec);
 
-// Seconds and microseconds since 1970 in md's 40 + 24 bits.
+// The superblock of a spare: a device of @sectors that joins the array whose member has
+// @of, under the first number that neither the role table nor @taken has. Its data lies
+// where the member's does. ENOSPC: too small, or no number is left.
+[[nodiscard]] Result<md_superblock> make_spare(const md_superblock& of, uint64_t sectors,
+                                               const std::vector<uint32_t>& taken);
+
+// Seconds and microseconds since 1970 in md's 40 + 24 bits; never a whole second.
 [[nodiscard]] uint64_t md_time_now();
 
 }  // namespace rr::md

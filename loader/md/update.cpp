@@ -29,7 +29,7 @@ superblock_writer write_to(std::vector<int> fd_by_role) {
 array_metadata::array_metadata(state initial, superblock_writer writer, events_witness witness)
     : members_(std::move(initial.members)),
       features_to_clear_(initial.features_to_clear),
-      needs_resync_(initial.needs_resync),
+      synced_(initial.needs_resync ? 0 : resync_none),
       write_(std::move(writer)),
       witness_(std::move(witness)) {
     for (const auto& member : members_) {
@@ -66,7 +66,18 @@ void array_metadata::catch_up() {
     }
 }
 
-Result<update_report> array_metadata::write_all(uint64_t resync_offset) {
+Status array_metadata::write_own(uint32_t role, uint64_t now, uint64_t resync_offset) {
+    md_superblock& sb = *members_[role];
+    sb.events = events_;
+    sb.utime = now;
+    sb.resync_offset = resync_offset;
+    clear_features(sb, features_to_clear_);
+    return write_(role, sb);
+}
+
+// @first is written before the others, and nothing where it cannot be.
+Result<update_report> array_metadata::write_all(uint64_t resync_offset,
+                                                std::optional<uint32_t> first) {
     if (std::none_of(members_.begin(), members_.end(), [](const auto& m) { return bool{m}; }))
         return fail(ENODEV, "no member is left to hold metadata");
     has_written_ = true;
@@ -74,24 +85,24 @@ Result<update_report> array_metadata::write_all(uint64_t resync_offset) {
     clean_ = resync_offset == resync_none;
     update_report report;
     report.events = ++events_;
-    if (witness_.begin)
-        witness_.begin(events_);
     const uint64_t now = md_time_now();
+    if (witness_.begin)
+        witness_.begin(events_, now);
+    if (first) {
+        if (Status own = write_own(*first, now, resync_offset); !own)
+            return forward_error(own.error());
+        report.written.push_back(*first);
+    }
     for (uint32_t role = 0; role < members_.size(); role++) {
-        if (!members_[role])
+        if (!members_[role] || role == first)
             continue;
-        md_superblock& sb = *members_[role];
-        sb.events = events_;
-        sb.utime = now;
-        sb.resync_offset = resync_offset;
-        clear_features(sb, features_to_clear_);
-        if (auto written = write_(role, sb); written)
+        if (Status written = write_own(role, now, resync_offset); written)
             report.written.push_back(role);
         else
             report.failed.push_back({role, written.error()});
     }
     if (witness_.done && report.complete())
-        witness_.done(events_);
+        witness_.done(events_, now);
     return report;
 }
 
@@ -108,10 +119,69 @@ Result<update_report> array_metadata::mark_dirty() {
 }
 
 Result<update_report> array_metadata::mark_clean() {
-    if (needs_resync_)
-        return with_hint(fail(EBUSY, "array cannot be clean before its resync has finished"),
-                         "it stays dirty; the next start repeats the resync");
-    return change_to(written_state::clean, resync_none);
+    return change_to(written_state::clean, synced_);
+}
+
+// Clean stays clean, dirty stays dirty.
+Result<update_report> array_metadata::write_as_it_is(std::optional<uint32_t> first) {
+    const bool clean = clean_;
+    auto report = write_all(clean ? resync_none : 0, first);
+    const auto reached = clean ? written_state::clean : written_state::dirty;
+    written_ = report && report->complete() ? reached : written_state::unknown;
+    return report;
+}
+
+Result<update_report> array_metadata::begin_rebuild(uint32_t role, md_superblock own) {
+    if (role >= members_.size() || members_[role])
+        return fail(EEXIST, "role {} has a member", role);
+    own.feature_map |= feature_recovery_offset;
+    own.recovery_offset = 0;
+    const uint32_t number = own.dev_number;
+    for (const auto& member : members_) {
+        const uint16_t has = member ? member->role_of(number) : uint16_t{role_spare};
+        if (member && (member->dev_number == number || (has < role_journal && has != role)))
+            return fail(EEXIST, "number {} is another member's", number);
+    }
+    members_[role] = std::move(own);
+    for (auto& member : members_) {
+        if (!member)
+            continue;
+        // What failed in this role keeps its number and no place in the array.
+        std::replace(member->dev_roles.begin(), member->dev_roles.end(),
+                     static_cast<uint16_t>(role), uint16_t{role_faulty});
+        if (member->dev_roles.size() <= number)
+            member->dev_roles.resize(number + 1, role_spare);
+        member->dev_roles[number] = static_cast<uint16_t>(role);
+    }
+    auto report = write_as_it_is(role);
+    // As if it had never come; the others do not know of it.
+    if (!report) {
+        members_[role].reset();
+        declare_faulty(role);
+    }
+    return report;
+}
+
+Result<update_report> array_metadata::rebuild_reached(uint32_t role, uint64_t sectors) {
+    if (role >= members_.size() || !members_[role] ||
+        (members_[role]->feature_map & feature_recovery_offset) == 0)
+        return fail(EINVAL, "role {} is not being rebuilt", role);
+    members_[role]->recovery_offset = sectors;
+    return write_as_it_is(role);
+}
+
+// The numbers of failed devices are free again, as with md.
+Result<update_report> array_metadata::rebuild_finished(uint32_t role) {
+    if (role >= members_.size() || !members_[role])
+        return fail(EINVAL, "role {} is not being rebuilt", role);
+    members_[role]->feature_map &= ~uint32_t{feature_recovery_offset};
+    members_[role]->recovery_offset = 0;
+    for (auto& member : members_) {
+        if (member)
+            std::replace(member->dev_roles.begin(), member->dev_roles.end(), uint16_t{role_faulty},
+                         uint16_t{role_spare});
+    }
+    return write_as_it_is(role);
 }
 
 Result<update_report> array_metadata::mark_failed(uint32_t role) {
@@ -119,14 +189,10 @@ Result<update_report> array_metadata::mark_failed(uint32_t role) {
         return fail(EINVAL, "no role {} in an array of {}", role, members_.size());
     if (!members_[role] && written_ != written_state::unknown)
         return update_report{events_, {}, {}};
-    // Clean stays clean: a member may fail while nothing is being written.
-    const bool clean = clean_;
     members_[role].reset();
     declare_faulty(role);
-    auto report = write_all(clean ? resync_none : 0);
-    const auto reached = clean ? written_state::clean : written_state::dirty;
-    written_ = report && report->complete() ? reached : written_state::unknown;
-    return report;
+    // A member may fail while nothing is being written.
+    return write_as_it_is(std::nullopt);
 }
 
 }  // namespace rr::md

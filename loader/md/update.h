@@ -23,6 +23,14 @@
 // reported, and the caller decides, usually mark_failed(). It must be decided
 // before any acknowledgement, because that member still looks current.
 //
+// A rebuild. The device that takes a role over holds its rows up to recovery_offset,
+// which its own superblock alone tells; the others show it as active, as md has it:
+//
+//   begin_rebuild()      its own superblock first: md takes one that does not know of
+//                        its role for in sync
+//   rebuild_reached()    after its rows were flushed
+//   rebuild_finished()   the same, of all rows
+//
 // Cost: one 4 KiB write and one flush per member, in sequence. Not thread-safe.
 #pragma once
 
@@ -60,8 +68,8 @@ using superblock_writer = std::function<Status(uint32_t role, const md_superbloc
 // the members may carry: begin() before the first byte, done() when every one of
 // them is known to have them.
 struct events_witness {
-    std::function<void(uint64_t events)> begin;
-    std::function<void(uint64_t events)> done;
+    std::function<void(uint64_t events, uint64_t utime)> begin;
+    std::function<void(uint64_t events, uint64_t utime)> done;
 };
 
 class array_metadata {
@@ -82,7 +90,8 @@ public:
     // when the array is dirty already by our own hand. ENODEV: no member left.
     [[nodiscard]] Result<update_report> mark_dirty();
 
-    // EBUSY while parity is not known to be right: see resync_finished().
+    // Nothing is in flight. While parity is not right everywhere, they say how far it is:
+    // the next start goes on there, and where that is nowhere they stay dirty.
     // Writes nothing when the array is clean already by our own hand.
     [[nodiscard]] Result<update_report> mark_clean();
 
@@ -90,10 +99,19 @@ public:
     // the last member. Writes nothing when that is durable already.
     [[nodiscard]] Result<update_report> mark_failed(uint32_t role);
 
-    // The parity of every stripe is right again; nothing is written.
-    void resync_finished() { needs_resync_ = false; }
+    // @own, of make_spare(), takes @role, of which nothing is there. EEXIST: the role has
+    // a member.
+    [[nodiscard]] Result<update_report> begin_rebuild(uint32_t role, md_superblock own);
+    // The first @sectors of @role's data are on its device. EINVAL: it is not rebuilt.
+    [[nodiscard]] Result<update_report> rebuild_reached(uint32_t role, uint64_t sectors);
+    [[nodiscard]] Result<update_report> rebuild_finished(uint32_t role);
 
-    [[nodiscard]] bool needs_resync() const { return needs_resync_; }
+    // The parity of every stripe is right again; nothing is written.
+    void resync_finished() { synced_ = resync_none; }
+    // ... of the first @sectors of each member; nothing is written.
+    void resync_reached(uint64_t sectors) { synced_ = sectors; }
+
+    [[nodiscard]] bool needs_resync() const { return synced_ != resync_none; }
     // Superblocks were written by our hand.
     [[nodiscard]] bool has_written() const { return has_written_; }
     [[nodiscard]] uint64_t events() const { return events_; }
@@ -106,12 +124,15 @@ private:
 
     void declare_faulty(uint32_t role);
     void catch_up();
-    Result<update_report> write_all(uint64_t resync_offset);
+    Result<update_report> write_all(uint64_t resync_offset,
+                                    std::optional<uint32_t> first = std::nullopt);
+    Result<update_report> write_as_it_is(std::optional<uint32_t> first);
+    Status write_own(uint32_t role, uint64_t now, uint64_t resync_offset);
     Result<update_report> change_to(written_state wanted, uint64_t resync_offset);
 
     std::vector<std::optional<md_superblock>> members_;
     uint32_t features_to_clear_;
-    bool needs_resync_;
+    uint64_t synced_;  // sectors of each member whose parity is right, or resync_none
     struct late_write {
         uint32_t role;
         md_superblock superblock;

@@ -36,15 +36,17 @@ private:
     std::vector<int> fds_;
 };
 
+// What is being rebuilt is written like a member, and fails like one.
 bool is_out(const rr_array& array, uint32_t role) {
-    return (array.state >> role & 1) != 0;
+    return (array.state >> role & 1) != 0 && (array.state & RR_STATE_REBUILD) == 0;
 }
 
 void lose(rr_array& array, const array_members& members, uint32_t role, const Error& why) {
+    // Before it is told: nobody may read the log, and then that waits.
+    rr_host_fail(&array, role, -(why.err != 0 ? why.err : EIO));
     const std::string path = members.devices[role] ? members.devices[role]->path : "";
     log_error("member {} ({}) cannot be flushed or written: {}; it is out", role, path,
               describe(why));
-    rr_host_fail(&array, role, -(why.err != 0 ? why.err : EIO));
 }
 
 // The failures so far, durable on the others; those that cannot be written to fail, too.
@@ -103,8 +105,8 @@ Status try_members(rr_array& array, const array_members& members) {
 
 void lose_unwritten(rr_array& array, const md::update_report& report) {
     for (const md::member_write_error& lost : report.failed) {
-        log_error("member {} cannot be written: {}", lost.role, describe(lost.error));
         rr_host_fail(&array, lost.role, -lost.error.err);
+        log_error("member {} cannot be written: {}", lost.role, describe(lost.error));
     }
 }
 
@@ -119,6 +121,8 @@ void flush_members(rr_array& array, const array_members& members) {
 
 Status close_array(rr_array& array, md::array_metadata& metadata, const array_members& members) {
     flush_members(array, members);
+    if ((array.state & RR_STATE_RESYNC) != 0)
+        metadata.resync_reached(array.job.frontier << (array.cell_shift - RR_SECTOR_SHIFT));
     // A round for each member that may fail in it; the second one ends it.
     for (;;) {
         if (health_of(&array) == array_health::failed)
@@ -157,8 +161,8 @@ void take_out_as_left(array_members& members, const rr_array& array) {
 }
 
 md::events_witness life_witness(rr_life& life) {
-    return {[&life](uint64_t events) { life_begins_write(life, events); },
-            [&life](uint64_t events) { life_wrote(life, events); }};
+    return {[&life](uint64_t events, uint64_t utime) { life_begins_write(life, events, utime); },
+            [&life](uint64_t events, uint64_t utime) { life_wrote(life, events, utime); }};
 }
 
 void drop_caches_of(const array_members& members) {

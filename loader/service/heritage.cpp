@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "base/process.h"
 #include "ringraid/abi.h"
@@ -32,6 +33,31 @@ md::uuid get_uuid(const rr_u8 (&from)[RR_LIFE_UUID_BYTES]) {
     return out;
 }
 
+// md's 40 bits of seconds and 24 of microseconds, in order.
+uint64_t in_microseconds(uint64_t utime) {
+    return (utime & ((1ULL << 40) - 1)) * 1000000 + (utime >> 40);
+}
+
+// The superblock's time is that of a write of ours since the last one that was whole; or,
+// before the first, one that was found.
+bool is_our_time(const rr_life& life, uint64_t utime) {
+    if (utime == life.utime || utime == life.utime_next)
+        return true;
+    if (life.utime == 0)
+        return std::ranges::any_of(life.members,
+                                   [utime](const rr_life_member& m) { return m.utime == utime; });
+    const uint64_t at = in_microseconds(utime);
+    return utime >> 40 != 0 && at > in_microseconds(life.utime) &&
+           at < in_microseconds(life.utime_next);
+}
+
+std::string boot_id() {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string id;
+    std::getline(file, id);
+    return id;
+}
+
 // What is different about the member in @role; empty when nothing is.
 std::string difference(const rr_life& life, uint32_t role, const array_members& members) {
     const auto& device = members.devices[role];
@@ -45,13 +71,22 @@ std::string difference(const rr_life& life, uint32_t role, const array_members& 
         return fmt::format("{} is another disk ({}, it was {} at {}): a copy?", device->path,
                            device->identity.text, get_text(had.identity), get_text(had.path));
     const uint64_t most = std::max(life.events, life.events_next);
-    if (found.events < life.events || found.events > most)
+    if (found.events < life.events || found.events > most || !is_our_time(life, found.utime))
         return fmt::format("{} was written by somebody else since ({} events, {} were left)",
                            device->path, found.events, life.events);
     return {};
 }
 
 }  // namespace
+
+void remember_member(rr_life& life, uint32_t role, const member_device& now,
+                     const md::uuid& device_uuid) {
+    rr_life_member& out = life.members[role];
+    std::ranges::copy(device_uuid, out.device_uuid);
+    put_text(out.identity, now.identity.text);
+    put_text(out.path, now.path);
+    out.diskseq = now.identity.diskseq;
+}
 
 void fill_life(rr_life& life, const array_members& members, engine_host host, bool passthrough) {
     static_assert(sizeof(md::uuid) == RR_LIFE_UUID_BYTES);
@@ -61,9 +96,12 @@ void fill_life(rr_life& life, const array_members& members, engine_host host, bo
     // A clean mark that a power cut cut off leaves some of them one behind.
     life.events = life.events_next = members.plan.events;
     for (size_t role = 0; role < members.devices.size(); role++) {
-        if (members.devices[role])
-            life.events = std::min<uint64_t>(life.events, members.found[role].events);
+        if (!members.devices[role])
+            continue;
+        life.events = std::min<uint64_t>(life.events, members.found[role].events);
+        life.members[role].utime = members.found[role].utime;
     }
+    put_text(life.boot, boot_id());
     life.ublk_device = RR_LIFE_NO_DEVICE;
     life.engine = static_cast<rr_u32>(host);
     life.passthrough = passthrough ? 1 : 0;
@@ -71,11 +109,8 @@ void fill_life(rr_life& life, const array_members& members, engine_host host, bo
         const auto& device = members.devices[role];
         if (!device)
             continue;
-        rr_life_member& out = life.members[role];
-        std::ranges::copy(members.plan.members[role]->superblock.device_uuid, out.device_uuid);
-        put_text(out.identity, device->identity.text);
-        put_text(out.path, device->path);
-        out.diskseq = device->identity.diskseq;
+        remember_member(life, static_cast<uint32_t>(role), *device,
+                        members.plan.members[role]->superblock.device_uuid);
     }
 }
 
@@ -89,11 +124,17 @@ void sign(rr_life& life) {
     life.started = started_at(::getpid());
 }
 
-void life_begins_write(rr_life& life, uint64_t events) {
+bool is_of_this_boot(const rr_life& life) {
+    return get_text(life.boot) == boot_id();
+}
+
+void life_begins_write(rr_life& life, uint64_t events, uint64_t utime) {
+    __atomic_store_n(&life.utime_next, utime, __ATOMIC_SEQ_CST);
     __atomic_store_n(&life.events_next, events, __ATOMIC_SEQ_CST);
 }
 
-void life_wrote(rr_life& life, uint64_t events) {
+void life_wrote(rr_life& life, uint64_t events, uint64_t utime) {
+    __atomic_store_n(&life.utime, utime, __ATOMIC_SEQ_CST);
     __atomic_store_n(&life.events, events, __ATOMIC_SEQ_CST);
 }
 
@@ -115,7 +156,8 @@ Status check_heritage(const rr_array& array, const rr_life& life, const array_me
         return fail(ESTALE, "the array has another shape than the dead daemon's");
     std::string all;
     for (uint32_t role = 0; role < members.devices.size(); role++) {
-        if (!members.devices[role] || (array.state >> role & 1) != 0)
+        const bool out = (array.state >> role & 1) != 0 && (array.state & RR_STATE_REBUILD) == 0;
+        if (!members.devices[role] || out)
             continue;
         std::string one = difference(life, role, members);
         if (one.empty() && array.members[role].data_offset != members.found[role].data_offset)

@@ -9,7 +9,8 @@
 //   device uuid  each role has the member that it had
 //   disk         and on the same disk: a copy of it (a snapshot, a clone) carries the
 //                same uuids and is not where the clients' data is
-//   events       nobody wrote superblocks since: md does at each start and stop
+//   events       nobody wrote superblocks since: md does at each start and stop, and
+//   utime        takes the events back when it leaves a clean array clean
 //   there        the disk was not away: see was_away()
 //
 // Not seen: who writes to a member and leaves its superblock alone.
@@ -25,6 +26,11 @@ namespace rr {
 // What is known before anything is served. Phase: RR_LIFE_MAKING.
 void fill_life(rr_life& life, const array_members& members, engine_host host, bool passthrough);
 
+// Another device has the role. Its words change one after the other: while it is done
+// the role is out, and nobody looks at them.
+void remember_member(rr_life& life, uint32_t role, const member_device& now,
+                     const md::uuid& device_uuid);
+
 // Where a member is now.
 void remember_place(rr_life& life, uint32_t role, const member_device& now);
 
@@ -32,8 +38,8 @@ void remember_place(rr_life& life, uint32_t role, const member_device& now);
 void sign(rr_life& life);
 
 // @events as md::events_witness tells them.
-void life_begins_write(rr_life& life, uint64_t events);
-void life_wrote(rr_life& life, uint64_t events);
+void life_begins_write(rr_life& life, uint64_t events, uint64_t utime);
+void life_wrote(rr_life& life, uint64_t events, uint64_t utime);
 
 // EINVAL: the record is no record. ESTALE, with what differs: another array's.
 [[nodiscard]] Status check_life(const rr_life& life, const md::uuid& set_uuid);
@@ -49,6 +55,10 @@ void life_wrote(rr_life& life, uint64_t events);
 [[nodiscard]] bool was_away(const rr_life& life, uint32_t role, const member_device& now);
 
 // For people, and for looking where a member was.
+// The machine has not been started anew since: what a disk would keep of an arena is of
+// any age.
+[[nodiscard]] bool is_of_this_boot(const rr_life& life);
+
 [[nodiscard]] std::string life_name(const rr_life& life);
 [[nodiscard]] std::string life_path(const rr_life& life, uint32_t role);
 [[nodiscard]] std::string life_identity(const rr_life& life, uint32_t role);

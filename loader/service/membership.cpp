@@ -128,6 +128,8 @@ Result<array_members> open_array(const std::vector<std::string>& paths,
         out.logical_block_bytes =
             std::max(out.logical_block_bytes, out.devices[role]->logical_block_bytes);
     }
+    for (const size_t i : out.plan.spares)
+        out.spares.push_back({std::move(opened[i]), *candidates[i].superblock});
     out.logical_block_bytes = std::max(out.logical_block_bytes, out.plan.logical_block_bytes);
     if (Status ok = check_block_size(out); !ok)
         return forward_error(ok.error());

@@ -16,10 +16,17 @@
 
 namespace rr {
 
+// Not in use, and held for the day when a member fails.
+struct spare_device {
+    member_device device;
+    md::md_superblock superblock;
+};
+
 struct array_members {
     md::assembly_plan plan;
     std::vector<std::optional<member_device>> devices;  // by role, opened O_EXCL
     std::vector<md::md_superblock> found;               // by role, as read from the device
+    std::vector<spare_device> spares;
     uint32_t logical_block_bytes = 512;
 
     [[nodiscard]] std::vector<const member_device*> present() const;

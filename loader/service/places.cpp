@@ -80,10 +80,15 @@ Status array_places::check_room() const {
     return room_in(paths_.directory);
 }
 
-Status array_places::make_pin_directory() const {
+bool pins_can_be_seen() {
     const std::string mount = std::filesystem::path(pin_directory).parent_path().string();
     struct statfs about{};
-    if (::statfs(mount.c_str(), &about) != 0 || about.f_type != BPF_FS_MAGIC)
+    return ::statfs(mount.c_str(), &about) == 0 && about.f_type == BPF_FS_MAGIC;
+}
+
+Status array_places::make_pin_directory() const {
+    const std::string mount = std::filesystem::path(pin_directory).parent_path().string();
+    if (!pins_can_be_seen())
         return with_hint(fail(ENOTSUP, "no BPF file system is mounted at {}", mount),
                          fmt::format("mount -t bpf -o mode=0700 bpf {}", mount));
     for (const std::string& path : {std::string(pin_directory), paths_.pins}) {

@@ -20,6 +20,9 @@
 
 namespace rr {
 
+// A BPF file system is where arenas are pinned.
+bool pins_can_be_seen();
+
 class array_places {
 public:
     explicit array_places(const md::uuid& set_uuid) : paths_(set_uuid) {}

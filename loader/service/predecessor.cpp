@@ -79,7 +79,8 @@ std::optional<uint32_t> role_of(const rr_life& life, const found_member& found) 
 }
 
 bool counts_on(const predecessor& left, uint32_t role) {
-    return (left.array()->state >> role & 1) == 0;
+    const uint64_t state = left.array()->state;
+    return (state >> role & 1) == 0 || (state & RR_STATE_REBUILD) != 0;
 }
 
 bool counts_on_uuid(const predecessor& left, const md::uuid& device_uuid) {
@@ -252,6 +253,12 @@ void predecessor::find_arena(const md::uuid& set_uuid) {
         flaw_ = forward_error(opened.error());
     if (flaw_)
         flaw_ = check_life(*life_of(opened->span()), set_uuid);
+    // On a disk it outlives the machine: the members were written by others since, or lost
+    // what was in their caches. It is as if it were not there.
+    if (flaw_ && !is_of_this_boot(*life_of(opened->span()))) {
+        found_arena_ = false;
+        return;
+    }
     if (flaw_)
         arena_.emplace(std::move(*opened));
 }
@@ -302,8 +309,10 @@ Status predecessor::settle(array_members& members) {
 Status predecessor::settle_rows(array_members& members, md::array_metadata& metadata,
                                 const failures_so_far& before) {
     rr_array* a = array();
-    for (uint32_t role : members.plan.missing)
-        rr_host_fail(a, role, -ENODEV);
+    for (uint32_t role : members.plan.missing) {
+        if (!members.devices[role])
+            rr_host_fail(a, role, -ENODEV);
+    }
     if (Status ok = try_members(*a, members); !ok)
         return ok;
     // Failures that no superblock tells yet, before rows that do without their members.
@@ -368,13 +377,13 @@ Result<array_members> open_left_members(const predecessor& left, const named_mem
     auto opened = open_while_dying(paths_of_members(left, named, options.degraded), forced);
     if (!opened)
         return opened;
-    opened->plan.needs_resync = false;
+    opened->plan.needs_resync = (left.array()->state & RR_STATE_RESYNC) != 0;
     const std::string returned =
         left.life()->phase == RR_LIFE_SERVING ? take_out_returned(left, *opened) : "";
     std::string absent;
     uint32_t lost = 0, needed = 0;
     for (uint32_t role = 0; role < opened->devices.size(); role++) {
-        lost += !counts_on(left, role) || !opened->devices[role] ? 1 : 0;
+        lost += (left.array()->state >> role & 1) != 0 || !opened->devices[role] ? 1 : 0;
         if (!counts_on(left, role) || opened->devices[role])
             continue;
         needed++;
@@ -502,6 +511,14 @@ Result<std::string> end_left(predecessor& left, const last_orders& how) {
                 "nothing was changed. " + ok.error().hint);
     }
     const bool blind = !left.has_arena() && !why && left.is_waited_for();
+    if (blind && !how.give_up && !pins_can_be_seen())
+        return with_hint(
+            fail(ENODEV,
+                 "what the dead daemon was writing is not known: no BPF file system is "
+                 "mounted at /sys/fs/bpf"),
+            fmt::format("nothing was changed. mount -t bpf -o mode=0700 bpf /sys/fs/bpf, if that "
+                        "is where its arena is pinned; {} gives it up",
+                        how.give_up_word));
     if (Status ok = left.give_up(); !ok)
         return forward_error(ok.error());
     if (blind)

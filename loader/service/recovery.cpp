@@ -166,7 +166,8 @@ void array_service::reconcile_members() {
     rr_array* a = array();
     take_out_as_left(members_, *a);
     for (uint32_t role = 0; role < members_.devices.size(); role++) {
-        if (!members_.devices[role] && (a->state >> role & 1) == 0)
+        const bool counted = (a->state >> role & 1) == 0 || (a->state & RR_STATE_REBUILD) != 0;
+        if (!members_.devices[role] && counted)
             rr_host_fail(a, role, -ENODEV);
         else if (members_.devices[role])
             remember_place(*life_record(), role, *members_.devices[role]);
@@ -189,6 +190,8 @@ Status array_service::redo_rows() {
     if (Status ok = before.bearable(*array()); !ok)
         return ok;
     durability_->settle();
+    if (Status ok = before.bearable(*array()); !ok)
+        return ok;
     restart_arena(arena_->span());
     return {};
 }

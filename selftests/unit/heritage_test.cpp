@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint32_t count = 4;
 constexpr uint64_t left_events = 7;
+constexpr uint64_t made_at = 1700000000 | uint64_t{7} << 40;  // with microseconds
+constexpr uint64_t later = 1700000100 | uint64_t{9} << 40;
 
 md::uuid uuid_of(uint8_t byte) {
     md::uuid id;
@@ -37,6 +39,7 @@ protected:
             md::md_superblock& sb = members_.found[role];
             sb.device_uuid = uuid_of(static_cast<uint8_t>(role + 1));
             sb.events = left_events;
+            sb.utime = made_at;
             sb.data_offset = 2048;
             members_.plan.members[role] = md::assembled_member{role, "", sb};
             members_.devices[role].emplace();
@@ -115,18 +118,51 @@ TEST_F(Heritage, EachMemberIsComparedByUuidDiskEventsAndOffset) {
 
 // A write of superblocks that was cut off leaves some of them one ahead.
 TEST_F(Heritage, EventsMayBeThoseOfAWriteThatWasCutOff) {
-    life_begins_write(life_, left_events + 1);
+    life_begins_write(life_, left_events + 1, later);
     members_.found[1].events = left_events + 1;
     EXPECT_EQ(verdict(), 0);
     members_.found[1].events = left_events + 2;
     EXPECT_EQ(verdict(), ESTALE);
     // Once it is known to be durable everywhere, nobody may be behind.
-    life_wrote(life_, left_events + 1);
+    life_wrote(life_, left_events + 1, later);
     members_.found[1].events = left_events + 1;
     EXPECT_EQ(verdict(), ESTALE);
-    for (md::md_superblock& sb : members_.found)
+    for (md::md_superblock& sb : members_.found) {
         sb.events = left_events + 1;
+        sb.utime = later;
+    }
     EXPECT_EQ(verdict(), 0);
+}
+
+// md takes the event of "dirty" back with the one of "clean": only the time tells of it.
+TEST_F(Heritage, TheSameEventsAtAnotherTimeAreSomebodyElses) {
+    constexpr uint64_t last = 1700000200 | uint64_t{3} << 40;
+    auto written_at = [this](uint64_t utime) {
+        members_.found[2].utime = utime;
+        return verdict();
+    };
+    EXPECT_EQ(written_at(later), ESTALE) << "nothing was written by us yet";
+    EXPECT_EQ(written_at(made_at), 0);
+    life_begins_write(life_, left_events, later);
+    EXPECT_EQ(written_at(later), 0) << "cut off";
+    life_wrote(life_, left_events, later);
+    for (md::md_superblock& sb : members_.found)
+        sb.utime = later;
+    EXPECT_EQ(verdict(), 0);
+    EXPECT_EQ(written_at(made_at), ESTALE) << "as it was before us";
+    EXPECT_EQ(written_at(1700000150), ESTALE) << "md's: a whole second";
+    EXPECT_EQ(written_at(later + 1), ESTALE);
+    life_begins_write(life_, left_events, last);
+    EXPECT_EQ(written_at(1700000150), ESTALE) << "md's: a whole second";
+    EXPECT_EQ(written_at(1700000150 | uint64_t{1} << 40), 0)
+        << "one of ours between, which one member missed";
+    EXPECT_EQ(written_at(last), 0);
+}
+
+TEST_F(Heritage, AnArenaIsOfThisBoot) {
+    EXPECT_TRUE(is_of_this_boot(life_));
+    life_.boot[3] ^= 1;
+    EXPECT_FALSE(is_of_this_boot(life_));
 }
 
 TEST_F(Heritage, MembersThatFailedOrAreMissingAreNotCompared) {

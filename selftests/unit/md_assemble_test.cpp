@@ -132,10 +132,10 @@ TEST(MdAssembleVectors, AFailedMemberAndARemovedOneStayOut) {
     }
 }
 
-TEST(MdAssembleVectors, ASpareStaysOutUntilItWasRebuilt) {
+TEST(MdAssembleVectors, ASpareIsKeptAndStaysOutUntilItWasRebuilt) {
     const auto before = plan(from_vector("spare4"));
     ASSERT_TRUE(before);
-    EXPECT_EQ(why_excluded(*before, "spare4.4"), exclusion::spare);
+    EXPECT_EQ(before->spares, std::vector<size_t>{4});
     EXPECT_EQ(seats(*before), "spare4.0 spare4.1 spare4.2 spare4.3 ");
     const auto after = plan(from_vector("rebuilt4"));
     ASSERT_TRUE(after);
@@ -143,13 +143,24 @@ TEST(MdAssembleVectors, ASpareStaysOutUntilItWasRebuilt) {
     EXPECT_EQ(why_excluded(*after, "rebuilt4.1"), exclusion::stale);
 }
 
+TEST(MdAssembleVectors, WhatMdBeganToRebuildIsDegradedUpToItsCheckpoint) {
+    const auto made = plan(from_vector("rebuilding4"));
+    ASSERT_TRUE(made) << made.error().what;
+    ASSERT_TRUE(made->rebuilding);
+    EXPECT_EQ(made->rebuilding->role, 1U);
+    EXPECT_EQ(fmt::format("{} sectors", made->rebuilding->sectors),
+              load_vector("rebuilding4")[1].says.at("Recovery Offset"));
+    EXPECT_EQ(made->missing, std::vector<uint32_t>{1});
+    EXPECT_TRUE(made->late.empty());
+    EXPECT_TRUE(made->members[1]);
+}
+
 TEST(MdAssembleVectors, DirtyAskForAResyncAndUnfinishedAreRefused) {
     const auto dirty = plan(from_vector("dirty4"));
     ASSERT_TRUE(dirty);
     EXPECT_FALSE(dirty->clean);
     EXPECT_TRUE(dirty->needs_resync);
-    for (const char* name :
-         {"ppldirty4", "rebuilding4", "reshaping4", "raid6", "raid1", "journal3"}) {
+    for (const char* name : {"ppldirty4", "reshaping4", "raid6", "raid1", "journal3"}) {
         const auto made = plan(from_vector(name));
         ASSERT_FALSE(made) << name;
         EXPECT_EQ(made.error().err, ENOTSUP) << name << ": " << made.error().what;
@@ -530,8 +541,27 @@ TEST_F(MdAssemble, TheFirstDirtyMarkCountsAlthoughTheOthersMissedIt) {
     EXPECT_TRUE(made->missing.empty());
 }
 
-TEST_F(MdAssemble, OneMemberThatIsNotServableRefusesTheArray) {
+TEST_F(MdAssemble, ARebuiltMemberCountsAsMissing) {
     members_[2].feature_map = md::feature_recovery_offset;
+    members_[2].recovery_offset = 1ULL << 40;
+    const auto made = plan_members();
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(made->missing, std::vector<uint32_t>{2});
+    EXPECT_EQ(made->rebuilding->sectors, made->member_sectors) << "no further than its data";
+    members_[1].dev_roles.clear();  // and with another one gone it is no array
+    members_.erase(members_.begin() + 1);
+    EXPECT_EQ(error_of(plan_members()), ENODEV);
+}
+
+TEST_F(MdAssemble, DirtyAndRebuiltIsDirtyAndDegraded) {
+    members_[2].feature_map = md::feature_recovery_offset;
+    for (auto& member : members_)
+        member.resync_offset = 0;
+    EXPECT_EQ(error_of(plan_members()), EUCLEAN);
+}
+
+TEST_F(MdAssemble, OneMemberThatIsNotServableRefusesTheArray) {
+    members_[2].feature_map = md::feature_replacement;
     EXPECT_EQ(error_of(plan_members()), ENOTSUP);
     EXPECT_NE(plan_members().error().what.find("m2"), std::string::npos);
     members_[2].events = 90;  // unless it is out anyway

@@ -121,10 +121,16 @@ TEST_F(MdUpdate, TheFirstMarkIsWrittenEvenIfTheDiskSaysSo) {
 TEST_F(MdUpdate, NoCleanBeforeTheResyncIsDone) {
     change_on_disk([](auto& sb) { sb.resync_offset = 0; });
     auto array = open();
-    const auto early = array.mark_clean();
-    ASSERT_FALSE(early);
-    EXPECT_EQ(early.error().err, EBUSY);
+    EXPECT_TRUE(array.mark_clean());
     EXPECT_TRUE(restart()->needs_resync);
+    EXPECT_EQ(restart()->resync_from, 0U);
+    EXPECT_TRUE(array.mark_dirty());
+    array.resync_reached(4096);
+    EXPECT_TRUE(array.mark_clean());
+    EXPECT_TRUE(restart()->needs_resync);
+    EXPECT_EQ(restart()->resync_from, 4096U) << "nothing was in flight: it goes on there";
+    EXPECT_TRUE(array.mark_dirty());
+    EXPECT_EQ(restart()->resync_from, 0U) << "and here anything may have been";
     array.resync_finished();
     EXPECT_TRUE(array.mark_clean());
     EXPECT_TRUE(restart()->clean);
@@ -356,6 +362,88 @@ TEST_F(MdUpdate, ATornSuperblockLeavesTheOthersAlone) {
         EXPECT_EQ(plan->missing, std::vector<uint32_t>{torn});
         ASSERT_EQ(::pwrite(fds_[torn].get(), whole.data(), whole.size(), 4096), 4096);
     }
+}
+
+// --- A device takes the place of one that failed.
+
+class MdRebuild : public MdUpdate {
+protected:
+    void SetUp() override {
+        MdUpdate::SetUp();
+        array_.emplace(open());
+        ASSERT_TRUE(array_->mark_dirty());
+        ASSERT_TRUE(array_->mark_failed(1));
+        // The new disk has the file of the old one.
+        auto own = md::make_spare(*array_->member(0), 131072, {});
+        ASSERT_TRUE(own) << own.error().what;
+        own_ = *own;
+    }
+
+    std::optional<array_metadata> array_;
+    md_superblock own_;
+};
+
+TEST_F(MdRebuild, ASpareHasANumberOfItsOwnAndNoRole) {
+    EXPECT_EQ(own_.dev_number, 4U);
+    EXPECT_EQ(own_.role(), md::role_spare);
+    EXPECT_NE(own_.device_uuid, array_->member(0)->device_uuid);
+    EXPECT_EQ(md::make_spare(*array_->member(0), 131072, {4, 5})->dev_number, 6U);
+    EXPECT_EQ(md::make_spare(*array_->member(0), own_.data_offset + own_.size - 1, {}).error().err,
+              ENOSPC);
+    EXPECT_TRUE(md::parse(md::serialize(own_)));
+}
+
+TEST_F(MdRebuild, ItsOwnSuperblockIsFirstAndTellsWhatIsThere) {
+    EXPECT_TRUE(written_to(array_->begin_rebuild(1, own_), {1, 0, 2, 3}));
+    EXPECT_EQ(on_disk(1).role(), 1U);
+    EXPECT_EQ(on_disk(0).role_of(4), 1U);
+    EXPECT_EQ(on_disk(0).role_of(1), md::role_faulty);
+    ASSERT_TRUE(array_->rebuild_reached(1, 4096));
+    ASSERT_TRUE(array_->mark_clean());
+    auto half = restart();
+    ASSERT_TRUE(half) << half.error().what;
+    ASSERT_TRUE(half->rebuilding);
+    EXPECT_EQ(half->rebuilding->sectors, 4096U);
+    EXPECT_TRUE(half->clean);
+    ASSERT_TRUE(array_->rebuild_finished(1));
+    auto whole = restart();
+    ASSERT_TRUE(whole);
+    EXPECT_FALSE(whole->rebuilding);
+    EXPECT_TRUE(whole->missing.empty());
+    EXPECT_EQ(on_disk(0).role_of(1), md::role_spare) << "the number is free again";
+}
+
+// However far the writes came, nobody takes the empty disk for a member in sync.
+TEST_F(MdRebuild, CutOffAnywhereTheNewDiskIsNotBelieved) {
+    for (int writes = 0; writes <= 4; writes++) {
+        SetUp();
+        writes_left_ = writes;
+        (void)array_->begin_rebuild(1, own_);
+        writes_left_ = -1;
+        const auto made = restart(-1, true);
+        ASSERT_TRUE(made) << writes << ": " << made.error().what;
+        EXPECT_EQ(made->missing, std::vector<uint32_t>{1}) << writes;
+        if (made->rebuilding) {
+            EXPECT_EQ(made->rebuilding->sectors, 0U);
+        }
+    }
+}
+
+TEST_F(MdRebuild, ATargetThatFailsIsOutAgain) {
+    ASSERT_TRUE(array_->begin_rebuild(1, own_));
+    EXPECT_EQ(array_->begin_rebuild(1, own_).error().err, EEXIST);
+    EXPECT_TRUE(written_to(array_->mark_failed(1), {0, 2, 3}));
+    EXPECT_EQ(on_disk(0).role_of(4), md::role_faulty);
+    EXPECT_EQ(array_->rebuild_reached(1, 8).error().err, EINVAL);
+}
+
+TEST_F(MdRebuild, ADiskThatTakesNoSuperblockNeverCame) {
+    broken_ = 1;
+    EXPECT_EQ(array_->begin_rebuild(1, own_).error().err, EIO);
+    broken_ = -1;
+    EXPECT_FALSE(array_->member(1));
+    EXPECT_TRUE(written_to(array_->mark_clean(), {0, 2, 3}));
+    EXPECT_EQ(on_disk(0).role_of(4), md::role_faulty);
 }
 
 }  // namespace

@@ -16,11 +16,13 @@
  * array serves are single stores in an order that a kill cannot spoil:
  *
  *   phase = SERVING    before the array is marked dirty
- *   events_next = N    superblocks with N events are being written
- *   events = N         they are durable on every member that is left
+ *   events_next = N    superblocks with N events are being written, at utime_next
+ *   events = N         they are durable on every member that is left, as is utime
  *   phase = CLOSED     when they are clean, and before anything is removed
  *
- * so that members may carry `events`, or `events_next` where that is more.
+ * so that members may carry `events`, or `events_next` where that is more. Events alone do
+ * not tell who wrote: md takes one back when an array is clean again. So the moment of the
+ * write has to be one of ours, too; md's are whole seconds.
  */
 #ifndef RINGRAID_LIFE_H
 #define RINGRAID_LIFE_H
@@ -32,6 +34,7 @@ enum {
 	RR_LIFE_PATH_BYTES = 192,
 	RR_LIFE_IDENTITY_BYTES = 128,
 	RR_LIFE_UUID_BYTES = 16,
+	RR_LIFE_BOOT_BYTES = 40,
 	RR_LIFE_BYTES = 8192,
 	RR_LIFE_NO_DEVICE = 0xffffffff,
 };
@@ -48,6 +51,7 @@ struct rr_life_member {
 	rr_u8 identity[RR_LIFE_IDENTITY_BYTES]; /* text, ends with a zero */
 	rr_u8 path[RR_LIFE_PATH_BYTES];		/* for people, and where to look first */
 	rr_u64 diskseq;				/* the kernel's; another one after it was away */
+	rr_u64 utime;				/* of its superblock before our first write */
 };
 
 struct rr_life {
@@ -55,7 +59,10 @@ struct rr_life {
 	rr_u8 name[RR_LIFE_NAME_BYTES]; /* "host:name", ends with a zero */
 	rr_u64 events;
 	rr_u64 events_next;
-	rr_u64 mark; /* in ublksrv_flags of the ublk device */
+	rr_u64 utime; /* as in superblocks; 0 before the first write */
+	rr_u64 utime_next;
+	rr_u8 boot[RR_LIFE_BOOT_BYTES]; /* the kernel's boot_id: of a file that outlived it */
+	rr_u64 mark;			/* in ublksrv_flags of the ublk device */
 	rr_u32 ublk_device;
 	rr_u32 engine; /* enum engine_host of the loader */
 	rr_u32 phase;
@@ -66,9 +73,9 @@ struct rr_life {
 	struct rr_life_member members[RR_MEMBERS_MAX];
 };
 
-RR_STATIC_ASSERT(sizeof(struct rr_life_member) == 344, "the same in every build");
+RR_STATIC_ASSERT(sizeof(struct rr_life_member) == 352, "the same in every build");
 RR_STATIC_ASSERT(sizeof(struct rr_life) <= RR_LIFE_BYTES, "fits its pages");
-RR_STATIC_ASSERT(sizeof(struct rr_life) == 136 + RR_MEMBERS_MAX * 344,
+RR_STATIC_ASSERT(sizeof(struct rr_life) == 192 + RR_MEMBERS_MAX * 352,
 		 "another record is another RR_ABI_VERSION");
 
 #endif /* RINGRAID_LIFE_H */

@@ -26,6 +26,7 @@ md_writes() {
 	quietly mdadm --assemble --run "$md" "$@"
 	md_idle
 	quietly dd if="$tmp/new" of="$md" bs=64k seek="$md_at" oflag=direct conv=fsync status=none
+	sleep "${md_pause:-0}" # longer than md takes to find the array at rest
 	give
 }
 
@@ -55,6 +56,32 @@ md_in_between() {
 	stop
 	judge "${ours[@]}"
 }
+
+# The same where nobody wrote for a while: md leaves a clean array with the events that it
+# found, and only the time in its superblocks tells.
+md_at_rest() {
+	local before
+	wipe "${ours[@]}"
+	start a "${ours[@]}" --chunk 64K --assume-clean --clean-after 0.3
+	quietly dd if=/dev/urandom of="$block" bs=64k count=64 oflag=direct conv=fsync status=none
+	eventually "the array is at rest" is_clean
+	kill_daemon_wholly
+	before=$(events_of "${ours[0]}")
+	dd if=/dev/urandom of="$block" bs=64k seek="$md_at" count=4 oflag=direct 2>/dev/null &
+	md_pause=1 md_writes "${ours[@]}"
+	[ "$(events_of "${ours[0]}")" = "$before" ] || say "md left other events: no test of the time"
+	not_taken 'events' "${ours[@]}"
+	quietly ringraid stop --force
+	wait $! || true
+	kept "${ours[@]}"
+	again "${ours[@]}"
+	state healthy
+	md_data_stays "$block"
+	stop
+	judge "${ours[@]}"
+}
+is_clean() { [ "$(st clean)" = true ]; }
+events_of() { ringraid --json examine "$1" | jq '.devices[0].events'; }
 
 # One row is in the making at the kill; md writes its neighbour in the same row.
 old_row() {
@@ -165,4 +192,4 @@ exchange() { mv "$pins/$1" "$pins/x" && mv "$pins/$2" "$pins/$1" && mv "$pins/x"
 # start_second NAME DISK... [OPTION...]: beside one that runs.
 start_second() { quietly ringraid create "$@"; }
 
-play md_in_between old_row copies_of_members foreign_pins exchanged_pins
+play md_in_between md_at_rest old_row copies_of_members foreign_pins exchanged_pins
