@@ -1,19 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# demo-guest.sh TREE SUMS DISK DISK DISK DISK: what the demo shows, in a VM or
-# on the machine itself. Every step is checked; the first one that fails ends it.
+# demo-guest.sh CUT TREE SUMS DISK DISK DISK DISK SPARE: what the demo shows, in a VM
+# or on the machine itself. Every step is checked; the first one that fails ends it.
 #
-# TREE is copied onto the array, SUMS has its checksums. md judges the disks
-# twice: healthy, where only it can tell whether our parity is right (a check
-# counts the stripes whose parity is not), and degraded, after what was written
-# without the lost disk.
+# TREE is copied onto the array, SUMS has its checksums. A disk is lost, a spare takes its
+# place by itself, and in the middle of that all stops:
+#
+#   CUT = power   the machine resets, as when the power goes
+#   CUT = after   the second boot: what the first one left
+#   CUT = kill    both in one: kill -9 of the daemon, which a machine survives
+#
+# In the end md judges the disks: a check counts the stripes whose parity is not right,
+# and it reads what ringraid wrote.
 set -euo pipefail
 export LC_ALL=C
-tree=$1 sums=$2
-shift 2
-disks=("$@")
+cut=$1 tree=$2 sums=$3
+shift 3
+disks=("${@:1:4}")
+spare=$5
 lost=2
-name=demo$$
+name=demo
 mnt=$(mktemp -d)
 tmp=$(mktemp -d)
 trace=/sys/kernel/tracing/instances/ringraid-$$
@@ -98,7 +104,10 @@ copied() {
 	local n=$((($(mounted_kib) - empty_kib) / 1024))
 	echo "$((n < mib ? n : mib)) of $mib MiB"
 }
-resynced() { tail -n1 "$tmp/log" | sed 's/^ringraid: //'; }
+job() { ringraid --json status "$name" | jq -r ".job.now.$1"; }
+job_line() { ringraid status "$name" | sed -n 's/^ *job : //p'; }
+# The files that were read, and how far the rebuild is.
+both() { echo "$(verified); $(job_line)"; }
 verified() { echo "$(wc -l <"$tmp/ok") of $files files"; }
 
 # verify_files WHERE: every file of the array against its checksum, from the disks.
@@ -140,88 +149,116 @@ md_stop() {
 	md=''
 }
 
+# settle: no job runs any more.
+settle() {
+	ringraid wait "$name" >"$tmp/wait" 2>&1 &
+	progress $! job_line || { cat "$tmp/wait"; fail "ringraid wait"; }
+}
+
+table() {
+	row() { printf '        %-42s %10s   %s\n' "$@"; }
+	echo
+	echo "        Which part ran where, while $mib MiB were copied ($copy_s s):"
+	row 'client requests answered' $(($(grown reads) + $(grown writes) + $(grown flushes))) 'by the BPF program'
+	row 'member I/Os and copies submitted' "$(grown sqes)" 'by the BPF program'
+	row 'times the kernel ran the program' "$(grown steps)" 'in the kernel'
+	row 'parity computed' "$(($(grown xor_bytes) >> 20)) MiB" 'XOR in the BPF program'
+	row 'system calls of its queue threads' "$(calls_of queue)" 'all of them, by tracepoint'
+	row 'system calls of its control threads' "$(calls_of control)" 'they look around, and move no data'
+	echo
+	local calls
+	calls=$(calls_of queue)
+	[ "$calls" = 'not counted' ] || [ "$calls" -le 10 ] || fail "the daemon made $calls system calls for I/O"
+	[ "$(grown sqes)" -gt 0 ] || fail "the BPF program submitted nothing"
+}
+
+# Made, filled, and a disk of it lost.
+first() {
+	step "create: RAID5 on ${#disks[@]} disks; it serves at once, its first parity is made meanwhile"
+	quietly ringraid create "$name" "${disks[@]}" --engine bpf --clean-after 1
+	block=$(device)
+	quietly ringraid add "$name" "$spare"
+	step "$block is there, served by the $(ringraid --json status "$name" | jq -r .engine) engine, with a spare"
+
+	step "mkfs.ext4, mount, copy a tree: $files files, $mib MiB"
+	quietly mkfs.ext4 -q "$block"
+	mount "$block" "$mnt"
+	empty_kib=$(mounted_kib)
+	stats before
+	start_counting
+	copy_start=$SECONDS
+	(cp -a "$tree/." "$mnt/" && sync) &
+	progress $! copied || fail "cp"
+	stop_counting
+	copy_s=$((SECONDS - copy_start))
+	stats after
+	step "copied and synced"
+	table
+	settle
+	step "parity is right"
+
+	# Slow enough that something is left when the files are read.
+	quietly ringraid set "$name" sync-min=1 sync-max=$(($(ringraid --json status "$name" | jq .size_bytes) / 3 / 1024 / 60))
+	step "fail $(short "${disks[lost]}"): the spare takes its place by itself; all files are read meanwhile"
+	quietly ringraid fail "$name" "${disks[lost]}"
+	until [ "$(job kind)" = rebuild ]; do sleep 0.1; done
+	(until [ "$(job percent | cut -d. -f1)" -ge 60 ]; do sleep 0.5; done 2>/dev/null; ringraid pause "$name" >/dev/null 2>&1) &
+	waiting=$!
+	verify_files "while $(short "$spare") is filled"
+	until [ "$(job percent | cut -d. -f1)" -ge 30 ]; do sleep 0.2; done
+	kill $waiting 2>/dev/null || true
+	ringraid resume "$name" >/dev/null 2>&1 || true
+	until [ "$(ringraid --json status "$name" | jq .clean)" = true ]; do sleep 0.2; done
+	step "  $(job_line)"
+}
+
+# What is there afterwards.
+second() {
+	block=$(device)
+	step "the array is back: $(job_line)"
+	[ "$(job kind)" = rebuild ] || [ "$(ringraid --json status "$name" | jq -r .state)" = healthy ] || fail "the rebuild does not go on"
+	ringraid set "$name" sync-max=0 >/dev/null
+	[ "$cut" = kill ] || mount "$block" "$mnt"
+	settle
+	[ "$(ringraid --json status "$name" | jq -r .state)" = healthy ] || fail "the array is not whole"
+	step "rebuilt, from where it was"
+	verify_files "read from the array"
+	quietly ringraid check "$name" --wait
+	step "check: $(ringraid --json status "$name" | jq .job.last.mismatch_sectors) mismatches"
+
+	umount "$mnt"
+	quietly ringraid stop "$name"
+	disks[lost]=$spare
+	md=$(free_md)
+	quietly mdadm --assemble "$md" "${disks[@]}"
+	step "stopped; md takes the disks, the spare as one of them"
+	md_check "all ${#disks[@]} disks"
+	quietly e2fsck -fn "$md"
+	mount -o ro "$md" "$mnt"
+	verify_files "read by md"
+	umount "$mnt"
+	md_stop
+	step "PASS: a disk lost, a rebuild cut off, no byte lost, and md agrees"
+}
+
 files=$(wc -l <"$sums")
 mib=$(($(du -sk "$tree" | cut -f1) / 1024))
 modprobe raid456 2>/dev/null || true
-
-step "Linux $(uname -r), $(grep -c ^processor /proc/cpuinfo) CPUs; disks: $(for d in "${disks[@]}"; do printf '%s ' "$(short "$d")"; done)"
-step "create: RAID5 on ${#disks[@]} disks, parity made valid first"
-ringraid create "$name" "${disks[@]}" --engine bpf >"$tmp/log" 2>&1 &
-progress $! resynced || { cat "$tmp/log"; fail create; }
-block=$(device)
-step "$block is there, served by the $(ringraid --json status "$name" | jq -r .engine) engine"
-
-step "mkfs.ext4 and mount"
-quietly mkfs.ext4 -q "$block"
-mount "$block" "$mnt"
-empty_kib=$(mounted_kib)
-
-step "copy a tree: $files files, $mib MiB"
-stats before
-start_counting
-copy_start=$SECONDS
-(cp -a "$tree/." "$mnt/" && sync) &
-progress $! copied || fail "cp"
-stop_counting
-copy_s=$((SECONDS - copy_start))
-stats after
-step "copied and synced"
-
-umount "$mnt"
-quietly ringraid stop "$name"
-step "stopped; md takes the same disks, healthy"
-md=$(free_md)
-quietly mdadm --assemble "$md" "${disks[@]}"
-md_check "parity as ringraid wrote it"
-md_stop
-
-quietly ringraid assemble "${disks[@]}" --engine bpf
-block=$(device)
-mount "$block" "$mnt"
-step "ringraid has the disks back; fail $(short "${disks[lost]}")"
-quietly ringraid fail "$name" "${disks[lost]}"
+step "Linux $(uname -r), $(grep -c ^processor /proc/cpuinfo) CPUs; disks: $(for d in "${disks[@]}" "$spare"; do printf '%s ' "$(short "$d")"; done)"
+[ "$cut" = after ] || first
+case $cut in
+power)
+	step "the power goes"
+	echo b >/proc/sysrq-trigger
+	sleep 60
+	fail "the machine did not reset"
+	;;
+kill)
+	step "kill -9 of the daemon"
+	kill -9 "$(ringraid --json status "$name" | jq .pid)"
+	;;
+esac
 rc=0
-ringraid status "$name" >"$tmp/log" || rc=$?
-[ $rc = 1 ] || { cat "$tmp/log"; fail "status says $rc after a failure, not 1 (degraded)"; }
-verify_files "without $(short "${disks[lost]}")"
-echo "written while degraded" >"$mnt/degraded"
-sync
-
-umount "$mnt"
-quietly ringraid stop "$name"
-md=$(free_md)
-kept=()
-for i in "${!disks[@]}"; do [ "$i" = $lost ] || kept+=("${disks[i]}"); done
-quietly mdadm --assemble --run "$md" "${kept[@]}"
-step "stopped; md started the ${#kept[@]} disks that are left"
-mount "$md" "$mnt"
-verify_files "read by md"
-[ "$(cat "$mnt/degraded")" = "written while degraded" ] || fail "md misses what was written degraded"
-umount "$mnt"
-
-step "give the lost disk back to md, which rebuilds it"
-quietly mdadm --zero-superblock "${disks[lost]}"
-quietly mdadm "$md" --add "${disks[lost]}"
-while [ "$(md_action)" = idle ] && [ "$(cat "/sys/block/${md#/dev/}/md/degraded")" != 0 ]; do sleep 0.1; done
-md_busy &
-progress $! md_done
-[ "$(cat "/sys/block/${md#/dev/}/md/degraded")" = 0 ] || fail "md did not rebuild"
-md_check "all ${#disks[@]} disks"
-quietly e2fsck -fn "$md"
-step "e2fsck: clean"
-md_stop
-
-row() { printf '        %-42s %10s   %s\n' "$@"; }
-echo
-echo "        Which part ran where, while $mib MiB were copied ($copy_s s):"
-row 'client requests answered' $(($(grown reads) + $(grown writes) + $(grown flushes))) 'by the BPF program'
-row 'member I/Os and copies submitted' "$(grown sqes)" 'by the BPF program'
-row 'times the kernel ran the program' "$(grown steps)" 'in the kernel'
-row 'parity computed' "$(($(grown xor_bytes) >> 20)) MiB" 'XOR in the BPF program'
-row 'system calls of its queue threads' "$(calls_of queue)" 'all of them, by tracepoint'
-row 'system calls of its control threads' "$(calls_of control)" 'a look around once a second, and stats'
-echo
-queue_calls=$(calls_of queue)
-[ "$queue_calls" = 'not counted' ] || [ "$queue_calls" -le 10 ] || fail "the daemon made $queue_calls system calls for I/O"
-[ "$(grown sqes)" -gt 0 ] || fail "the BPF program submitted nothing"
-step "PASS: a disk lost, no byte lost, and md agrees"
+ringraid assemble "${disks[@]}" "$spare" >"$tmp/log" 2>&1 || rc=$?
+[ $rc -le 1 ] || { cat "$tmp/log"; fail "assemble"; }
+second

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # `./run demo [--native]`: the array at work, in a VM with the stock kernel on
-# four NVMe disks, or on this machine's own kernel on four loop devices that it
+# five NVMe disks, or on this machine's own kernel on five loop devices that it
 # makes itself; it touches no other device. demo-guest.sh is what happens.
 # shellcheck source-path=SCRIPTDIR/vm disable=SC2034,SC2154 # variables shared with what is sourced
 set -euo pipefail
@@ -15,8 +15,9 @@ tree_bytes=220000000
 usage() {
 	cat <<'END'
 usage: ./run demo [--native]
-Creates a RAID5 array, copies a real tree onto it, fails a disk, verifies every
-checksum, hands the disks to md, which verifies and checks parity.
+Creates a RAID5 array, copies a real tree onto it, loses a disk, lets a spare take over,
+cuts the power in the middle of the rebuild, goes on, checks parity and every
+checksum, and hands the disks to md, which does the same.
 In a VM with the stock kernel; --native: on this machine's own kernel (Debian 13
 booted into >= 7.1, as root), on loop devices that it makes itself.
 END
@@ -25,15 +26,25 @@ END
 step() { printf '%4d s  %s\n' $SECONDS "$*"; }
 
 in_vm() {
-	local n
 	kernel_ensure
-	step "boot kernel $(kernel_cached) in QEMU ($(vm_accel)), four NVMe disks of $disk_size"
-	local disks=()
-	for n in 0 1 2 3; do disks+=(--disk "nvme:$disk_size"); done
+	step "boot kernel $(kernel_cached) in QEMU ($(vm_accel)), five NVMe disks of $disk_size"
+	local disks=() n rc=0
+	for n in 0 1 2 3 4; do
+		truncate -s $disk_size "$work/disk$n"
+		disks+=(--disk "nvme:$work/disk$n")
+	done
+	boot power || rc=$?
+	[ $rc = 126 ] || die "the demo ended with $rc, and not by the cut"
+	step "boot again"
+	boot after
+}
+
+# boot CUT: the machine with what its disks hold.
+boot() {
 	"$RINGRAID_RUN" vm "${disks[@]}" --timeout 900 --tree "$work/tree" --file "$work/sums:/demo/sums" \
 		--file "$top/selftests/demo-guest.sh:/demo/demo-guest.sh" -- \
-		env RINGRAID_DEMO_BEGAN="$began" bash /demo/demo-guest.sh /data /demo/sums \
-		/dev/disk0 /dev/disk1 /dev/disk2 /dev/disk3
+		env RINGRAID_DEMO_BEGAN="$began" bash /demo/demo-guest.sh "$1" /data /demo/sums \
+		/dev/disk0 /dev/disk1 /dev/disk2 /dev/disk3 /dev/disk4
 }
 
 native_cleanup() {
@@ -67,15 +78,15 @@ in_native() {
 	modprobe loop 2>/dev/null || true
 	loops=() rule=/run/udev/rules.d/60-ringraid-demo-$$.rules
 	trap native_cleanup EXIT
-	for n in 0 1 2 3; do
+	for n in 0 1 2 3 4; do
 		truncate -s $disk_size "$work/disk$n"
 		l=$(losetup --find --show "$work/disk$n") || die "cannot make a loop device"
 		loops+=("$l")
 	done
 	native_hide_from_udev
-	step "this machine's own kernel, four loop devices of $disk_size"
+	step "this machine's own kernel, five loop devices of $disk_size"
 	RINGRAID_DEMO_BEGAN=$began PATH=$(dirname "$bin"):$PATH bash "$top/selftests/demo-guest.sh" \
-		"$work/tree" "$work/sums" "${loops[@]}"
+		kill "$work/tree" "$work/sums" "${loops[@]}"
 }
 
 mode=in_vm

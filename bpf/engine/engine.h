@@ -23,6 +23,8 @@ RR_FN int rr_request_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	rr_request_t *r = rr_request_at(a, q, tag);
 
 	q->open++;
+	q->came++;
+	q->writes_came += r->op == RR_OP_WRITE;
 	q->writes_open += r->op == RR_OP_WRITE;
 	r->error = 0;
 	r->pending = 0;

@@ -227,8 +227,8 @@ RR_FN int rr_job_go_on(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 			break;
 		rr_job_begin(a, q);
 	}
-	if (!a->job.in_work && (a->job.next >= a->job.end || rr_load(a->job.halt) ||
-				a->job.error || q->gone)) {
+	if (!a->job.in_work &&
+	    (a->job.next >= a->job.end || rr_load(a->job.halt) || a->job.error || q->gone)) {
 		rr_store(a->job.ended, 1);
 		q->notify = 1;
 	} else if (!a->job.in_work && q->free_slot == RR_NIL) {

@@ -60,7 +60,8 @@ RR_FN int rr_job_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 /* The host computes and copies (ring/fuse.h); it cannot without the client's pages. */
 RR_STEP int rr_slot_fused(rr_array_t *a, rr_queue_t *q, rr_slot_t *s)
 {
-	return q->fused && s->op != RR_OP_JOB && !(rr_request_at(a, q, s->tag)->flags & RR_REQ_COPY);
+	return q->fused && s->op != RR_OP_JOB &&
+	       !(rr_request_at(a, q, s->tag)->flags & RR_REQ_COPY);
 }
 
 /* A phase's I/O for one role. Also issues it again after a transient error. */
@@ -183,8 +184,7 @@ RR_STEP int rr_slot_missing(rr_array_t *a, rr_slot_t *s, rr_u64 state)
 {
 	rr_u32 missing = rr_missing_at(a, state, s->cell);
 
-	if (missing == RR_NO_ROLE || !(state & RR_STATE_REBUILD) ||
-	    s->cell >= rr_load(a->job.next))
+	if (missing == RR_NO_ROLE || !(state & RR_STATE_REBUILD) || s->cell >= rr_load(a->job.next))
 		return missing;
 	if (s->bad != RR_NO_ROLE && s->bad != missing)
 		return -1;
@@ -276,7 +276,8 @@ RR_FN int rr_slot_plan_rebuild(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_
 	rr_u32 missing = rr_missing_at(a, state, s->cell);
 
 	/* A broken array has rows of which only a part was written. */
-	if ((state & RR_STATE_BROKEN) || rr_unsynced_at(a, state, s->cell) || (missing != RR_NO_ROLE && missing != s->role))
+	if ((state & RR_STATE_BROKEN) || rr_unsynced_at(a, state, s->cell) ||
+	    (missing != RR_NO_ROLE && missing != s->role))
 		return rr_slot_finish(a, q, slot, -RR_EIO);
 	s->plan = RR_PLAN_REBUILD;
 	s->read_mask = rr_all_roles(a) & ~(1U << s->role);

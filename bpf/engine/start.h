@@ -56,8 +56,7 @@ RR_FN int rr_read_chunk(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 	if (part.from >= part.to)
 		return 0;
 	if (rr_role_out(a, role, rr_member_cell(a, p.stripe, part.to - 1)) ||
-	    (r->rebuilt >> (role & 15) & 1) ||
-	    (r->flags & RR_REQ_COPY) || !a->zero_copy) {
+	    (r->rebuilt >> (role & 15) & 1) || (r->flags & RR_REQ_COPY) || !a->zero_copy) {
 		r->want[role & (RR_MEMBERS_MAX - 1)] = rr_part_cells(a, part.from, part.to);
 		r->wanted_roles |= 1U << role;
 		return 0;

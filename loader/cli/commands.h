@@ -31,6 +31,9 @@ void add_status(CLI::App& app, context& ctx);
 void add_stats(CLI::App& app, context& ctx);
 void add_examine(CLI::App& app, context& ctx);
 void add_features(CLI::App& app, context& ctx);
+void add_add(CLI::App& app, context& ctx);
+void add_remove(CLI::App& app, context& ctx);
+void add_jobs(CLI::App& app, context& ctx);
 void add_upgrade(CLI::App& app, context& ctx);
 void add_store(CLI::App& app, context& ctx);
 
@@ -41,6 +44,9 @@ void print_json(const nlohmann::json& value);
 
 // "1.5 GiB"; exact bytes below 1 KiB.
 std::string human_bytes(uint64_t bytes);
+
+// What status says of the job that runs, on one line; empty: none does.
+std::string job_line(const nlohmann::json& status);
 
 // Bytes from "64K", "1M", "2G" or a plain number.
 Result<uint64_t> parse_bytes(const std::string& text);

@@ -118,6 +118,7 @@ void add_create(CLI::App& app, context& ctx) {
     command->add_option("--size", flags->size, "bytes to use of each member (default: all)");
     command->add_flag("--assume-clean", flags->assume_clean,
                       "trust that parity is right already (all members zero)");
+    command->add_flag("--wait", flags->start.wait, "return when parity is right");
     command->add_flag("--force", flags->force, "overwrite what is on the devices");
     command->add_flag("--no-start", flags->no_start, "do not serve it");
     flags->start.add_to(*command);

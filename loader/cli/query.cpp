@@ -57,6 +57,16 @@ void print_status(const nlohmann::json& s) {
         row(fmt::format("member {}", m["role"].get<int>()).c_str(),
             fmt::format("{:<16} {}{}", device, m["state"].get<std::string>(), error));
     }
+    for (const auto& spare : s.value("spares", nlohmann::json::array()))
+        row("spare", spare.value("device", ""));
+    if (const std::string job = job_line(s); !job.empty())
+        row("job", job);
+    const nlohmann::json last =
+        s.value("job", nlohmann::json::object()).value("last", nlohmann::json());
+    if (last.is_object())
+        row(fmt::format("last {}", last.value("kind", "")).c_str(),
+            fmt::format("{}, {} sectors did not match", last.value("how", ""),
+                        last.value("mismatch_sectors", uint64_t{0})));
 }
 
 int show(const context& ctx, const std::string& array, bool counters) {

@@ -132,6 +132,7 @@ void start_flags::add_to(CLI::App& command) {
         .add_option("--clean-after", clean_after_s,
                     "seconds without a write until the superblocks say clean (default 5, 0: never)")
         ->check(CLI::Range(0.0, 86400.0));
+    command.add_flag("--parity-first", wait, "serve nothing before parity is right");
     command.add_flag("--foreground", foreground, "serve in this process, for systemd");
     command.add_flag("--no-zero-copy", no_zero_copy, "copy reads through the arena");
     command.add_flag("--passthrough", passthrough,
@@ -149,6 +150,7 @@ Result<service_options> start_flags::options() const {
     out.zero_copy = !no_zero_copy;
     out.passthrough = passthrough;
     out.foreground = foreground;
+    out.wait = wait;
     out.clean_after = std::chrono::milliseconds(static_cast<int64_t>(clean_after_s * 1000));
     auto bytes = parse_bytes(arena);
     if (!bytes)

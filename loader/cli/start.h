@@ -28,6 +28,7 @@ struct start_flags {
     std::string arena = "1G";
     double clean_after_s = 5;
     bool foreground = false;
+    bool wait = false;
     bool no_zero_copy = false;
     bool passthrough = false;
 

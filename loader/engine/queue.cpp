@@ -288,9 +288,46 @@ void queue_thread::stay_parked() {
     std::unique_lock hold(lock_);
     parked_ = true;
     changed_.notify_all();
-    changed_.wait(hold,
-                  [this] { return __atomic_load_n(&config_.array->park, __ATOMIC_SEQ_CST) == 0; });
+    for (;;) {
+        changed_.wait(hold, [this] {
+            return member_to_set_ || __atomic_load_n(&config_.array->park, __ATOMIC_SEQ_CST) == 0;
+        });
+        if (!member_to_set_)
+            break;
+        member_set_ = register_member(*member_to_set_);
+        member_to_set_.reset();
+        changed_.notify_all();
+    }
     parked_ = false;
+}
+
+Status queue_thread::set_member(uint32_t role, int member_fd, const nvme_namespace* ns) {
+    std::unique_lock hold(lock_);
+    if (!parked_)
+        return fail(EBUSY, "queue {} is not parked", config_.queue);
+    config_.member_fds[role] = member_fd;
+    if (!config_.namespaces.empty())
+        config_.namespaces[role] = ns;
+    member_to_set_ = role;
+    changed_.notify_all();
+    changed_.wait(hold, [this] { return !member_to_set_; });
+    return member_set_;
+}
+
+// The ring takes registrations from its own thread only.
+Status queue_thread::register_member(uint32_t role) {
+    const std::vector<int> files = ring_files(config_);
+    std::vector<unsigned> places = {RR_RING_FILE_MEMBER0 + role};
+    if (!config_.namespaces.empty()) {
+        places.push_back(RR_RING_FILE_HELD0 + role);
+        page_->nsid[role] =
+            config_.namespaces[role] != nullptr ? config_.namespaces[role]->nsid : 0;
+    }
+    for (const unsigned at : places) {
+        if (int r = io_uring_register_files_update(&ring_, at, &files[at], 1); r != 1)
+            return fail(r < 0 ? -r : EIO, "queue {} cannot register a member", config_.queue);
+    }
+    return {};
 }
 
 bool queue_thread::wait_parked(std::chrono::steady_clock::time_point until) {

@@ -69,6 +69,9 @@ public:
     bool wait_parked(std::chrono::steady_clock::time_point until);
     // With rr_array.park cleared: it goes on, whether it had parked or not.
     void unpark();
+    // Parked: @member_fd, or -1, is the device of @role from now on; of its namespace,
+    // with passthrough. Returns when the ring has it.
+    Status set_member(uint32_t role, int member_fd, const nvme_namespace* ns);
     // Ends a thread that was never told to go.
     void cancel();
     // Waits for the end: 0, or -errno with which the loop stopped.
@@ -90,6 +93,7 @@ private:
     int serve();
     int run_loop();
     void stay_parked();
+    Status register_member(uint32_t role);
     void tear_down();
 
     queue_config config_;
@@ -104,6 +108,8 @@ private:
     std::optional<Status> ready_;
     order order_ = order::wait;
     bool parked_ = false;
+    std::optional<uint32_t> member_to_set_;
+    Status member_set_;
     std::atomic<bool> ended_{false};
     int result_ = 0;
     pid_t tid_ = 0;

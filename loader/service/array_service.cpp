@@ -49,6 +49,8 @@ Status array_service::run() {
             return fail(errno, "poll failed");
         if (!places_->are_there())
             make_places_again();
+        if (life_ == life_state::serving && std::chrono::steady_clock::now() > next_spare_try_)
+            ask_for_spare();
         if (host_ == engine_host::bpf && life_ == life_state::serving && !arena_->is_published())
             pin_arena_again();
         uint64_t count;
@@ -125,6 +127,37 @@ std::vector<array_service::order> array_service::taken_orders() {
     return std::exchange(orders_, {});
 }
 
+Result<nlohmann::json> array_service::change(const nlohmann::json& request) {
+    const std::string command = request.value("command", "");
+    if (command == "add")
+        return add_devices(request);
+    if (command == "remove")
+        return remove_device(request);
+    if (command != "spare")
+        return upgrade(request);
+    if (Status ok = use_spare(); !ok)
+        return forward_error(ok.error());
+    return nlohmann::json{};
+}
+
+// From the thread that records failures: what it takes to seat one may wait for it.
+void array_service::ask_for_spare() {
+    {
+        std::lock_guard hold(parts_lock_);
+        // Where a survivor cannot be read the next spare would end like the last one.
+        if (members_.spares.empty() || !empty_role() || durability_->jobs()->is_hopeless())
+            return;
+    }
+    Fd nobody;
+    take_order({{"command", "spare"}}, nobody);
+}
+
+// mdadm --monitor's words.
+void array_service::tell(const std::string& event, const nlohmann::json& more) {
+    log_info("event: {} {}", event, to_line(more));
+    publish_members();
+}
+
 // What run() returns, once the array was stopped.
 std::optional<Status> array_service::carry_out(std::vector<order> orders, bool signalled) {
     bool stop = signalled;
@@ -136,17 +169,19 @@ std::optional<Status> array_service::carry_out(std::vector<order> orders, bool s
             continue;
         }
         if (life_ != life_state::serving) {
-            (void)write_line(o.client.get(),
-                             to_line(error_json({EBUSY, "nothing is served any more", ""})));
+            if (o.client)
+                (void)write_line(o.client.get(),
+                                 to_line(error_json({EBUSY, "nothing is served any more", ""})));
             o.client.reset();
             continue;
         }
-        enter(life_state::parked, "upgrading");
-        auto done = upgrade(o.request);
+        enter(life_state::parked, "changing");
+        auto done = change(o.request);
         enter(life_state::serving, "");
         if (!done)
             log_error("{}", describe(done.error()));
-        (void)write_line(o.client.get(), to_line(done ? *done : error_json(done.error())));
+        if (o.client)
+            (void)write_line(o.client.get(), to_line(done ? *done : error_json(done.error())));
         o.client.reset();
     }
     if (!stop)
@@ -230,6 +265,8 @@ Status array_service::settle_members() {
     end_queues();
     durability_->settle();
     answer_failed();
+    durability_->close_jobs();
+    durability_->settle();
     Status clean = close_array(*array(), *metadata_, members_);
     if (!clean)
         log_error("{}", describe(clean.error()));
@@ -247,6 +284,7 @@ void array_service::let_members_go() {
     namespaces_.clear();
     for (auto& device : members_.devices)
         device.reset();
+    members_.spares.clear();
 }
 
 // Somebody deleted the device under us: no client is left, every request was

@@ -75,6 +75,7 @@ struct service_options {
     std::chrono::milliseconds clean_after{5000};  // without a write (rest.h); 0: never
     bool only_named = false;  // a dead daemon's other members are not looked for
     bool force_new = false;   // give up what a dead daemon left
+    bool wait = false;        // for right parity, before anything is served
     bool foreground = false;  // a service manager looks: end when the device is gone
     // Told what a long step is doing; false ends the start.
     std::function<bool(const std::string&)> progress;
@@ -126,6 +127,7 @@ private:
     Status load_program(const std::vector<int>& rings);
     Status write_new_superblocks();
     Status make_parity_right();
+    void start_jobs();
     Status mark_dirty();
     Status start_device();
     void finish_unserved();
@@ -155,6 +157,9 @@ private:
     void pin_arena_again();
     Result<std::unique_ptr<control_socket>> open_socket();
     void take_order(const nlohmann::json& request, Fd& client);
+    Result<nlohmann::json> change(const nlohmann::json& request);
+    void ask_for_spare();
+    void tell(const std::string& event, const nlohmann::json& more);
     std::vector<order> taken_orders();
     Status stop_device(bool force);
     Status finish();
@@ -170,12 +175,30 @@ private:
     std::optional<std::string> handle(const std::string& line, Fd& client);
     std::optional<std::string> fail_member(const std::string& spelled, Fd& client);
     void answer_failed();
+    std::string job_order(const nlohmann::json& request);
     [[nodiscard]] nlohmann::json member_status() const;
+    [[nodiscard]] nlohmann::json spare_status() const;
     [[nodiscard]] nlohmann::json brief_status() const;
     [[nodiscard]] nlohmann::json full_status() const;
     [[nodiscard]] nlohmann::json state_file() const;
     void publish_members();
     void publish_array();
+
+    // array_change.cpp
+    Result<nlohmann::json> add_devices(const nlohmann::json& request);
+    Result<nlohmann::json> remove_device(const nlohmann::json& request);
+    Status use_spare();
+    Result<member_device> open_newcomer(const std::string& path, bool force) const;
+    Status check_newcomer(const member_device& device) const;
+    Status hold_spare(member_device&& device);
+    Status hold_spares(const std::vector<std::string>& paths, bool force);
+    [[nodiscard]] uint64_t data_offset_of_newcomers() const;
+    Status set_ring_member(uint32_t role, int fd, const nvme_namespace* ns);
+    Status give_role(uint32_t role, spare_device&& spare);
+    Status let_member_go(uint32_t role);
+    [[nodiscard]] bool is_let_go(uint32_t role) const;
+    [[nodiscard]] std::optional<uint32_t> empty_role() const;
+    [[nodiscard]] const md::md_superblock* some_superblock() const;
 
     // array_upgrade.cpp
     Result<nlohmann::json> upgrade(const nlohmann::json& request);
@@ -204,6 +227,7 @@ private:
     bool recovering_ = false;          // clients wait: nothing of it is taken back
     bool queues_run_ = false;
     bool parity_right_ = false;
+    std::chrono::steady_clock::time_point next_spare_try_;
     Fd char_device_;
     std::optional<arena_memory> arena_;
     std::optional<md::array_metadata> metadata_;

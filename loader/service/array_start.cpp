@@ -15,6 +15,7 @@
 #include <set>
 #include <thread>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "resync/resync.h"
 #include "service/array_service.h"
@@ -404,6 +405,12 @@ Status array_service::make_arena() {
         return forward_error(made.error());
     arena_.emplace(std::move(*made));
     init_arena(arena_->span(), *layout, members_.missing_mask());
+    if (const auto& half = members_.plan.rebuilding) {
+        // Before anything is written: its rows below stay those of a member.
+        array()->job.frontier = array()->job.next =
+            half->sectors >> (array()->cell_shift - RR_SECTOR_SHIFT);
+        array()->state |= RR_STATE_REBUILD;
+    }
     fill_life(*life_record(), members_, host_, options_.passthrough);
     life_record()->mark = ublk_device::mark_of(set_uuid_);
     life_record()->ublk_device = device_->number();
@@ -478,17 +485,30 @@ Status array_service::write_new_superblocks() {
 Status array_service::open_metadata() {
     if (metadata_)
         return {};  // a takeover has it already
-    metadata_.emplace(members_.metadata_state(), md::write_to(members_.fds()),
+    // Devices may change.
+    auto write = [this](uint32_t role, const md::md_superblock& sb) {
+        return md::write_superblock(members_.devices[role]->fd.get(), sb);
+    };
+    metadata_.emplace(members_.metadata_state(), write,
                       arena_ ? life_witness(*life_record()) : md::events_witness{});
     if (durability_)
         durability_->record_with(&*metadata_);
     return {};
 }
 
-// After a crash, or a create: all parity, before anything is served.
+// After a crash, or a create: all parity. Behind the clients, as a job; before anything
+// is served where that is asked for, and where parity is to be trusted for data that
+// cannot be read.
 Status array_service::make_parity_right() {
     if (parity_right_ || recovering_)
         return {};
+    if (will_serve() && !options_.wait && !options_.assembly.force) {
+        array()->job.frontier = array()->job.next =
+            members_.plan.resync_from >> (array()->cell_shift - RR_SECTOR_SHIFT);
+        array()->state |= RR_STATE_RESYNC;
+        report("recomputing parity while it serves: ringraid watch shows how far it is");
+        return {};
+    }
     // Old logs and bitmaps must not be believed once parity is rewritten.
     if (auto marked = metadata_->mark_dirty(); !marked)
         return forward_error(marked.error());
@@ -542,6 +562,8 @@ Status array_service::mark_dirty() {
     if (Status ok = before.bearable(*array()); recovering_ && !ok)
         return ok;
     durability_->settle();
+    if (Status ok = before.bearable(*array()); recovering_ && !ok)
+        return ok;
     // Clients that wait for a successor get their errors; no others are let in.
     if (!recovering_ && health_of(array()) == array_health::failed)
         return with_hint(fail(EIO, "the superblocks of two members cannot be written"),
@@ -560,6 +582,18 @@ Status array_service::start_device() {
     how.recorded = [this] {
         publish_members();
         answer_failed();
+        ask_for_spare();
+    };
+    how.jobs.flush = [this](uint32_t role) {
+        if (Status ok = sync_data(members_.devices[role]->fd.get()); !ok) {
+            log_error("member {} cannot be flushed: {}", role, describe(ok.error()));
+            rr_host_fail(array(), role, -(ok.error().err != 0 ? ok.error().err : EIO));
+            return false;
+        }
+        return true;
+    };
+    how.jobs.tell = [this](const std::string& event, const nlohmann::json& more) {
+        tell(event, more);
     };
     how.clean_after = options_.clean_after;
     how.flush = [this] { flush_members(*array(), members_); };
@@ -578,7 +612,23 @@ Status array_service::start_device() {
     if (Status ok = places_->write_state(state_file()); !ok)
         log_error("{}", describe(ok.error()));
     enter(life_state::serving, "");
+    start_jobs();
     return {};
+}
+
+// What a start finds to be done; a takeover has it in its arena.
+void array_service::start_jobs() {
+    array_jobs* jobs = durability_->jobs();
+    const auto& half = members_.plan.rebuilding;
+    durability_->run([&] {
+        if (jobs->runs())
+            return;
+        if ((array()->state & RR_STATE_RESYNC) != 0)
+            jobs->begin_resync();
+        else if (half && (array()->state & RR_STATE_REBUILD) != 0)
+            jobs->begin_rebuild(half->role, array()->job.frontier);
+    });
+    ask_for_spare();
 }
 
 // An array that was made and is not served: its parity is right, nothing was ever

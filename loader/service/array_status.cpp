@@ -25,6 +25,11 @@ bool take_out(rr_array* array, uint32_t role) {
     uint64_t seen = __atomic_load_n(&array->state, __ATOMIC_SEQ_CST);
     const auto before = array->members[role].error;
     for (;;) {
+        // What is being rebuilt is in use.
+        if ((seen >> role & 1) != 0 && (seen & RR_STATE_REBUILD) != 0) {
+            rr_host_fail(array, role, -ENODEV);
+            return true;
+        }
         if ((seen & RR_STATE_MISSING) != 0) {
             const bool out = (seen >> role & 1) != 0;
             if (!out)
@@ -52,8 +57,11 @@ std::optional<life_event> event_of(const std::string& command, bool force) {
         return life_event::status;
     if (command == "fail")
         return life_event::fail;
-    if (command == "upgrade")
+    // All that parks the queues.
+    if (command == "upgrade" || command == "add" || command == "remove")
         return life_event::upgrade;
+    if (command == "job")
+        return life_event::fail;
     if (command == "stop")
         return force ? life_event::stop_force : life_event::stop;
     return std::nullopt;
@@ -81,6 +89,8 @@ std::optional<std::string> array_service::handle(const std::string& line, Fd& cl
         return to_line(error_json({EBUSY, rule.what, "ringraid status shows what it is doing"}));
     if (event == life_event::status)
         return to_line(status());
+    if (command == "job")
+        return job_order(request);
     if (event == life_event::fail)
         return fail_member(text("member"), client);
     if (event == life_event::upgrade) {
@@ -135,20 +145,58 @@ nlohmann::json array_service::member_status() const {
     for (size_t role = 0; role < members_.devices.size(); role++) {
         const auto& device = members_.devices[role];
         bool missing = (state >> role & 1) != 0;
+        const bool rebuilt = missing && (state & RR_STATE_REBUILD) != 0;
         // The second one that failed is in no mask: it has only its error.
         bool second = (state & RR_STATE_BROKEN) != 0 && array()->members[role].error != 0;
         nlohmann::json one = {{"role", role},
                               {"device", device ? nlohmann::json(device->path) : nullptr},
-                              {"state", !missing && !second ? "active"
-                                        : device            ? "failed"
-                                                            : "missing"}};
+                              {"state", rebuilt               ? "rebuilding"
+                                        : !missing && !second ? "active"
+                                        : device              ? "failed"
+                                                              : "missing"}};
         if (device)
             one["identity"] = device->identity.text;
-        if ((missing || second) && array()->members[role].error != 0)
+        if ((missing || second) && !rebuilt && array()->members[role].error != 0)
             one["error"] = std::strerror(array()->members[role].error);
         out.push_back(one);
     }
     return out;
+}
+
+nlohmann::json array_service::spare_status() const {
+    nlohmann::json out = nlohmann::json::array();
+    for (const spare_device& spare : members_.spares)
+        out.push_back({{"device", spare.device.path}, {"identity", spare.device.identity.text}});
+    return out;
+}
+
+// check, repair, pause, resume, cancel and rates: all at once.
+std::string array_service::job_order(const nlohmann::json& request) {
+    std::lock_guard hold(parts_lock_);
+    const bool whole = life_ == life_state::serving || life_ == life_state::parked;
+    array_jobs* jobs = whole && durability_ ? durability_->jobs() : nullptr;
+    if (jobs == nullptr)
+        return to_line(error_json({EBUSY, "nothing is served at this moment", ""}));
+    auto number = [&request](const char* key) -> uint64_t {
+        auto at = request.find(key);
+        return at != request.end() && at->is_number_unsigned() ? at->get<uint64_t>() : 0;
+    };
+    auto at = request.find("what");
+    const std::string what =
+        at != request.end() && at->is_string() ? at->get<std::string>() : std::string();
+    Status done = fail(EINVAL, "no such order");
+    if (what == "check" || what == "repair")
+        done = jobs->begin_check(what == "repair", number("from"), number("to"));
+    else if (what == "pause")
+        done = jobs->pause();
+    else if (what == "resume")
+        done = jobs->resume();
+    else if (what == "cancel")
+        done = jobs->cancel();
+    else if (what == "rates")
+        done = jobs->set_rates({number("min_kib"), number("max_kib")});
+    return done ? to_line({{"schema", json_schema}, {"ok", true}})
+                : to_line(error_json(done.error()));
 }
 
 // Never waits: who asks while parts come and go is told the step only.
@@ -189,6 +237,8 @@ nlohmann::json array_service::state_file() const {
         if (device)
             state["devices"].push_back(device->path);
     }
+    for (const spare_device& spare : members_.spares)
+        state["devices"].push_back(spare.device.path);
     return state;
 }
 
@@ -240,6 +290,9 @@ nlohmann::json array_service::full_status() const {
             {"epoch", a->state >> RR_STATE_EPOCH_SHIFT},
             {"durable_epoch", a->durable_epoch},
             {"members", member_status()},
+            {"spares", spare_status()},
+            {"job", durability_->jobs() != nullptr ? durability_->jobs()->status()
+                                                   : nlohmann::json::object()},
             {"counters", counters}};
 }
 
@@ -269,7 +322,7 @@ void array_service::publish_members() {
     const uint64_t state = __atomic_load_n(&array()->state, __ATOMIC_SEQ_CST);
     for (size_t role = 0; role < members_.devices.size(); role++) {
         const rr_member& m = array()->members[role];
-        const bool out = (state >> role & 1) != 0;
+        const bool out = (state >> role & 1) != 0 && (state & RR_STATE_REBUILD) == 0;
         list.push_back({{"state", !out                     ? "rr_active"
                                   : members_.devices[role] ? "rr_failed"
                                                            : "rr_missing"},

@@ -18,6 +18,8 @@ extern "C" {
 namespace rr {
 namespace {
 
+constexpr std::chrono::milliseconds look_at_jobs(100);
+
 uint64_t load(const rr_u64& word) {
     return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
 }
@@ -41,6 +43,9 @@ void durability::start(orders how) {
     how_ = std::move(how);
     rest_.emplace(array_, array_rest::needs{how_.clean_after, [this] { wake_queues(); }, how_.flush,
                                             [this] { record_failures(); }});
+    how_.jobs.wake = [this] { wake_queues(); };
+    how_.jobs.look = [this] { look(); };
+    jobs_.emplace(array_, how_.jobs);
     thread_ = std::thread([this] { main(); });
 }
 
@@ -64,14 +69,43 @@ void durability::main() {
     pthread_setname_np(pthread_self(), "rr-metadata");
     for (;;) {
         pollfd watch[] = {{event_.get(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}};
-        if (::poll(watch, 2, static_cast<int>(rest_->wait().count())) < 0 && errno != EINTR)
+        if (::poll(watch, 2, static_cast<int>(wait().count())) < 0 && errno != EINTR)
             log_error("poll failed: {}", std::strerror(errno));
         drain_messages();
+        record_failures();
+        run_asked();
+        jobs_->look(*metadata_, array_jobs::clock::now());
         record_failures();
         rest_->look(*metadata_, array_rest::clock::now());
         if (watch[1].revents != 0)
             return;
     }
+}
+
+std::chrono::milliseconds durability::wait() const {
+    const std::chrono::milliseconds usual = rest_->wait();
+    return jobs_->runs() ? std::min(usual, look_at_jobs) : usual;
+}
+
+void durability::run(const std::function<void()>& f) {
+    std::unique_lock hold(asked_lock_);
+    asked_ = &f;
+    look();
+    asked_done_.wait(hold, [this] { return asked_ == nullptr; });
+}
+
+void durability::run_asked() {
+    std::lock_guard hold(asked_lock_);
+    if (asked_ == nullptr)
+        return;
+    (*asked_)();
+    asked_ = nullptr;
+    asked_done_.notify_all();
+}
+
+void durability::close_jobs() {
+    if (jobs_)
+        jobs_->close(*metadata_);
 }
 
 void durability::drain_messages() {
@@ -94,10 +128,11 @@ void durability::record_failures() {
         if (epoch == __atomic_load_n(&array_->durable_epoch, __ATOMIC_SEQ_CST))
             return;
         for (uint32_t role = 0; role < array_->geometry.members; role++) {
-            if ((state >> role & 1) == 0 || (recorded_ >> role & 1) != 0)
+            // The others still count on it; and it is not on its way back.
+            if ((state >> role & 1) == 0 || (state & RR_STATE_REBUILD) != 0 ||
+                !metadata_->member(role))
                 continue;
             auto report = metadata_->mark_failed(role);
-            recorded_ |= 1U << role;
             // After it: nobody may read the log, and then this waits.
             log_error("member {} failed: {}; the array is degraded", role,
                       std::strerror(array_->members[role].error));

@@ -12,8 +12,8 @@
 // A survivor whose superblock cannot be written is a second failure: the array
 // breaks, and held writes are answered with an error.
 //
-// It also lets the superblocks say clean while nobody writes (rest.h): one thread
-// writes them, so neither meets the other halfway.
+// It also lets the superblocks say clean while nobody writes (rest.h), and records how
+// far jobs are (jobs.h): one thread writes superblocks, so nobody meets another halfway.
 //
 // Who asked for a failure by hand waits for the same moment: start()'s callback.
 //
@@ -25,7 +25,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -35,6 +37,7 @@
 #include "base/result.h"
 #include "md/update.h"
 #include "ringraid/abi.h"
+#include "service/jobs.h"
 #include "service/rest.h"
 
 namespace rr {
@@ -57,12 +60,21 @@ public:
         std::function<void()> recorded;            // told when failures have become durable
         std::chrono::milliseconds clean_after{0};  // without a write; 0: never
         std::function<void()> flush;               // the members, see array_rest
+        array_jobs::needs jobs;                    // but for `wake`
     };
     // Starts the thread, in which the functions are called.
     void start(orders how);
     void stop();
     // Makes the thread look at once, from any thread.
     void look();
+
+    // @f in this thread, which has the metadata to itself; returns when it has run.
+    // Between start() and stop(), not from this thread.
+    void run(const std::function<void()>& f);
+    // Between start() and stop(), from any thread; later nothing is there.
+    [[nodiscard]] array_jobs* jobs() { return jobs_ ? &*jobs_ : nullptr; }
+    // How far a rebuild came, after stop().
+    void close_jobs();
 
     // Makes every failure known so far durable, in the caller's thread.
     // Before start() and after stop() only.
@@ -76,6 +88,8 @@ private:
     void record_failures();
     void wake_queues();
     void drain_messages();
+    void run_asked();
+    [[nodiscard]] std::chrono::milliseconds wait() const;
 
     rr_array* array_;
     md::array_metadata* metadata_ = nullptr;
@@ -85,7 +99,10 @@ private:
     Fd stop_event_;
     orders how_;
     std::optional<array_rest> rest_;
-    uint32_t recorded_ = 0;  // roles whose failure is durable
+    std::optional<array_jobs> jobs_;
+    std::mutex asked_lock_;
+    std::condition_variable asked_done_;
+    const std::function<void()>* asked_ = nullptr;
     std::thread thread_;
 };
 

@@ -31,7 +31,7 @@ constexpr std::array<state_row, life_states> table = {{
     {"absent",
      "nothing but superblocks",
      0,
-     {{{done, serving, "starts it; a dirty array has its parity recomputed first"},
+     {{{done, serving, "starts it; a dirty array has its parity recomputed while it serves"},
        {refused, absent, "no array runs"},
        {refused, absent, "no array runs"},
        {refused, absent, "no array runs"},

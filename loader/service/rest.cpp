@@ -112,11 +112,10 @@ bool array_rest::may_rest(const md::array_metadata& metadata) const {
 }
 
 uint64_t array_rest::written() const {
+    // Clients' only: what a rebuild writes says nothing of parity.
     uint64_t sum = 0;
-    for (uint32_t q = 0; q < array_->queues; q++) {
-        for (uint32_t role = 0; role < array_->geometry.members; role++)
-            sum += load(rr_host_queue(array_, q)->written[role]);
-    }
+    for (uint32_t q = 0; q < array_->queues; q++)
+        sum += load(rr_host_queue(array_, q)->writes_came);
     return sum;
 }
 

@@ -69,8 +69,6 @@ protected:
     Status prepare(bpf_object* object) override;
 
 private:
-    void wake_queues() const;
-
     running_queues q_;
     bool new_runs_;
 };

@@ -123,7 +123,7 @@ protected:
 TEST_F(Rest, ComesWhenNothingWasWrittenForLongEnough) {
     look(seconds(4));
     EXPECT_EQ(array_->rest, 0U);
-    array_.queue(1)->written[2]++;
+    array_.queue(1)->writes_came++;
     look(seconds(2));
     look(seconds(4));
     EXPECT_EQ(array_->rest, 0U);

@@ -93,25 +93,24 @@ enum rr_job_kind {
 
 struct rr_job {
 	/* The control plane's orders. */
-	rr_u32 kind;	 /* set last; and not changed before `ended` */
-	rr_u32 halt;	 /* no further cell is begun */
-	rr_u32 at_once;	 /* cells in work at most */
+	rr_u32 kind;	/* set last; and not changed before `ended` */
+	rr_u32 halt;	/* no further cell is begun */
+	rr_u32 at_once; /* cells in work at most */
 	rr_u32 pad0;
-	rr_u64 end;	 /* the first cell that is not the job's */
-	rr_u64 limit;	 /* the first cell that may not be begun yet */
+	rr_u64 end;   /* the first cell that is not the job's */
+	rr_u64 limit; /* the first cell that may not be begun yet */
 	/* Written by queue 0, which does the work. */
 	rr_u64 next;	 /* cells below were begun */
 	rr_u64 frontier; /* cells below are done */
 	rr_u64 done;	 /* mask of the cells from the frontier on */
 	rr_u32 in_work;
-	rr_u32 ended;	 /* nothing is in work, and nothing will be begun */
-	rr_s32 error;	 /* why it cannot go on, and where */
-	rr_u32 error_role;
+	rr_u32 ended; /* nothing is in work, and nothing will be begun */
+	rr_s32 error; /* why it cannot go on, and where */
+	rr_u32 pad1;
 	rr_u64 error_cell;
-	rr_u64 wrong_rows;  /* of 4 KiB: parity was not that of the data */
-	rr_u64 mended_rows; /* ... of cells that could not be read and were rewritten */
+	rr_u64 wrong_rows; /* of 4 KiB: parity was not that of the data */
 	rr_u64 unreadable_cells;
-	rr_u64 mended[RR_MEMBERS_MAX]; /* cells, by member */
+	rr_u64 mended[RR_MEMBERS_MAX]; /* cells that could not be read and were rewritten */
 	rr_u64 wrong[RR_JOB_NOTES];    /* the first of them: 4 KiB rows on a member */
 };
 
@@ -343,8 +342,10 @@ struct rr_queue {
 	rr_u32 retry_count;
 	rr_u32 open; /* client requests that are started and not answered */
 	rr_u32 writes_open;
-	rr_u32 rested; /* the rr_array.rest at which no write was open */
-	rr_u32 job_look; /* the job may begin a cell, or be over: job.h */
+	rr_u32 came;	    /* client requests, ever */
+	rr_u32 writes_came; /* ... that write */
+	rr_u32 rested;	    /* the rr_array.rest at which no write was open */
+	rr_u32 job_look;    /* the job may begin a cell, or be over: job.h */
 	/* the host's */
 	rr_u32 started;
 	rr_u32 sq_tail;
@@ -353,7 +354,7 @@ struct rr_queue {
 	rr_u32 timer_armed;
 	rr_u32 stop_reason;
 	rr_s32 last_error;
-	rr_u32 gone; /* ublk takes its tags back: the device ends */
+	rr_u32 gone;	       /* ublk takes its tags back: the device ends */
 	struct rr_fifo parked; /* tags: came while the queue parks */
 	rr_u32 parked_tags;
 	rr_u32 fused;	    /* the host computes: set before the first request, or while parked */

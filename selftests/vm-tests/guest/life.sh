@@ -81,7 +81,7 @@ enter() {
 	absent) quietly ringraid create t "${maps[@]}" --chunk 64K --assume-clean --force --no-start ;;
 	starting)
 		pace 300 0 0
-		ringraid create t "${maps[@]}" --chunk 64K --force --queues 2 >"$tmp/held" 2>&1 &
+		ringraid create t "${maps[@]}" --chunk 64K --force --wait --queues 2 >"$tmp/held" 2>&1 &
 		held=$!
 		;;
 	serving) served ;;

@@ -84,7 +84,7 @@ assembling() {
 	no EINVAL 'which array' 'devices' assemble
 	no ENODEV '' 'examine' assemble --uuid 01234567:01234567:01234567:01234567
 	no EINVAL 'not a uuid' '' assemble --uuid 12345
-	start t "${disks[@]}" --chunk 64K --clean-after 0
+	start t "${disks[@]}" --chunk 64K --clean-after 0 --wait
 	fill
 	no EBUSY 'in use|being served' '' assemble "${disks[@]}"
 	no EBUSY 'in use' '' create u "${disks[@]}" --force
@@ -165,7 +165,7 @@ stale_and_dirty() {
 	stop
 	for d in 0 1 2 3; do dd if="$tmp/dirty$d" of="${disks[d]}" bs=4k oflag=direct status=none; done
 	ringraid assemble "${disks[@]}" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "a dirty array"; }
-	grep -q 'recomputing parity: ' "$tmp/log" || { cat "$tmp/log"; fail "no resync of a dirty array"; }
+	grep -q 'recomputing parity' "$tmp/log" || { cat "$tmp/log"; fail "no resync of a dirty array"; }
 	block=$(st block_device)
 	state healthy
 	read_all "after the resync"

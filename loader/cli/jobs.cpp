@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// add, remove, and the work of the array on itself: check, repair, pause, resume,
+// cancel, set, wait, watch.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/process.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "members/spelling.h"
+#include "service/places.h"
+#include "service/report.h"
+
+namespace rr::cli {
+namespace {
+
+constexpr int ask_timeout_ms = 10000;
+constexpr int change_timeout_ms = 60000;
+constexpr auto wait_poll = std::chrono::milliseconds(200);
+constexpr auto watch_terminal = std::chrono::milliseconds(500);
+constexpr auto watch_elsewhere = std::chrono::seconds(5);
+constexpr int exit_degraded = 1;
+constexpr int bar_width = 20;
+
+nlohmann::json job_of(const nlohmann::json& status, const char* key) {
+    const nlohmann::json job = status.value("job", nlohmann::json::object());
+    return job.is_object() ? job.value(key, nlohmann::json()) : nlohmann::json();
+}
+
+int answer(const context& ctx, const Result<nlohmann::json>& told, const std::string& text) {
+    if (!told)
+        return print_error(ctx, told.error());
+    if (ctx.json)
+        print_json(*told);
+    else
+        print_line(stdout, "{}", text);
+    return 0;
+}
+
+// Until nothing is under way: 0 as it should be, 1 degraded or the check found something.
+int wait(const context& ctx, const std::string& array) {
+    for (;;) {
+        auto status = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
+        if (!status)
+            return print_error(ctx, status.error());
+        const nlohmann::json now = job_of(*status, "now");
+        const bool stopped = now.is_object() && now.value("state", "") != "running";
+        if (now.is_object() && !stopped) {
+            std::this_thread::sleep_for(wait_poll);
+            continue;
+        }
+        const nlohmann::json last = job_of(*status, "last");
+        const bool found =
+            last.is_object() && (last.value("how", "") != "done" ||
+                                 (last.value("kind", "") == "check" &&
+                                  last.value("mismatch_sectors", uint64_t{0}) != 0) ||
+                                 last.value("unreadable_cells", uint64_t{0}) != 0);
+        const std::string state = status->value("state", "");
+        if (ctx.json)
+            print_json({{"schema", json_schema}, {"ok", true}, {"state", state}, {"last", last}});
+        else
+            print_line(stdout, "{}{}", state,
+                       stopped ? ", and its " + now.value("kind", "") + " waits" : "");
+        return state == "healthy" && !found && !stopped ? 0 : exit_degraded;
+    }
+}
+
+int watch(const context& ctx, const std::string& array) {
+    const bool redraw = !ctx.json && ::isatty(STDOUT_FILENO) == 1;
+    for (;;) {
+        auto status = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
+        if (!status)
+            return print_error(ctx, status.error());
+        const std::string line = job_line(*status);
+        const std::string state = status->value("state", "");
+        if (ctx.json)
+            print_line(
+                stdout, "{}",
+                to_line(
+                    {{"schema", json_schema}, {"state", state}, {"job", job_of(*status, "now")}}));
+        else if (redraw)
+            fmt::print("\r\033[K{}: {}", state, line.empty() ? "idle" : line);
+        else
+            print_line(stdout, "{}: {}", state, line.empty() ? "idle" : line);
+        std::fflush(stdout);
+        if (line.empty() || line.find("running") == std::string::npos) {
+            if (redraw)
+                fmt::print("\n");
+            return state == "healthy" ? 0 : exit_degraded;
+        }
+        if (redraw)
+            std::this_thread::sleep_for(watch_terminal);
+        else
+            std::this_thread::sleep_for(watch_elsewhere);
+    }
+}
+
+CLI::App* command_for(CLI::App& app, const char* name, const char* text,
+                      const std::shared_ptr<std::string>& array) {
+    CLI::App* command = app.add_subcommand(name, text);
+    command->add_option("array", *array, "name, uuid or block device (default: the only one)");
+    return command;
+}
+
+struct check_options {
+    std::string from = "0", to = "0";
+    bool wait = false;
+};
+
+int check(const context& ctx, const std::string& array, const char* what,
+          const check_options& how) {
+    auto from = parse_bytes(how.from);
+    auto to = parse_bytes(how.to);
+    if (!from || !to)
+        return print_error(ctx, from ? to.error() : from.error());
+    auto told = ask_array(
+        array,
+        {{"command", "job"}, {"what", what}, {"from", *from / 512}, {"to", (*to + 511) / 512}},
+        ask_timeout_ms);
+    if (!told || !how.wait)
+        return answer(ctx, told, fmt::format("the {} has begun: ringraid watch", what));
+    return wait(ctx, array);
+}
+
+void add_check(CLI::App& app, context& ctx, const char* what, const char* text) {
+    auto array = std::make_shared<std::string>();
+    auto how = std::make_shared<check_options>();
+    CLI::App* command = command_for(app, what, text, array);
+    command->add_option("--from", how->from, "where to begin on the members' data, as 64M");
+    command->add_option("--to", how->to, "where to end");
+    command->add_flag("--wait", how->wait, "until it is over");
+    command->callback([array, how, what, &ctx] {
+        ctx.run = [array, how, what, &ctx] { return check(ctx, *array, what, *how); };
+    });
+}
+
+void add_order(CLI::App& app, context& ctx, const char* what, const char* text) {
+    auto array = std::make_shared<std::string>();
+    command_for(app, what, text, array)->callback([array, what, &ctx] {
+        ctx.run = [array, what, &ctx] {
+            return answer(ctx,
+                          ask_array(*array, {{"command", "job"}, {"what", what}}, ask_timeout_ms),
+                          fmt::format("{}: done", what));
+        };
+    });
+}
+
+// KEY=VALUE words of `set`.
+Result<nlohmann::json> rates_of(const std::vector<std::string>& words,
+                                const nlohmann::json& status) {
+    const nlohmann::json job = status.value("job", nlohmann::json::object());
+    nlohmann::json order = {{"command", "job"},
+                            {"what", "rates"},
+                            {"min_kib", job.value("sync_min_kib", uint64_t{0})},
+                            {"max_kib", job.value("sync_max_kib", uint64_t{0})}};
+    for (const std::string& word : words) {
+        const auto equals = word.find('=');
+        const std::string key = word.substr(0, equals);
+        if (equals == std::string::npos || (key != "sync-min" && key != "sync-max"))
+            return with_hint(fail(EINVAL, "{} is no setting", word),
+                             "sync-min=KIB and sync-max=KIB: KiB/s of each member; sync-max=0 "
+                             "is as fast as they are");
+        auto value = parse_bytes(word.substr(equals + 1));
+        if (!value)
+            return forward_error(value.error());
+        order[key == "sync-min" ? "min_kib" : "max_kib"] = *value;
+        // A limit below what is promised takes the promise with it.
+        if (key == "sync-max" && *value != 0 && *value < order["min_kib"].get<uint64_t>())
+            order["min_kib"] = *value;
+    }
+    return order;
+}
+
+int set(const context& ctx, const std::string& array, const std::vector<std::string>& words) {
+    auto status = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
+    if (!status)
+        return print_error(ctx, status.error());
+    auto order = rates_of(words, *status);
+    if (!order)
+        return print_error(ctx, order.error());
+    return answer(ctx, ask_array(array, *order, ask_timeout_ms), "set");
+}
+
+}  // namespace
+
+// As /proc/mdstat has it.
+std::string job_line(const nlohmann::json& status) {
+    const nlohmann::json now = job_of(status, "now");
+    if (!now.is_object())
+        return "";
+    const double percent = now.value("percent", 0.0);
+    const int full = std::clamp(static_cast<int>(percent) * bar_width / 100, 0, bar_width);
+    const std::string bar = fmt::format("[{:=>{}}>{:.>{}}]", "", full, "", bar_width - full);
+    std::string more;
+    if (now.contains("finish_seconds")) {
+        const auto left = now.value("finish_seconds", uint64_t{0});
+        more = fmt::format(", finish in {}:{:02}", left / 60, left % 60);
+    }
+    if (const auto wrong = now.value("mismatch_sectors", uint64_t{0}); wrong != 0)
+        more += fmt::format(", {} sectors do not match", wrong);
+    return fmt::format("{} {} {} {:.1f} %, {} KiB/s{}", now.value("kind", ""),
+                       now.value("state", ""), bar, percent,
+                       now.value("kib_per_second", uint64_t{0}), more);
+}
+
+void add_add(CLI::App& app, context& ctx) {
+    auto array = std::make_shared<std::string>();
+    auto devices = std::make_shared<std::vector<std::string>>();
+    auto force = std::make_shared<bool>(false);
+    CLI::App* command = app.add_subcommand(
+        "add", "give devices to an array: it is rebuilt if degraded, else they are spares");
+    command->add_option("array", *array, "name, uuid or block device")->required();
+    command->add_option("devices", *devices, "what is on them is lost")->required();
+    command->add_flag("--force", *force, "although something is on them");
+    command->callback([array, devices, force, &ctx] {
+        ctx.run = [array, devices, force, &ctx] {
+            nlohmann::json paths = nlohmann::json::array();
+            for (const std::string& path : *devices)
+                paths.push_back(spell_device(path));
+            auto told =
+                ask_array(*array, {{"command", "add"}, {"devices", paths}, {"force", *force}},
+                          change_timeout_ms);
+            const bool rebuilds = told && told->value("rebuilding", false);
+            return answer(
+                ctx, told,
+                rebuilds ? "added; the array is being rebuilt: ringraid watch" : "added as spare");
+        };
+    });
+}
+
+void add_remove(CLI::App& app, context& ctx) {
+    auto array = std::make_shared<std::string>();
+    auto device = std::make_shared<std::string>();
+    CLI::App* command = app.add_subcommand("remove", "let a spare, or a member that failed, go");
+    command->add_option("array", *array, "name, uuid or block device")->required();
+    command->add_option("device", *device, "device path or role")->required();
+    command->callback([array, device, &ctx] {
+        ctx.run = [array, device, &ctx] {
+            return answer(
+                ctx,
+                ask_array(*array, {{"command", "remove"}, {"device", spell_device(*device)}},
+                          change_timeout_ms),
+                fmt::format("{} is free", *device));
+        };
+    });
+}
+
+void add_jobs(CLI::App& app, context& ctx) {
+    add_check(app, ctx, "check", "compare parity with the data, and count where it differs");
+    add_check(app, ctx, "repair", "make parity from the data where it differs");
+    add_order(app, ctx, "pause", "let the check, repair, rebuild or resync wait");
+    add_order(app, ctx, "resume", "... and go on");
+    add_order(app, ctx, "cancel", "end a check or a repair");
+    auto array = std::make_shared<std::string>();
+    auto words = std::make_shared<std::vector<std::string>>();
+    CLI::App* setting = app.add_subcommand("set", "change a setting of a running array");
+    setting->add_option("array", *array, "name, uuid or block device")->required();
+    setting->add_option("settings", *words, "sync-min=KIB, sync-max=KIB")->required();
+    setting->callback([array, words, &ctx] {
+        ctx.run = [array, words, &ctx] { return set(ctx, *array, *words); };
+    });
+    auto waited = std::make_shared<std::string>();
+    command_for(app, "wait", "return when no job runs; 1: degraded, or something was found", waited)
+        ->callback([waited, &ctx] { ctx.run = [waited, &ctx] { return wait(ctx, *waited); }; });
+    auto watched = std::make_shared<std::string>();
+    command_for(app, "watch", "show the job until it is over", watched)->callback([watched, &ctx] {
+        ctx.run = [watched, &ctx] { return watch(ctx, *watched); };
+    });
+}
+
+}  // namespace rr::cli

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "service/jobs.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/log.h"
+#include "service/closing.h"
+
+extern "C" {
+#include "engine/host.h"
+}
+
+namespace rr {
+namespace {
+
+constexpr uint32_t idle_depth = 16;  // cells in work
+constexpr uint32_t behind_depth = 4;
+constexpr uint64_t row_sectors = 8;
+constexpr uint64_t checkpoints = 16;
+constexpr auto checkpoint_every = std::chrono::seconds(30);
+constexpr auto steer_every = std::chrono::milliseconds(50);
+constexpr auto speed_over = std::chrono::milliseconds(900);
+constexpr uint64_t told_every_percent = 20;
+constexpr double credit_seconds = 0.5;
+
+template <typename T>
+T load(const T& word) {
+    return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
+}
+
+template <typename T>
+void store(T& word, std::type_identity_t<T> value) {
+    __atomic_store_n(&word, value, __ATOMIC_SEQ_CST);
+}
+
+double seconds(array_jobs::clock::duration d) {
+    return std::chrono::duration<double>(d).count();
+}
+
+std::optional<uint32_t> missing_role(const rr_array* array) {
+    const uint64_t mask = load(array->state) & RR_STATE_MISSING;
+    return mask == 0 ? std::nullopt : std::optional(static_cast<uint32_t>(__builtin_ctzll(mask)));
+}
+
+// Takes @bits out of the state, if @needed are in it.
+bool clear_state(rr_array* array, uint64_t bits, uint64_t needed) {
+    uint64_t seen = load(array->state);
+    do {
+        if ((seen & needed) != needed || (seen & RR_STATE_BROKEN) != 0)
+            return false;
+    } while (!__atomic_compare_exchange_n(&array->state, &seen,
+                                          (seen & ~bits) + (1ULL << RR_STATE_EPOCH_SHIFT), false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    return true;
+}
+
+}  // namespace
+
+const char* job_name(uint32_t kind) {
+    static constexpr std::array names = {"none", "check", "repair", "resync", "rebuild"};
+    return kind < names.size() ? names[kind] : "unknown";
+}
+
+array_jobs::array_jobs(rr_array* array, needs how) : array_(array), how_(std::move(how)) {
+    // A dead daemon's: whoever halted it is gone, too.
+    first_ = job().frontier;
+    checkpoint_ = job().frontier;
+    job().halt = 0;
+    checkpoint_time_ = began_ = looked_ = clock::now();
+    looked_at_ = job().frontier;
+}
+
+uint64_t array_jobs::cell_sectors() const {
+    return uint64_t{1} << (array_->cell_shift - RR_SECTOR_SHIFT);
+}
+
+uint64_t array_jobs::cells_in_all() const {
+    return array_->member_sectors / cell_sectors();
+}
+
+bool array_jobs::runs() const {
+    return load(array_->job.kind) != RR_JOB_NONE;
+}
+
+void array_jobs::prepare(uint64_t from, uint64_t end) {
+    rr_job fresh{};
+    fresh.at_once = idle_depth;
+    fresh.end = end;
+    fresh.limit = end;
+    fresh.next = fresh.frontier = from;
+    job() = fresh;
+    paused_ = cancelled_ = false;
+    first_ = checkpoint_ = looked_at_ = from;
+    told_percent_ = 0;
+    kib_per_second_ = 0;
+    began_ = looked_ = checkpoint_time_ = clock::now();
+    credit_ = 0;
+}
+
+// The kind last: queue 0 may look at any moment.
+void array_jobs::launch(uint32_t kind) {
+    store(job().kind, kind);
+    how_.tell("RebuildStarted", {{"job", job_name(kind)}});
+    how_.look();
+}
+
+Status array_jobs::begin_check(bool repair, uint64_t from, uint64_t to) {
+    std::lock_guard hold(lock_);
+    if (runs())
+        return with_hint(fail(EBUSY, "a {} is under way", job_name(job().kind)),
+                         "ringraid status shows it; a check can be cancelled");
+    const uint64_t state = load(array_->state);
+    // Plans go by the frontier while one of these is set.
+    if ((state & RR_STATE_RESYNC) != 0)
+        return fail(EBUSY, "the array's resync comes first");
+    if ((state & (RR_STATE_MISSING | RR_STATE_BROKEN)) != 0)
+        return with_hint(fail(EIO, "the array is degraded: there is nothing to compare"),
+                         "add a device first: ringraid add");
+    const uint64_t end = to == 0
+                             ? cells_in_all()
+                             : std::min(cells_in_all(), (to + cell_sectors() - 1) / cell_sectors());
+    if (from / cell_sectors() >= end)
+        return fail(EINVAL, "nothing lies from sector {} to {} of the members", from, to);
+    prepare(from / cell_sectors(), end);
+    launch(repair ? RR_JOB_REPAIR : RR_JOB_CHECK);
+    return {};
+}
+
+Status array_jobs::pause() {
+    std::lock_guard hold(lock_);
+    if (!runs())
+        return fail(ENOENT, "no job is under way");
+    paused_ = true;
+    store(job().halt, 1);
+    how_.look();
+    return {};
+}
+
+Status array_jobs::resume() {
+    std::lock_guard hold(lock_);
+    if (!runs() || !paused_)
+        return fail(ENOENT, "no job is paused");
+    paused_ = false;
+    looked_ = clock::now();
+    looked_at_ = load(job().frontier);
+    // What cannot be read may be readable now.
+    if (load(job().ended) != 0) {
+        job().next = job().frontier;
+        job().done = 0;
+        job().error = 0;
+    }
+    store(job().halt, 0);
+    store(job().ended, 0);
+    how_.look();
+    return {};
+}
+
+Status array_jobs::cancel() {
+    std::lock_guard hold(lock_);
+    const uint32_t kind = load(job().kind);
+    if (kind == RR_JOB_NONE)
+        return fail(ENOENT, "no job is under way");
+    if (kind != RR_JOB_CHECK && kind != RR_JOB_REPAIR)
+        return with_hint(fail(EBUSY, "the array needs its {}", job_name(kind)),
+                         "ringraid pause makes it wait");
+    paused_ = false;
+    cancelled_ = true;
+    store(job().halt, 1);
+    how_.look();
+    return {};
+}
+
+Status array_jobs::set_rates(sync_rates rates) {
+    if (rates.max_kib != 0 && rates.max_kib < rates.min_kib)
+        return fail(EINVAL, "sync-max {} is below sync-min {}", rates.max_kib, rates.min_kib);
+    std::lock_guard hold(lock_);
+    rates_ = rates;
+    return {};
+}
+
+void array_jobs::begin_rebuild(uint32_t role, uint64_t done) {
+    std::lock_guard hold(lock_);
+    // The frontier, then the flag, then the kind: plans heed the first only where there is
+    // the second, and the job gives up where it is not.
+    hopeless_ = false;
+    prepare(done, cells_in_all());
+    uint64_t seen = load(array_->state);
+    do {
+        if ((seen & RR_STATE_BROKEN) != 0 || (seen >> role & 1) == 0)
+            return;
+    } while (!__atomic_compare_exchange_n(&array_->state, &seen, seen | RR_STATE_REBUILD, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    launch(RR_JOB_REBUILD);
+}
+
+void array_jobs::begin_resync() {
+    std::lock_guard hold(lock_);
+    prepare(job().frontier, cells_in_all());
+    launch(RR_JOB_RESYNC);
+}
+
+bool array_jobs::is_busy() {
+    uint64_t count = 0;
+    bool open = false;
+    for (uint32_t i = 0; i < array_->queues; i++) {
+        const rr_queue* q = rr_host_queue(array_, i);
+        count += load(q->came);
+        open |= load(q->open) != 0;
+    }
+    const bool moved = count != client_count_;
+    client_count_ = count;
+    return open || moved;
+}
+
+void array_jobs::steer(clock::time_point now) {
+    const uint64_t frontier = load(job().frontier);
+    const double cell_kib = static_cast<double>(cell_sectors()) / 2;
+    const double passed = seconds(now - looked_);
+    if (now - looked_ >= speed_over) {
+        kib_per_second_ = static_cast<double>(frontier - looked_at_) * cell_kib / passed;
+        looked_ = now;
+        looked_at_ = frontier;
+    }
+    const bool busy = is_busy();
+    const bool behind = kib_per_second_ < static_cast<double>(rates_.min_kib);
+    store(job().at_once, !busy ? idle_depth : behind ? behind_depth : 1);
+    uint64_t limit = job().end;
+    if (rates_.max_kib != 0) {
+        const double cells_per_second = static_cast<double>(rates_.max_kib) / cell_kib;
+        const uint64_t next = load(job().next);
+        credit_ += cells_per_second * seconds(now - credited_) -
+                   static_cast<double>(next - std::min(next, credited_next_));
+        credit_ = std::clamp(credit_, 0.0, cells_per_second * credit_seconds + 1);
+        credited_next_ = next;
+        limit = std::min(limit, next + static_cast<uint64_t>(credit_));
+    }
+    credited_ = now;
+    store(job().limit, limit);
+    if (load(job().in_work) < load(job().at_once))
+        how_.wake();
+}
+
+void array_jobs::tell_progress() {
+    const uint64_t total = job().end - first_;
+    const uint64_t percent = total == 0 ? 100 : (load(job().frontier) - first_) * 100 / total;
+    const uint64_t step = percent / told_every_percent * told_every_percent;
+    if (step <= told_percent_ || step >= 100)
+        return;
+    told_percent_ = step;
+    how_.tell(fmt::format("Rebuild{}", step), {{"job", job_name(job().kind)}});
+}
+
+// Superblocks that could not be written: their members are out.
+void array_jobs::record(md::array_metadata& /*metadata*/,
+                        const Result<md::update_report>& written) {
+    if (!written) {
+        log_error("{}", describe(written.error()));
+        // Its own superblock is the first: it takes none.
+        fail_target(written.error().err != 0 ? written.error().err : EIO);
+    } else {
+        lose_unwritten(*array_, *written);
+    }
+}
+
+void array_jobs::checkpoint(md::array_metadata& metadata, clock::time_point now) {
+    const uint64_t frontier = load(job().frontier);
+    const auto role = missing_role(array_);
+    const bool due =
+        frontier - checkpoint_ >= std::max<uint64_t>(1, cells_in_all() / checkpoints) ||
+        (frontier > checkpoint_ && now - checkpoint_time_ >= checkpoint_every);
+    if (!role || !due || frontier >= job().end || (load(array_->state) & RR_STATE_REBUILD) == 0)
+        return;
+    checkpoint_ = frontier;
+    checkpoint_time_ = now;
+    if (how_.flush(*role))
+        record(metadata, metadata.rebuild_reached(*role, frontier * cell_sectors()));
+}
+
+void array_jobs::fail_target(int error) {
+    if (const auto role = missing_role(array_); role && (load(array_->state) & RR_STATE_REBUILD))
+        rr_host_fail(array_, *role, -error);
+}
+
+std::string array_jobs::why_ended() const {
+    if (cancelled_)
+        return "cancelled";
+    if (job().error == 0)
+        return "done";
+    if (job().error == -ECANCELED)
+        return "a member failed meanwhile";
+    return fmt::format("the blocks at sector {} of the members cannot be read",
+                       job().error_cell * cell_sectors());
+}
+
+void array_jobs::end_rebuild(md::array_metadata& metadata) {
+    const auto role = missing_role(array_);
+    // It may have failed after its last row.
+    if (!role || (load(array_->state) & RR_STATE_REBUILD) == 0 || !how_.flush(*role))
+        return;
+    auto written = metadata.rebuild_finished(*role);
+    const uint64_t bit = uint64_t{1} << *role;
+    // The error goes first: whoever sees the member sees none.
+    if (written && (load(array_->state) & RR_STATE_REBUILD) != 0)
+        array_->members[*role].error = 0;
+    const bool whole =
+        written && clear_state(array_, bit | RR_STATE_REBUILD, bit | RR_STATE_REBUILD);
+    // After it: who took no superblock is the only one that is missing then.
+    record(metadata, written);
+    if (whole)
+        how_.tell("SpareActive", {{"role", *role}});
+}
+
+void array_jobs::end(md::array_metadata& metadata) {
+    const uint32_t kind = job().kind;
+    const bool whole = job().frontier >= job().end;
+    finished now{kind, why_ended(), job().wrong_rows, 0, job().unreadable_cells, found()};
+    for (const rr_u64 cells : job().mended)
+        now.mended_cells += cells;
+    if (kind == RR_JOB_RESYNC && !whole) {
+        // Without it the array is not whole: it waits for who mends the cause.
+        log_error("the resync stopped: {}", now.how);
+        std::lock_guard hold(lock_);
+        paused_ = true;
+        return;
+    }
+    if (kind == RR_JOB_REBUILD) {
+        hopeless_ = job().error == -EIO;
+        if (whole)
+            end_rebuild(metadata);
+        else
+            fail_target(job().error != 0 ? -job().error : EIO);
+        if (whole && (load(array_->state) & RR_STATE_MISSING) != 0)
+            now.how = "the device failed";
+    }
+    if (kind == RR_JOB_RESYNC && clear_state(array_, RR_STATE_RESYNC, RR_STATE_RESYNC))
+        metadata.resync_finished();
+    how_.tell("RebuildFinished", {{"job", job_name(kind)},
+                                  {"how", now.how},
+                                  {"mismatch_sectors", now.wrong_rows * row_sectors}});
+    std::lock_guard hold(lock_);
+    last_ = std::move(now);
+    store(job().kind, RR_JOB_NONE);
+}
+
+// Disks are waited for without the lock: who asks for the status waits for nothing.
+void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
+    bool over = false;
+    {
+        std::lock_guard hold(lock_);
+        if (!runs())
+            return;
+        over = load(job().ended) != 0;
+        // What cannot go on waits for nothing: a spare does.
+        const uint64_t state = load(array_->state);
+        const bool lost = job().kind == RR_JOB_REBUILD  ? (state & RR_STATE_REBUILD) == 0
+                          : job().kind == RR_JOB_RESYNC ? false
+                                                        : (state & RR_STATE_MISSING) != 0;
+        if (over && paused_ && !lost)
+            return;
+        // Nothing went wrong: its queue ends with the device, and close() records how far it
+        // came; or a pause was taken back at that moment.
+        if (over && !lost && !cancelled_ && job().error == 0 && load(job().frontier) < job().end) {
+            if (load(rr_host_queue(array_, 0)->gone) == 0) {
+                store(job().ended, 0);
+                how_.wake();
+            }
+            return;
+        }
+        // Each message comes back as a completion, and makes the caller look again.
+        if (!over && now - steered_ < steer_every)
+            return;
+        if (!over)
+            steer(now);
+        steered_ = now;
+    }
+    if (over)
+        return end(metadata);
+    tell_progress();
+    if (job().kind == RR_JOB_REBUILD)
+        checkpoint(metadata, now);
+}
+
+void array_jobs::close(md::array_metadata& metadata) {
+    const auto role = missing_role(array_);
+    if (job().kind != RR_JOB_REBUILD || !role || (load(array_->state) & RR_STATE_REBUILD) == 0)
+        return;
+    if (job().frontier >= job().end)
+        end_rebuild(metadata);
+    else if (how_.flush(*role))
+        record(metadata, metadata.rebuild_reached(*role, job().frontier * cell_sectors()));
+}
+
+// Positions on the members, in sectors from their data's start.
+nlohmann::json array_jobs::found() const {
+    nlohmann::json rows = nlohmann::json::array();
+    for (uint64_t i = 0; i < std::min<uint64_t>(job().wrong_rows, RR_JOB_NOTES); i++)
+        rows.push_back(job().wrong[i] * row_sectors);
+    return rows;
+}
+
+nlohmann::json array_jobs::status() const {
+    std::lock_guard hold(lock_);
+    nlohmann::json out = {{"sync_min_kib", rates_.min_kib}, {"sync_max_kib", rates_.max_kib}};
+    if (runs()) {
+        const uint64_t total = (job().end - first_) * cell_sectors();
+        const uint64_t done = (load(job().frontier) - first_) * cell_sectors();
+        nlohmann::json now = {
+            {"kind", job_name(job().kind)},
+            {"state", !paused_                 ? "running"
+                      : load(job().error) != 0 ? "stopped"
+                                               : "paused"},
+            {"from_sector", first_ * cell_sectors()},
+            {"done_sectors", done},
+            {"total_sectors", total},
+            {"percent",
+             total == 0 ? 100.0 : static_cast<double>(done) * 100 / static_cast<double>(total)},
+            {"kib_per_second", static_cast<uint64_t>(kib_per_second_)},
+            {"mismatch_sectors", job().wrong_rows * row_sectors},
+            {"mismatches", found()},
+            {"unreadable_cells", job().unreadable_cells}};
+        if (kib_per_second_ > 0)
+            now["finish_seconds"] =
+                static_cast<uint64_t>(static_cast<double>(total - done) / 2 / kib_per_second_);
+        if (job().kind == RR_JOB_REBUILD) {
+            if (const auto role = missing_role(array_))
+                now["role"] = *role;
+        }
+        out["now"] = now;
+    }
+    if (last_)
+        out["last"] = {{"kind", job_name(last_->kind)},
+                       {"how", last_->how},
+                       {"mismatch_sectors", last_->wrong_rows * row_sectors},
+                       {"mismatches", last_->rows},
+                       {"mended_cells", last_->mended_cells},
+                       {"unreadable_cells", last_->unreadable_cells}};
+    return out;
+}
+
+}  // namespace rr

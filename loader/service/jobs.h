@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The array's work on itself: which job runs, how fast, and what comes of it.
+//
+// The work is the engine's (bpf/engine/job.h); no byte of it passes here. This writes
+// the orders into the arena, looks ten times a second where it is, and does what is
+// due on the disks, in an order that a power cut cannot spoil:
+//
+//   rebuild   the superblocks tell of the device (md/update.h), then the job begins
+//             every 1/16 and every half minute: its rows flushed, then the checkpoint
+//             at the end: flushed, superblocks, then the array counts on it
+//   check, repair   nothing but counts; what they found is kept until the next one
+//   resync    at the end the superblocks may say clean again
+//
+// Rates are md's: KiB/s of each member, sync-max while nobody uses the array, sync-min
+// at least while somebody does. Between the two a job has one cell in work, so it gets
+// what clients leave.
+//
+// A job that is in the arena when a daemon takes over goes on from there.
+//
+// Cost: a look is a few loads; a wake-up of queue 0 where it had to wait.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "base/result.h"
+#include "md/update.h"
+#include "ringraid/abi.h"
+
+namespace rr {
+
+struct sync_rates {
+    uint64_t min_kib = 1000;
+    uint64_t max_kib = 0;  // 0: as fast as the members
+};
+
+class array_jobs {
+public:
+    using clock = std::chrono::steady_clock;
+
+    struct needs {
+        std::function<void()> wake = [] {};  // sends every queue a message
+        std::function<void()> look = [] {};  // has look() called soon, from any thread
+        // The member's rows that are in its cache. Who cannot is failed in the arena.
+        std::function<bool(uint32_t role)> flush = [](uint32_t) { return true; };
+        // What people and programs are told: an event of mdadm --monitor's, and of what.
+        std::function<void(const std::string& event, const nlohmann::json& more)> tell =
+            [](const std::string&, const nlohmann::json&) {};
+    };
+
+    // The arena outlives this object.
+    array_jobs(rr_array* array, needs how);
+
+    // From any thread.
+    // Sectors of a member. EBUSY: another job runs. EINVAL: nothing lies there.
+    Status begin_check(bool repair, uint64_t from, uint64_t to);
+    Status pause();
+    Status resume();
+    // EBUSY: not a rebuild or a resync, which the array needs.
+    Status cancel();
+    Status set_rates(sync_rates rates);
+    [[nodiscard]] nlohmann::json status() const;
+
+    // From the thread that uses @metadata only.
+    // The device in @role, whose superblocks are written, is filled from @done cells on.
+    void begin_rebuild(uint32_t role, uint64_t done);
+    // Parity is right up to the frontier; RR_STATE_RESYNC is set.
+    void begin_resync();
+    void look(md::array_metadata& metadata, clock::time_point now);
+    // Nothing is in work any more: what is done is recorded.
+    void close(md::array_metadata& metadata);
+    [[nodiscard]] bool runs() const;
+    // The last rebuild met rows of which two blocks cannot be read.
+    [[nodiscard]] bool is_hopeless() const { return hopeless_.load(); }
+
+private:
+    struct finished {
+        uint32_t kind = RR_JOB_NONE;
+        std::string how;  // "done", "cancelled", or why it ended
+        uint64_t wrong_rows = 0, mended_cells = 0, unreadable_cells = 0;
+        nlohmann::json rows;  // positions of the first wrong ones
+    };
+
+    rr_job& job() const { return array_->job; }
+    void prepare(uint64_t from, uint64_t end);
+    void launch(uint32_t kind);
+    void steer(clock::time_point now);
+    void end(md::array_metadata& metadata);
+    void end_rebuild(md::array_metadata& metadata);
+    void checkpoint(md::array_metadata& metadata, clock::time_point now);
+    void tell_progress();
+    void fail_target(int error);
+    void record(md::array_metadata& metadata, const Result<md::update_report>& written);
+    [[nodiscard]] uint64_t cell_sectors() const;
+    [[nodiscard]] uint64_t cells_in_all() const;
+    [[nodiscard]] bool is_busy();
+    [[nodiscard]] std::string why_ended() const;
+    [[nodiscard]] nlohmann::json found() const;
+
+    rr_array* array_;
+    needs how_;
+    mutable std::mutex lock_;  // of the orders, and of what others look at
+    sync_rates rates_;
+    std::atomic<bool> hopeless_{false};
+    bool paused_ = false;
+    bool cancelled_ = false;
+    uint64_t first_ = 0;  // cell
+    uint64_t told_percent_ = 0;
+    uint64_t checkpoint_ = 0;  // cells
+    clock::time_point checkpoint_time_, began_, looked_, steered_;
+    uint64_t looked_at_ = 0;  // cells, then
+    double kib_per_second_ = 0;
+    uint64_t client_count_ = 0;
+    double credit_ = 0;  // cells that sync-max allows to begin
+    uint64_t credited_next_ = 0;
+    clock::time_point credited_ = clock::now();
+    std::optional<finished> last_;
+};
+
+const char* job_name(uint32_t kind);
+
+}  // namespace rr

@@ -1,0 +1,278 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Disks 0 to 3 are the array, 4 and 5 the spares; 6 to 9 keep what a power cut left.
+. "${0%/*}/lib.sh"
+read -ra disks < <(disks 4)
+spare=/dev/disk4
+
+# engines: one of the two has its turn.
+engines() {
+	local all=(bpf user)
+	if is_full; then echo "${all[@]}"; else echo "${all[seed % 2]}"; fi
+}
+
+# array [OPTION...]: made, full of known data. With room for busy: BUSY=1.
+array() {
+	local size=16M
+	[ -z "${BUSY:-}" ] || size=28M
+	wipe "${disks[@]}" "$spare" /dev/disk5
+	start t "${disks[@]}" --chunk 64K --assume-clean --size "$size" "$@"
+	fill
+}
+
+# busy: clients work, and have begun.
+busy() {
+	local before
+	before=$(counter writes)
+	background load
+	eventually "clients write" counts writes $((before + 20))
+}
+
+job() { st "job.now.$1"; }
+is_rebuilding() { [ "$(job kind)" = rebuild ]; }
+is_past() { [ "$(job percent | cut -d. -f1)" -ge "$1" ] 2>/dev/null; }
+is_idle() { [ "$(job kind)" = null ]; }
+is_paused() { [ "$(job state)" = paused ]; }
+is_clean() { [ "$(st clean)" = true ]; }
+is_whole() { is_state healthy && [ "$(job kind)" = null ]; }
+
+# events EVENT: how often the log tells of it.
+events() { grep -c "event: $1 " "/run/ringraid/$(st uuid | tr : -)/log" || true; }
+
+# copy FROM:TO...: disks, by number.
+copy() {
+	local c
+	for c in "$@"; do
+		quietly dd if="/dev/disk${c%:*}" of="/dev/disk${c#*:}" bs=1M iflag=direct oflag=direct status=none
+	done
+}
+
+# slowly: a rebuild that takes its time. halfway: one that waits at about half.
+slowly() {
+	quietly ringraid set t sync-max=2000
+	quietly ringraid add t "$spare"
+	eventually "the rebuild is under way" is_past 20
+}
+halfway() {
+	slowly
+	quietly ringraid pause t
+	eventually "it waits" is_paused
+	[ "$(job percent | cut -d. -f1)" -lt 95 ] || fail "nothing is left to rebuild"
+}
+
+go_on() {
+	quietly ringraid set t sync-max=0
+	quietly ringraid resume t
+}
+
+# rebuilt DISK...: whole, and md finds no wrong row.
+rebuilt() {
+	quietly timeout 300 ringraid wait t
+	state healthy
+	read_all "after the rebuild"
+	no_stream
+	stop
+	judge "$@"
+}
+
+# A member is lost under load, a device is added, and clients see nothing of it.
+under_load() {
+	local engine
+	for engine in $(engines); do
+		BUSY=1 array --engine "$engine"
+		busy
+		quietly ringraid fail t 1
+		quietly ringraid add t "$spare"
+		[ "$(st 'members[1].device')" = "$spare" ] || fail "$spare is not member 1"
+		quietly timeout 300 ringraid wait t
+		end_background
+		state healthy
+		if [ "$(events RebuildStarted)" -lt 1 ] || [ "$(events SpareActive)" != 1 ]; then fail "no event tells of it"; fi
+		# All but what the load wrote.
+		dd if="$block" bs=1M count=32 iflag=direct status=none | cmp -s - <(head -c 33554432 "$tmp/ref") || fail "wrong data"
+		# What the old member holds is not looked at any more: another one may go.
+		quietly ringraid fail t 2
+		dd if="$block" bs=1M count=32 iflag=direct status=none | cmp -s - <(head -c 33554432 "$tmp/ref") || fail "the spare holds wrong data"
+		quietly ringraid add t /dev/disk5
+		quietly timeout 300 ringraid wait t
+		no_stream
+		stop
+		judge /dev/disk0 "$spare" /dev/disk5 /dev/disk3
+	done
+}
+
+# A spare takes over by itself; and is one after a restart.
+hot_spare() {
+	array
+	quietly ringraid add t "$spare"
+	state healthy
+	[ "$(st 'spares[0].device')" = "$spare" ] || fail "no spare"
+	stop
+	again "${disks[@]}" "$spare"
+	[ "$(st 'spares[0].device')" = "$spare" ] || fail "no spare after a restart"
+	quietly ringraid fail t 3
+	eventually "the spare takes over" is_whole
+	rebuilt /dev/disk0 /dev/disk1 /dev/disk2 "$spare"
+	# A spare that is not needed is let go, and one that holds something is no spare.
+	again /dev/disk0 /dev/disk1 /dev/disk2 "$spare"
+	quietly mkfs.ext4 -q /dev/disk5
+	refused "holds" ringraid add t /dev/disk5
+	quietly ringraid add t /dev/disk5 --force
+	quietly ringraid remove t /dev/disk5
+	[ "$(st 'spares | length')" = 0 ] || fail "the spare is still there"
+	refused "in use" ringraid remove t "$spare"
+	quietly mkfs.ext4 -q /dev/disk5 # it is free
+	stop
+}
+
+# Stopped at half: our next start goes on there, and so does md; what md began we finish.
+stopped() {
+	local offset
+	array
+	quietly ringraid fail t 2
+	slowly
+	write_at 640 256
+	stop
+	offset=$(($(get32 "$spare" 152)))
+	[ $offset -gt 0 ] || fail "no checkpoint"
+	again "${disks[0]}" "${disks[1]}" "${disks[3]}" "$spare"
+	is_rebuilding || is_whole || fail "the rebuild does not go on"
+	quietly timeout 300 ringraid wait t
+	# A cell of each row that was not done.
+	[ "$(counter slot_writes)" -lt $(($(st size_bytes) / 3 / 65536)) ] || fail "it began anew"
+	rebuilt /dev/disk0 /dev/disk1 "$spare" /dev/disk3
+
+	array
+	quietly ringraid fail t 0
+	halfway
+	write_at 6400 256
+	stop
+	quietly mdadm --assemble --run "$md" "$spare" "${disks[@]:1}"
+	md_idle
+	while [ "$(md_attr degraded)" != 0 ]; do sleep 0.1; done
+	check "finished by md"
+	give
+	again "$spare" "${disks[@]:1}"
+	state healthy
+	read_all "finished by md"
+	stop
+
+	quietly mdadm --assemble "$md" "$spare" "${disks[@]:1}"
+	echo 1000 >"/sys/block/${md#/dev/}/md/sync_speed_max"
+	quietly mdadm "$md" --fail "$(readlink -f /dev/disk1)"
+	quietly mdadm "$md" --remove "$(readlink -f /dev/disk1)"
+	quietly mdadm --zero-superblock /dev/disk1
+	quietly mdadm "$md" --add "$(readlink -f /dev/disk5)"
+	sleep 3
+	give
+	again "$spare" /dev/disk5 /dev/disk2 /dev/disk3
+	is_whole || is_rebuilding || fail "what md began is not gone on with"
+	rebuilt "$spare" /dev/disk5 /dev/disk2 /dev/disk3
+}
+
+# kill -9 in the middle of it: the successor goes on from there, under load.
+killed() {
+	local i
+	BUSY=1 array
+	busy
+	quietly ringraid fail t 1
+	quietly ringraid set t sync-max=8000
+	quietly ringraid add t "$spare"
+	for ((i = 0; i < 4; i++)); do
+		sleep "0.$((RANDOM % 10))"
+		kill_daemon
+		quietly timeout 100 ringraid assemble /dev/disk0 /dev/disk2 /dev/disk3 "$spare"
+		block=$(st block_device)
+		is_rebuilding || is_whole || fail "the successor does not rebuild"
+	done
+	quietly ringraid set t sync-max=0
+	quietly timeout 300 ringraid wait t
+	end_background
+	stop
+	judge /dev/disk0 "$spare" /dev/disk2 /dev/disk3
+	again /dev/disk0 "$spare" /dev/disk2 /dev/disk3
+	quietly ringraid check t --wait
+	stop
+}
+
+# The power goes in the middle of it, with nobody writing: copies of the disks as they are
+# at that moment go on from the last checkpoint, ours and md's to the same bytes.
+cut_off() {
+	array --clean-after 0.2
+	quietly ringraid fail t 3
+	quietly ringraid set t sync-max=2000
+	quietly ringraid add t "$spare"
+	eventually "the array is clean while it is rebuilt" is_clean
+	is_rebuilding || fail "the rebuild was over before the array was clean"
+	eventually "the rebuild is under way" is_past 20
+	quietly ringraid pause t
+	eventually "it waits" is_paused
+	copy 0:6 1:7 2:8 4:9
+	stop
+	copy 6:0 7:1 8:2 9:4
+	again /dev/disk0 /dev/disk1 /dev/disk2 "$spare"
+	is_whole || is_rebuilding || fail "the rebuild does not go on"
+	rebuilt /dev/disk0 /dev/disk1 /dev/disk2 "$spare"
+	copy 6:0 7:1 8:2 9:4
+	quietly mdadm --assemble --run "$md" /dev/disk0 /dev/disk1 /dev/disk2 "$spare"
+	while [ "$(md_attr degraded)" != 0 ]; do sleep 0.1; done
+	check "a cut-off rebuild, finished by md"
+	cmp "$tmp/ref" $md >/dev/null || fail "md reads other data"
+	give
+}
+
+# A second member fails, or the spare does: nothing is made up.
+second_loss() {
+	array
+	quietly ringraid fail t 1
+	halfway
+	quietly ringraid fail t 1
+	state degraded
+	eventually "the rebuild ends" is_idle
+	read_all "the spare failed"
+	write_at 1280 128
+	quietly ringraid add t /dev/disk5
+	rebuilt /dev/disk0 /dev/disk5 /dev/disk2 /dev/disk3
+
+	array
+	quietly ringraid fail t 1
+	halfway
+	refused "another member" ringraid fail t 2
+	go_on
+	rebuilt /dev/disk0 "$spare" /dev/disk2 /dev/disk3
+}
+
+# A check names the row that is wrong, mends nothing; a repair makes parity from the data.
+checked() {
+	local at
+	BUSY=1 array
+	quietly ringraid check t --wait
+	[ "$(st 'job.last.mismatch_sectors')" = 0 ] || fail "a sound array has mismatches"
+	stop
+	at=$(($(offset_of /dev/disk2) + 2464)) # a 4 KiB row of member 2
+	dd if=/dev/urandom of=/dev/disk2 bs=512 seek=$at count=1 oflag=direct conv=notrunc status=none
+	again "${disks[@]}"
+	refused "healthy" ringraid check t --wait
+	[ "$(st 'job.last.mismatch_sectors')" = 8 ] || fail "mismatches: $(st 'job.last.mismatch_sectors')"
+	[ "$(st 'job.last.mismatches[0]')" = 2464 ] || fail "the wrong row is $(st 'job.last.mismatches[0]')"
+	refused "healthy" ringraid check t --from 1232K --to 1236K --wait
+	quietly ringraid check t --from 2M --wait
+	stop
+	take "${disks[@]}"
+	echo check >/sys/block/md0/md/sync_action
+	md_idle
+	[ "$(md_attr mismatch_cnt)" = 8 ] || fail "md counts $(md_attr mismatch_cnt)"
+	give
+	again "${disks[@]}"
+	quietly ringraid repair t --wait
+	quietly ringraid check t --wait
+	# Under load nothing is found that is only in flight.
+	busy
+	quietly ringraid check t --wait
+	quietly ringraid check t --wait
+	end_background
+	stop
+	judge "${disks[@]}"
+}
+
+play under_load hot_spare stopped killed cut_off second_loss checked
