@@ -405,4 +405,16 @@ uint64_t md_time_now() {
            static_cast<uint64_t>(now.tv_usec) << 40;
 }
 
+uint64_t md_microseconds(uint64_t time) {
+    return (time & ((1ULL << 40) - 1)) * 1000000 + (time >> 40);
+}
+
+uint64_t md_time_after(uint64_t other) {
+    const uint64_t now = md_time_now();
+    const uint64_t next = md_microseconds(other) + 1;
+    if (md_microseconds(now) >= next)
+        return now;
+    return (next / 1000000) | std::max<uint64_t>(next % 1000000, 1) << 40;
+}
+
 }  // namespace rr::md

@@ -153,5 +153,9 @@ struct new_array {
 
 // Seconds and microseconds since 1970 in md's 40 + 24 bits; never a whole second.
 [[nodiscard]] uint64_t md_time_now();
+// The same, but later than @other, whatever was done to the clock.
+[[nodiscard]] uint64_t md_time_after(uint64_t other);
+// Microseconds of such a time, to compare.
+[[nodiscard]] uint64_t md_microseconds(uint64_t time);
 
 }  // namespace rr::md

@@ -85,7 +85,13 @@ Result<update_report> array_metadata::write_all(uint64_t resync_offset,
     clean_ = resync_offset == resync_none;
     update_report report;
     report.events = ++events_;
-    const uint64_t now = md_time_now();
+    // Each write is later than the one before: a successor tells them by it.
+    uint64_t newest = 0;
+    for (const auto& member : members_) {
+        if (member && md_microseconds(member->utime) > md_microseconds(newest))
+            newest = member->utime;
+    }
+    const uint64_t now = md_time_after(newest);
     if (witness_.begin)
         witness_.begin(events_, now);
     if (first) {

@@ -234,7 +234,9 @@ Status array_service::finish() {
     if (!removed && removed.error().err == ENODEV)
         removed = {};
     device_.reset();
-    remove_traces();
+    // Of a device that is lost they are gone, and what is there may be another daemon's.
+    if (!lost || places_->are_there())
+        remove_traces();
     // Whoever is told of the stop may open the members at once.
     let_members_go();
     socket_.reset();

@@ -74,6 +74,12 @@ void failures_so_far::restore(rr_array& array, const md::array_metadata* metadat
             metadata->has_written() && !metadata->member(role))
             state = (state | uint64_t{1} << role) + (uint64_t{1} << RR_STATE_EPOCH_SHIFT);
     }
+    // What was being rebuilt, too.
+    for (uint32_t role = 0; role < array.geometry.members; role++) {
+        if ((state & RR_STATE_REBUILD) != 0 && (state >> role & 1) != 0 && metadata != nullptr &&
+            metadata->has_written() && !metadata->member(role))
+            state = (state & ~RR_STATE_REBUILD) + (uint64_t{1} << RR_STATE_EPOCH_SHIFT);
+    }
     for (uint32_t role = 0; role < array.geometry.members; role++) {
         if ((state >> role & 1) == 0)
             array.members[role].error = 0;

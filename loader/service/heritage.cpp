@@ -33,22 +33,18 @@ md::uuid get_uuid(const rr_u8 (&from)[RR_LIFE_UUID_BYTES]) {
     return out;
 }
 
-// md's 40 bits of seconds and 24 of microseconds, in order.
-uint64_t in_microseconds(uint64_t utime) {
-    return (utime & ((1ULL << 40) - 1)) * 1000000 + (utime >> 40);
-}
-
 // The superblock's time is that of a write of ours since the last one that was whole; or,
 // before the first, one that was found.
 bool is_our_time(const rr_life& life, uint64_t utime) {
     if (utime == life.utime || utime == life.utime_next)
         return true;
-    if (life.utime == 0)
-        return std::ranges::any_of(life.members,
-                                   [utime](const rr_life_member& m) { return m.utime == utime; });
-    const uint64_t at = in_microseconds(utime);
-    return utime >> 40 != 0 && at > in_microseconds(life.utime) &&
-           at < in_microseconds(life.utime_next);
+    const bool found_at_start = std::ranges::any_of(
+        life.members, [utime](const rr_life_member& m) { return m.utime == utime; });
+    if (life.utime == 0 && found_at_start)
+        return true;
+    const uint64_t at = md::md_microseconds(utime);
+    return utime >> 40 != 0 && at > md::md_microseconds(life.utime) &&
+           at < md::md_microseconds(life.utime_next);
 }
 
 std::string boot_id() {
@@ -125,7 +121,8 @@ void sign(rr_life& life) {
 }
 
 bool is_of_this_boot(const rr_life& life) {
-    return get_text(life.boot) == boot_id();
+    const std::string now = boot_id();
+    return now.empty() || get_text(life.boot) == now;
 }
 
 void life_begins_write(rr_life& life, uint64_t events, uint64_t utime) {

@@ -139,14 +139,17 @@ std::vector<std::string> paths_of_members(const predecessor& left, const named_m
 }
 
 // Members whose disks were away meanwhile are as good as not there. Not where all are
-// clean, for that was durable before; unless it may be another disk.
+// clean, for that was durable before; unless it may be another disk, or one that was being
+// rebuilt: what a job wrote to it is durable up to its checkpoint only.
 std::string take_out_returned(const predecessor& left, array_members& members) {
     std::string who;
     for (uint32_t role = 0; role < members.devices.size(); role++) {
         const auto& device = members.devices[role];
         if (!device || !counts_on(left, role) || !was_away(*left.life(), role, *device))
             continue;
-        if (members.plan.clean && device->identity.text == life_identity(*left.life(), role))
+        const bool in_sync = (left.array()->state >> role & 1) == 0;
+        if (members.plan.clean && in_sync &&
+            device->identity.text == life_identity(*left.life(), role))
             continue;
         who += fmt::format("{}{} ({})", who.empty() ? "" : ", ", role, device->path);
         members.devices[role].reset();
@@ -255,7 +258,7 @@ void predecessor::find_arena(const md::uuid& set_uuid) {
         flaw_ = check_life(*life_of(opened->span()), set_uuid);
     // On a disk it outlives the machine: the members were written by others since, or lost
     // what was in their caches. It is as if it were not there.
-    if (flaw_ && !is_of_this_boot(*life_of(opened->span()))) {
+    if (!pinned && flaw_ && !is_of_this_boot(*life_of(opened->span()))) {
         found_arena_ = false;
         return;
     }

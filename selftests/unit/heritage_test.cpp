@@ -145,6 +145,8 @@ TEST_F(Heritage, TheSameEventsAtAnotherTimeAreSomebodyElses) {
     EXPECT_EQ(written_at(made_at), 0);
     life_begins_write(life_, left_events, later);
     EXPECT_EQ(written_at(later), 0) << "cut off";
+    EXPECT_EQ(written_at(1700000050 | uint64_t{1} << 40), 0) << "one of ours, cut off before it";
+    EXPECT_EQ(written_at(1700000050), ESTALE) << "md's: a whole second";
     life_wrote(life_, left_events, later);
     for (md::md_superblock& sb : members_.found)
         sb.utime = later;

@@ -150,6 +150,7 @@ TEST_F(Rest, WaitsForEveryQueueAndIsTakenBack) {
 
 TEST_F(Rest, DoesNotComeWhileAWriteIsOpen) {
     write(0, 0);
+    look();
     look(seconds(6));
     messages();
     look();
