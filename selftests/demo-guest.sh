@@ -70,7 +70,9 @@ stat_of() { jq -r ".$1" "$tmp/$2"; }
 stats() { ringraid --json stats "$name" >"$tmp/$1"; }
 grown() { echo $(($(stat_of "$1" after) - $(stat_of "$1" before))); }
 
-device() { ringraid --json status "$name" | jq -r .block_device; }
+# The exit code of status tells of its health.
+status_json() { ringraid --json status "$name" || [ $? -le 2 ]; }
+device() { status_json | jq -r .block_device; }
 
 # start_counting: system calls that the daemon's threads make from now on.
 start_counting() {
@@ -78,7 +80,7 @@ start_counting() {
 	[ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null || true
 	mkdir "$trace" 2>/dev/null || return 0
 	tracing=yes
-	pid=$(ringraid --json status "$name" | jq -r .pid)
+	pid=$(status_json | jq -r .pid)
 	for tid in /proc/"$pid"/task/*; do filter+="${filter:+ || }common_pid == ${tid##*/}"; done
 	ringraid --json status "$name" | jq -r '.queue_threads[].tid' >"$tmp/queues"
 	echo "hist:keys=common_pid,id if $filter" >"$trace/events/raw_syscalls/sys_enter/trigger"
@@ -104,8 +106,8 @@ copied() {
 	local n=$((($(mounted_kib) - empty_kib) / 1024))
 	echo "$((n < mib ? n : mib)) of $mib MiB"
 }
-job() { ringraid --json status "$name" | jq -r ".job.now.$1"; }
-job_line() { ringraid status "$name" | sed -n 's/^ *job : //p'; }
+job() { status_json | jq -r ".job.now.$1"; }
+job_line() { (ringraid status "$name" || true) | sed -n 's/^ *job : //p'; }
 # The files that were read, and how far the rebuild is.
 both() { echo "$(verified); $(job_line)"; }
 verified() { echo "$(wc -l <"$tmp/ok") of $files files"; }
@@ -178,7 +180,7 @@ first() {
 	quietly ringraid create "$name" "${disks[@]}" --engine bpf --clean-after 1
 	block=$(device)
 	quietly ringraid add "$name" "$spare"
-	step "$block is there, served by the $(ringraid --json status "$name" | jq -r .engine) engine, with a spare"
+	step "$block is there, served by the $(status_json | jq -r .engine) engine, with a spare"
 
 	step "mkfs.ext4, mount, copy a tree: $files files, $mib MiB"
 	# Nothing of it writes by itself later: the power is to go while nobody does.
@@ -199,7 +201,7 @@ first() {
 	step "parity is right"
 
 	# Slow enough that something is left when the files are read.
-	quietly ringraid set "$name" sync-min=1 sync-max=$(($(ringraid --json status "$name" | jq .size_bytes) / 3 / 1024 / 60))
+	quietly ringraid set "$name" sync-min=1 sync-max=$(($(status_json | jq .size_bytes) / 3 / 1024 / 60))
 	step "fail $(short "${disks[lost]}"): the spare takes its place by itself; all files are read meanwhile"
 	quietly ringraid fail "$name" "${disks[lost]}"
 	until [ "$(job kind)" = rebuild ]; do sleep 0.1; done
@@ -208,7 +210,7 @@ first() {
 	verify_files "while $(short "$spare") is filled"
 	until [ "$(job percent | cut -d. -f1)" -ge 30 ]; do sleep 0.2; done
 	kill $waiting 2>/dev/null || true
-	until [ "$(ringraid --json status "$name" | jq .clean)" = true ]; do sleep 0.2; done
+	until [ "$(status_json | jq .clean)" = true ]; do sleep 0.2; done
 	ringraid resume "$name" >/dev/null 2>&1 || true
 	step "nobody writes: the superblocks are clean; $(job_line)"
 	[ "$(job kind)" = rebuild ] || fail "the rebuild is over: nothing is cut off"
@@ -221,11 +223,11 @@ second() {
 	ringraid set "$name" sync-max=0 >/dev/null
 	[ "$cut" = kill ] || mount -o noatime "$block" "$mnt"
 	settle
-	[ "$(ringraid --json status "$name" | jq -r .state)" = healthy ] || fail "the array is not whole"
+	[ "$(status_json | jq -r .state)" = healthy ] || fail "the array is not whole"
 	step "rebuilt"
 	verify_files "read from the array"
 	quietly ringraid check "$name" --wait
-	step "check: $(ringraid --json status "$name" | jq .job.last.mismatch_sectors) mismatches"
+	step "check: $(status_json | jq .job.last.mismatch_sectors) mismatches"
 
 	umount "$mnt"
 	quietly ringraid stop "$name"
@@ -256,7 +258,7 @@ power)
 	;;
 kill)
 	step "kill -9 of the daemon"
-	kill -9 "$(ringraid --json status "$name" | jq .pid)"
+	kill -9 "$(status_json | jq .pid)"
 	;;
 esac
 # md's recovery_offset, in sectors.
