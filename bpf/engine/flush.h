@@ -72,8 +72,7 @@ RR_FN int rr_flush_round(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 	rr_for (i, RR_MEMBERS_MAX) {
 		if ((rr_u32)i >= a->geometry.members)
 			break;
-		/* What is rebuilt is written like a member. */
-		if (((state >> i & 1) && !(state & RR_STATE_REBUILD)) || !rr_flush_needed(a, q, i))
+		if (rr_state_is_out(state, i) || !rr_flush_needed(a, q, i))
 			continue;
 		q->flushing++;
 		rr_count(q, member_flushes, 1);

@@ -168,23 +168,13 @@ RR_FN int rr_job_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 /* Takes a slot for the next cell. The caller knows that one is free. */
 RR_FN int rr_job_begin(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 {
-	rr_u32 slot = q->free_slot;
+	rr_u32 slot = rr_slot_new(a, q, RR_OP_JOB, 0);
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u64 cell = a->job.next;
 	rr_u64 stripe = cell >> (a->geometry.chunk_shift + RR_SECTOR_SHIFT - a->cell_shift);
 
-	q->free_slot = s->next;
-	q->free_slots--;
-	s->tag = 0;
-	s->op = RR_OP_JOB;
 	s->role = 0;
 	s->fua = 0;
-	s->error = 0;
-	s->retries = 0;
-	s->locked = 0;
-	s->lock_tries = 0;
-	s->bad = RR_NO_ROLE;
-	s->lost = RR_NO_ROLE;
 	s->cell = cell;
 	s->parity = rr_parity_member(&a->geometry, stripe);
 	s->lo = 0;

@@ -64,6 +64,25 @@ RR_STEP int rr_slot_fused(rr_array_t *a, rr_queue_t *q, rr_slot_t *s)
 	       !(rr_request_at(a, q, s->tag)->flags & RR_REQ_COPY);
 }
 
+/* A free slot, which the caller knows is there, with nothing done yet. */
+RR_STEP rr_u32 rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag)
+{
+	rr_u32 slot = q->free_slot;
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+
+	q->free_slot = s->next;
+	q->free_slots--;
+	s->tag = tag;
+	s->op = op;
+	s->error = 0;
+	s->retries = 0;
+	s->locked = 0;
+	s->lock_tries = 0;
+	s->bad = RR_NO_ROLE;
+	s->lost = RR_NO_ROLE;
+	return slot;
+}
+
 /* A phase's I/O for one role. Also issues it again after a transient error. */
 RR_FN int rr_slot_emit(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 		       rr_u32 role)

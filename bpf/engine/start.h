@@ -177,25 +177,15 @@ RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG
 	rr_request_t *r = rr_request_at(a, q, tag);
 	rr_u32 role = rr_lowest_bit(r->wanted_roles);
 	rr_u32 cell = rr_lowest_bit(r->want[role & (RR_MEMBERS_MAX - 1)]);
-	rr_u32 slot = q->free_slot;
+	rr_u32 slot = rr_slot_new(a, q, r->op, tag);
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 
 	r->want[role & (RR_MEMBERS_MAX - 1)] &= ~(1U << cell);
 	if (!r->want[role & (RR_MEMBERS_MAX - 1)])
 		r->wanted_roles &= ~(1U << role);
 	r->pending++;
-	q->free_slot = s->next;
-	q->free_slots--;
-	s->tag = tag;
-	s->op = r->op;
 	s->role = role;
 	s->fua = (r->flags & RR_REQ_FUA) != 0;
-	s->error = 0;
-	s->retries = 0;
-	s->locked = 0;
-	s->lock_tries = 0;
-	s->bad = RR_NO_ROLE;
-	s->lost = RR_NO_ROLE;
 	if (r->op == RR_OP_WRITE)
 		rr_slot_init_write(a, q, slot, cell);
 	else

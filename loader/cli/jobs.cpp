@@ -89,7 +89,8 @@ int watch(const context& ctx, const std::string& array) {
         else
             print_line(stdout, "{}: {}", state, line.empty() ? "idle" : line);
         std::fflush(stdout);
-        if (line.empty() || line.find("running") == std::string::npos) {
+        const nlohmann::json now = job_of(*status, "now");
+        if (!now.is_object() || now.value("state", "") != "running") {
             if (redraw)
                 fmt::print("\n");
             return state == "healthy" ? 0 : exit_degraded;

@@ -43,9 +43,8 @@ void each_record(rr_array* a, F f) {
                 f(q, n, s);
 }
 
-// One that is being rebuilt gets what a member gets.
 bool out(const rr_array* a, uint32_t role) {
-    return (a->state >> role & 1) != 0 && (a->state & RR_STATE_REBUILD) == 0;
+    return rr_state_is_out(a->state, role) != 0;
 }
 
 }  // namespace

@@ -149,12 +149,11 @@ Result<update_report> array_metadata::begin_rebuild(uint32_t role, md_superblock
             return fail(EEXIST, "number {} is another member's", number);
     }
     members_[role] = std::move(own);
+    // What failed in this role keeps its number and no place in the array.
+    declare_faulty(role);
     for (auto& member : members_) {
         if (!member)
             continue;
-        // What failed in this role keeps its number and no place in the array.
-        std::replace(member->dev_roles.begin(), member->dev_roles.end(),
-                     static_cast<uint16_t>(role), uint16_t{role_faulty});
         if (member->dev_roles.size() <= number)
             member->dev_roles.resize(number + 1, role_spare);
         member->dev_roles[number] = static_cast<uint16_t>(role);

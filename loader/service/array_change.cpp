@@ -141,14 +141,18 @@ const md::md_superblock* array_service::some_superblock() const {
     return nullptr;
 }
 
+std::vector<uint32_t> array_service::spare_numbers() const {
+    std::vector<uint32_t> taken;
+    for (const spare_device& spare : members_.spares)
+        taken.push_back(spare.superblock.dev_number);
+    return taken;
+}
+
 Status array_service::hold_spare(member_device&& device) {
     Status held;
     durability_->run([&] {
         const md::md_superblock* of = some_superblock();
-        std::vector<uint32_t> taken;
-        for (const spare_device& spare : members_.spares)
-            taken.push_back(spare.superblock.dev_number);
-        auto own = of != nullptr ? md::make_spare(*of, device.sectors, taken)
+        auto own = of != nullptr ? md::make_spare(*of, device.sectors, spare_numbers())
                                  : fail(ENODEV, "no member is left");
         held = own ? md::write_superblock(device.fd.get(), *own) : forward_error(own.error());
         if (!held)
@@ -176,10 +180,7 @@ Status array_service::give_role(uint32_t role, spare_device&& spare) {
     if (of == nullptr)
         return fail(ENODEV, "no member is left");
     // Anew: what it was a spare of is long ago, and its number may be another's by now.
-    std::vector<uint32_t> taken;
-    for (const spare_device& other : members_.spares)
-        taken.push_back(other.superblock.dev_number);
-    auto made = md::make_spare(*of, spare.device.sectors, taken);
+    auto made = md::make_spare(*of, spare.device.sectors, spare_numbers());
     if (!made)
         return forward_error(made.error());
     md::md_superblock own = std::move(*made);
@@ -248,9 +249,6 @@ Status array_service::use_spare() {
         return done;
     }
     log_info("{} takes the place of member {}, and is filled from the others", path, *role);
-    publish_members();
-    if (Status ok = places_->write_state(state_file()); !ok)
-        log_error("{}", describe(ok.error()));
     return {};
 }
 
@@ -278,8 +276,6 @@ Result<nlohmann::json> array_service::add_devices(const nlohmann::json& request)
     // What was taken before an error is of use all the same.
     if (Status ok = use_spare(); added && !ok)
         added = ok;
-    if (Status ok = places_->write_state(state_file()); !ok)
-        log_error("{}", describe(ok.error()));
     if (!added)
         return forward_error(added.error());
     return good({{"rebuilding", is_rebuilding(array())}, {"spares", members_.spares.size()}});
@@ -307,8 +303,7 @@ Status array_service::hold_spares(const std::vector<std::string>& paths, bool fo
 
 // It is out, and nothing is done to it.
 bool array_service::is_let_go(uint32_t role) const {
-    const uint64_t state = __atomic_load_n(&array()->state, __ATOMIC_SEQ_CST);
-    return (state >> role & 1) != 0 && (state & RR_STATE_REBUILD) == 0;
+    return rr_state_is_out(__atomic_load_n(&array()->state, __ATOMIC_SEQ_CST), role) != 0;
 }
 
 Status array_service::let_member_go(uint32_t role) {
@@ -349,9 +344,6 @@ Result<nlohmann::json> array_service::remove_device(const nlohmann::json& reques
         if (Status ok = let_member_go(*role); !ok)
             return forward_error(ok.error());
     }
-    if (Status ok = places_->write_state(state_file()); !ok)
-        log_error("{}", describe(ok.error()));
-    publish_members();
     return good({});
 }
 

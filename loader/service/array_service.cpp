@@ -129,12 +129,22 @@ std::vector<array_service::order> array_service::taken_orders() {
 
 Result<nlohmann::json> array_service::change(const nlohmann::json& request) {
     const std::string command = request.value("command", "");
+    if (command != "add" && command != "remove" && command != "spare")
+        return upgrade(request);
+    auto done = change_devices(command, request);
+    // An error comes after what went well.
+    publish_members();
+    if (Status ok = places_->write_state(state_file()); !ok)
+        log_error("{}", describe(ok.error()));
+    return done;
+}
+
+Result<nlohmann::json> array_service::change_devices(const std::string& command,
+                                                     const nlohmann::json& request) {
     if (command == "add")
         return add_devices(request);
     if (command == "remove")
         return remove_device(request);
-    if (command != "spare")
-        return upgrade(request);
     if (Status ok = use_spare(); !ok)
         return forward_error(ok.error());
     return nlohmann::json{};

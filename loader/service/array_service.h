@@ -158,6 +158,8 @@ private:
     Result<std::unique_ptr<control_socket>> open_socket();
     void take_order(const nlohmann::json& request, Fd& client);
     Result<nlohmann::json> change(const nlohmann::json& request);
+    Result<nlohmann::json> change_devices(const std::string& command,
+                                          const nlohmann::json& request);
     void ask_for_spare();
     void tell(const std::string& event, const nlohmann::json& more);
     std::vector<order> taken_orders();
@@ -193,6 +195,7 @@ private:
     Status hold_spare(member_device&& device);
     Status hold_spares(const std::vector<std::string>& paths, bool force);
     [[nodiscard]] uint64_t data_offset_of_newcomers() const;
+    [[nodiscard]] std::vector<uint32_t> spare_numbers() const;
     Status set_ring_member(uint32_t role, int fd, const nvme_namespace* ns);
     Status give_role(uint32_t role, spare_device&& spare);
     Status let_member_go(uint32_t role);

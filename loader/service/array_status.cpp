@@ -322,7 +322,7 @@ void array_service::publish_members() {
     const uint64_t state = __atomic_load_n(&array()->state, __ATOMIC_SEQ_CST);
     for (size_t role = 0; role < members_.devices.size(); role++) {
         const rr_member& m = array()->members[role];
-        const bool out = (state >> role & 1) != 0 && (state & RR_STATE_REBUILD) == 0;
+        const bool out = rr_state_is_out(state, static_cast<uint32_t>(role)) != 0;
         list.push_back({{"state", !out                     ? "rr_active"
                                   : members_.devices[role] ? "rr_failed"
                                                            : "rr_missing"},

@@ -36,9 +36,8 @@ private:
     std::vector<int> fds_;
 };
 
-// What is being rebuilt is written like a member, and fails like one.
 bool is_out(const rr_array& array, uint32_t role) {
-    return (array.state >> role & 1) != 0 && (array.state & RR_STATE_REBUILD) == 0;
+    return rr_state_is_out(array.state, role) != 0;
 }
 
 void lose(rr_array& array, const array_members& members, uint32_t role, const Error& why) {

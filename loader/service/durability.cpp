@@ -129,8 +129,7 @@ void durability::record_failures() {
             return;
         for (uint32_t role = 0; role < array_->geometry.members; role++) {
             // The others still count on it; and it is not on its way back.
-            if ((state >> role & 1) == 0 || (state & RR_STATE_REBUILD) != 0 ||
-                !metadata_->member(role))
+            if (rr_state_is_out(state, role) == 0 || !metadata_->member(role))
                 continue;
             auto report = metadata_->mark_failed(role);
             // After it: nobody may read the log, and then this waits.

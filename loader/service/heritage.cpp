@@ -153,8 +153,7 @@ Status check_heritage(const rr_array& array, const rr_life& life, const array_me
         return fail(ESTALE, "the array has another shape than the dead daemon's");
     std::string all;
     for (uint32_t role = 0; role < members.devices.size(); role++) {
-        const bool out = (array.state >> role & 1) != 0 && (array.state & RR_STATE_REBUILD) == 0;
-        if (!members.devices[role] || out)
+        if (!members.devices[role] || rr_state_is_out(array.state, role) != 0)
             continue;
         std::string one = difference(life, role, members);
         if (one.empty() && array.members[role].data_offset != members.found[role].data_offset)

@@ -68,7 +68,7 @@ array_jobs::array_jobs(rr_array* array, needs how) : array_(array), how_(std::mo
     first_ = job().frontier;
     checkpoint_ = job().frontier;
     job().halt = 0;
-    checkpoint_time_ = began_ = looked_ = clock::now();
+    checkpoint_time_ = looked_ = clock::now();
     looked_at_ = job().frontier;
 }
 
@@ -95,7 +95,7 @@ void array_jobs::prepare(uint64_t from, uint64_t end) {
     first_ = checkpoint_ = looked_at_ = from;
     told_percent_ = 0;
     kib_per_second_ = 0;
-    began_ = looked_ = checkpoint_time_ = clock::now();
+    looked_ = checkpoint_time_ = clock::now();
     credit_ = 0;
 }
 
@@ -253,8 +253,7 @@ void array_jobs::tell_progress() {
 }
 
 // Superblocks that could not be written: their members are out.
-void array_jobs::record(md::array_metadata& /*metadata*/,
-                        const Result<md::update_report>& written) {
+void array_jobs::record(const Result<md::update_report>& written) {
     if (!written) {
         log_error("{}", describe(written.error()));
         // Its own superblock is the first: it takes none.
@@ -275,7 +274,7 @@ void array_jobs::checkpoint(md::array_metadata& metadata, clock::time_point now)
     checkpoint_ = frontier;
     checkpoint_time_ = now;
     if (how_.flush(*role))
-        record(metadata, metadata.rebuild_reached(*role, frontier * cell_sectors()));
+        record(metadata.rebuild_reached(*role, frontier * cell_sectors()));
 }
 
 void array_jobs::fail_target(int error) {
@@ -307,7 +306,7 @@ void array_jobs::end_rebuild(md::array_metadata& metadata) {
     const bool whole =
         written && clear_state(array_, bit | RR_STATE_REBUILD, bit | RR_STATE_REBUILD);
     // After it: who took no superblock is the only one that is missing then.
-    record(metadata, written);
+    record(written);
     if (whole)
         how_.tell("SpareActive", {{"role", *role}});
 }
@@ -389,7 +388,7 @@ void array_jobs::close(md::array_metadata& metadata) {
     if (job().frontier >= job().end)
         end_rebuild(metadata);
     else if (how_.flush(*role))
-        record(metadata, metadata.rebuild_reached(*role, job().frontier * cell_sectors()));
+        record(metadata.rebuild_reached(*role, job().frontier * cell_sectors()));
 }
 
 // Positions on the members, in sectors from their data's start.

@@ -97,7 +97,7 @@ private:
     void checkpoint(md::array_metadata& metadata, clock::time_point now);
     void tell_progress();
     void fail_target(int error);
-    void record(md::array_metadata& metadata, const Result<md::update_report>& written);
+    void record(const Result<md::update_report>& written);
     [[nodiscard]] uint64_t cell_sectors() const;
     [[nodiscard]] uint64_t cells_in_all() const;
     [[nodiscard]] bool is_busy();
@@ -114,7 +114,7 @@ private:
     uint64_t first_ = 0;  // cell
     uint64_t told_percent_ = 0;
     uint64_t checkpoint_ = 0;  // cells
-    clock::time_point checkpoint_time_, began_, looked_, steered_;
+    clock::time_point checkpoint_time_, looked_, steered_;
     uint64_t looked_at_ = 0;  // cells, then
     double kib_per_second_ = 0;
     uint64_t client_count_ = 0;

@@ -79,8 +79,7 @@ std::optional<uint32_t> role_of(const rr_life& life, const found_member& found) 
 }
 
 bool counts_on(const predecessor& left, uint32_t role) {
-    const uint64_t state = left.array()->state;
-    return (state >> role & 1) == 0 || (state & RR_STATE_REBUILD) != 0;
+    return rr_state_is_out(left.array()->state, role) == 0;
 }
 
 bool counts_on_uuid(const predecessor& left, const md::uuid& device_uuid) {

@@ -166,8 +166,7 @@ void array_service::reconcile_members() {
     rr_array* a = array();
     take_out_as_left(members_, *a);
     for (uint32_t role = 0; role < members_.devices.size(); role++) {
-        const bool counted = (a->state >> role & 1) == 0 || (a->state & RR_STATE_REBUILD) != 0;
-        if (!members_.devices[role] && counted)
+        if (!members_.devices[role] && rr_state_is_out(a->state, role) == 0)
             rr_host_fail(a, role, -ENODEV);
         else if (members_.devices[role])
             remember_place(*life_record(), role, *members_.devices[role]);

@@ -75,6 +75,12 @@ enum rr_stop {
 #define RR_STATE_RESYNC	     (1ULL << 18) /* parity is right up to job.frontier only */
 #define RR_STATE_EPOCH_SHIFT 32		  /* counts failures since the start */
 
+/* Nothing is in @role's place. What is being rebuilt is written, flushed and lost like a member. */
+RR_STEP int rr_state_is_out(rr_u64 state, rr_u32 role)
+{
+	return (state >> (role & (RR_MEMBERS_MAX - 1)) & 1) && !(state & RR_STATE_REBUILD);
+}
+
 struct rr_member {
 	rr_u64 data_offset; /* sectors */
 	rr_s32 error;	    /* errno that failed it, 0 = none */

@@ -37,6 +37,20 @@ md_data_stays() {
 		fail "what md wrote is lost"
 }
 
+# md_wins CLIENT: a takeover is refused; given up, the client that waits ends, and the next
+# start serves what md left.
+md_wins() {
+	not_taken 'events' "${ours[@]}"
+	quietly ringraid stop --force
+	wait "$1" || true
+	kept "${ours[@]}"
+	again "${ours[@]}"
+	state healthy
+	md_data_stays "$block"
+	stop
+	judge "${ours[@]}"
+}
+
 # md takes the members of a daemon that died under load.
 md_in_between() {
 	wipe "${ours[@]}"
@@ -46,15 +60,7 @@ md_in_between() {
 	sleep 2
 	kill_daemon_wholly
 	md_writes "${ours[@]}"
-	not_taken 'events' "${ours[@]}"
-	quietly ringraid stop --force
-	wait $! || true
-	kept "${ours[@]}"
-	again "${ours[@]}"
-	state healthy
-	md_data_stays "$block"
-	stop
-	judge "${ours[@]}"
+	md_wins $!
 }
 
 # The same where nobody wrote for a while: md leaves a clean array with the events that it
@@ -70,15 +76,7 @@ md_at_rest() {
 	dd if=/dev/urandom of="$block" bs=64k seek="$md_at" count=4 oflag=direct 2>/dev/null &
 	md_pause=1 md_writes "${ours[@]}"
 	[ "$(events_of "${ours[0]}")" = "$before" ] || say "md left other events: no test of the time"
-	not_taken 'events' "${ours[@]}"
-	quietly ringraid stop --force
-	wait $! || true
-	kept "${ours[@]}"
-	again "${ours[@]}"
-	state healthy
-	md_data_stays "$block"
-	stop
-	judge "${ours[@]}"
+	md_wins $!
 }
 is_clean() { [ "$(st clean)" = true ]; }
 events_of() { ringraid --json examine "$1" | jq '.devices[0].events'; }
