@@ -27,10 +27,17 @@ bool name_matches(const std::string& full, const std::string& wanted) {
     return colon != std::string::npos && full.substr(colon + 1) == wanted;
 }
 
-// Ties go to the lower number, so that the devices' order cannot matter.
+bool is_being_filled(const md_superblock& sb) {
+    return (sb.feature_map & feature_recovery_offset) != 0;
+}
+
+// Ties go to who holds its data, then to the lower number, so that the devices' order
+// cannot matter.
 bool fresher(const md_superblock& one, const md_superblock& other) {
-    return one.events != other.events ? one.events > other.events
-                                      : one.dev_number < other.dev_number;
+    if (one.events != other.events)
+        return one.events > other.events;
+    return is_being_filled(one) != is_being_filled(other) ? is_being_filled(other)
+                                                          : one.dev_number < other.dev_number;
 }
 
 class planner {
@@ -151,13 +158,24 @@ private:
         return true;
     }
 
-    // Two freshest superblocks that differ: none can be believed over the other.
+    bool contradicts(size_t i) const {
+        const md_superblock& sb = superblock(i);
+        return sb.events == superblock(*freshest_).events && is_position(sb.role()) &&
+               !same_facts(sb);
+    }
+
+    // Two freshest superblocks that differ: none can be believed over the other, unless
+    // rule 7 tells them apart.
     Status check_agreement() {
+        std::erase_if(group_, [this](size_t i) {
+            const bool out = is_being_filled(superblock(i)) && contradicts(i);
+            if (out)
+                exclude(i, exclusion::bad_role,
+                        "was being rebuilt, and the other members do not know of it");
+            return out;
+        });
         for (const size_t i : group_) {
-            const md_superblock& sb = superblock(i);
-            if (sb.events != superblock(*freshest_).events || !is_position(sb.role()))
-                continue;
-            if (!same_facts(sb))
+            if (contradicts(i))
                 return with_hint(
                     fail(EINVAL, "{} and {} are equally fresh and contradict each other",
                          candidates_[*freshest_].path, candidates_[i].path),
@@ -291,8 +309,7 @@ private:
                     plan_.late.push_back(role);
                 continue;
             }
-            if (const md_superblock& own = superblock(member->candidate);
-                (own.feature_map & feature_recovery_offset) != 0) {
+            if (const md_superblock& own = superblock(member->candidate); is_being_filled(own)) {
                 plan_.missing.push_back(role);
                 plan_.rebuilding = rebuilding_member{
                     role, std::min(own.recovery_offset, superblock(*freshest_).size)};

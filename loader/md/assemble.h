@@ -25,8 +25,9 @@
 //   6. A dirty array that is degraded has stripes whose missing block cannot
 //      be computed. It starts only when forced, which asks for rule 5 too.
 //   7. A device that has a role and holds its data only up to recovery_offset, as its own
-//      superblock says, is being rebuilt: the array is degraded, and goes on with it.
-//      Spares are kept.
+//      superblock says, is being rebuilt: the array is degraded, and goes on with it,
+//      unless it contradicts an equally fresh member: a rebuild that was cut off as it
+//      began, or that went on without it. Nobody needs what is on it. Spares are kept.
 //   8. A member in good standing that is here and cannot be used now (read-only,
 //      in somebody's hands) refuses the array: it is no lost one.
 //

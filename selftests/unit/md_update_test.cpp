@@ -429,6 +429,55 @@ TEST_F(MdRebuild, CutOffAnywhereTheNewDiskIsNotBelieved) {
     }
 }
 
+// Nor where the daemon was killed there, its successor does without the disk, and the power
+// fails while it writes its first superblocks. Two then tell different things of one event.
+TEST_F(MdRebuild, CutOffAndTakenOverTheNewDiskIsNotBelieved) {
+    for (int play = 0; play < 2 * 5 * 4; play++) {
+        const bool idle = play % 2 == 1;
+        const int writes = play / 2 % 5, later = play / 10;
+        const std::string cut = fmt::format("idle {}, cut after {} and {}", idle, writes, later);
+        SetUp();
+        ASSERT_TRUE(idle ? array_->mark_clean() : array_->mark_dirty());
+        writes_left_ = writes;
+        (void)array_->begin_rebuild(1, own_);
+        writes_left_ = -1;
+        auto successor = open(restart(1, true).value());
+        writes_left_ = later;
+        (void)successor.mark_dirty();
+        writes_left_ = -1;
+        const auto made = restart(-1, true);
+        ASSERT_TRUE(made) << cut << ": " << made.error().what;
+        EXPECT_EQ(made->missing, std::vector<uint32_t>{1}) << cut;
+        EXPECT_EQ(made->rebuilding ? made->rebuilding->sectors : 0, 0U) << cut;
+        const auto unforced = restart();
+        const bool clean = on_disk(0).clean() && on_disk(2).clean() && on_disk(3).clean();
+        EXPECT_EQ(unforced ? 0 : unforced.error().err, clean ? 0 : EUCLEAN) << cut;
+        array_metadata last = open(*made);
+        ASSERT_TRUE(last.mark_clean()) << cut;
+        EXPECT_TRUE(restart()) << cut;
+    }
+}
+
+// The first superblock of a checkpoint is its own, and it is gone when the successor looks.
+TEST_F(MdUpdate, ATargetThatWasAwayIsNotWhatTheOthersGoBy) {
+    array_metadata array = open();
+    ASSERT_TRUE(array.mark_dirty());
+    ASSERT_TRUE(array.mark_failed(0));
+    ASSERT_TRUE(array.begin_rebuild(0, md::make_spare(*array.member(1), 131072, {}).value()));
+    writes_left_ = 1;
+    ASSERT_TRUE(array.rebuild_reached(0, 4096));
+    writes_left_ = -1;
+    auto successor = open(restart(0, true).value());
+    ASSERT_TRUE(successor.mark_dirty());
+    ASSERT_EQ(on_disk(0).events, on_disk(1).events) << "tests nothing";
+    const auto made = restart(-1, true);
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(made->missing, std::vector<uint32_t>{0});
+    EXPECT_FALSE(made->rebuilding);
+    ASSERT_EQ(made->excluded.size(), 1U);
+    EXPECT_EQ(made->excluded[0].path, paths_[0]);
+}
+
 TEST_F(MdRebuild, ATargetThatFailsIsOutAgain) {
     ASSERT_TRUE(array_->begin_rebuild(1, own_));
     EXPECT_EQ(array_->begin_rebuild(1, own_).error().err, EEXIST);
