@@ -202,6 +202,13 @@ std::vector<std::string> absolute_paths(const std::vector<std::string>& paths) {
 }
 
 // proc_pid_stat(5): "PID (NAME) STATE ...", where the name may hold anything.
+std::string boot_id() {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string id;
+    std::getline(file, id);
+    return id;
+}
+
 uint64_t started_at(int pid) {
     constexpr size_t state = 0, flags = 6, start = 19;  // after the name
     constexpr uint64_t exiting = 0x4;                   // PF_EXITING

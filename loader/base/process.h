@@ -50,4 +50,7 @@ namespace rr {
 // process and no other. 0: there is none, or it is about to end.
 [[nodiscard]] uint64_t started_at(int pid);
 
+// The kernel's word for the time since the machine was started; no other time has it.
+[[nodiscard]] std::string boot_id();
+
 }  // namespace rr

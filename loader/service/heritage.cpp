@@ -47,13 +47,6 @@ bool is_our_time(const rr_life& life, uint64_t utime) {
            at < md::md_microseconds(life.utime_next);
 }
 
-std::string boot_id() {
-    std::ifstream file("/proc/sys/kernel/random/boot_id");
-    std::string id;
-    std::getline(file, id);
-    return id;
-}
-
 // What is different about the member in @role; empty when nothing is.
 std::string difference(const rr_life& life, uint32_t role, const array_members& members) {
     const auto& device = members.devices[role];
@@ -97,7 +90,6 @@ void fill_life(rr_life& life, const array_members& members, engine_host host, bo
         life.events = std::min<uint64_t>(life.events, members.found[role].events);
         life.members[role].utime = members.found[role].utime;
     }
-    put_text(life.boot, boot_id());
     life.ublk_device = RR_LIFE_NO_DEVICE;
     life.engine = static_cast<rr_u32>(host);
     life.passthrough = passthrough ? 1 : 0;
@@ -118,11 +110,6 @@ void remember_place(rr_life& life, uint32_t role, const member_device& now) {
 void sign(rr_life& life) {
     life.pid = static_cast<rr_u32>(::getpid());
     life.started = started_at(::getpid());
-}
-
-bool is_of_this_boot(const rr_life& life) {
-    const std::string now = boot_id();
-    return now.empty() || get_text(life.boot) == now;
 }
 
 void life_begins_write(rr_life& life, uint64_t events, uint64_t utime) {

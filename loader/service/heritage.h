@@ -54,10 +54,6 @@ void life_wrote(rr_life& life, uint64_t events, uint64_t utime);
 // member out.
 [[nodiscard]] bool was_away(const rr_life& life, uint32_t role, const member_device& now);
 
-// The machine has not been started anew since: what a disk would keep of an arena is of
-// any age. True where the kernel does not say.
-[[nodiscard]] bool is_of_this_boot(const rr_life& life);
-
 // For people, and for looking where a member was.
 [[nodiscard]] std::string life_name(const rr_life& life);
 [[nodiscard]] std::string life_path(const rr_life& life, uint32_t role);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/process.h"
+
 namespace rr {
 
 array_paths::array_paths(const md::uuid& id) {
@@ -14,7 +16,7 @@ array_paths::array_paths(const md::uuid& id) {
     socket = directory + "/control.sock";
     lock = directory + "/lock";
     log = directory + "/log";
-    arena_file = directory + "/arena";
+    arena_file = fmt::format("{}/arena-{}", directory, boot_id());
     pins = fmt::format("{}/{}", pin_directory, name);
     arena_pin = pins + "/arena";
     store_pin = pins + "/store";

@@ -5,14 +5,15 @@
 //   /run/ringraid/UUID/control.sock  the daemon's socket
 //   /run/ringraid/UUID/lock          held (flock) by the living daemon
 //   /run/ringraid/UUID/log           what a daemon in the background said
-//   /run/ringraid/UUID/arena         the arena of the user engine
+//   /run/ringraid/UUID/arena-BOOT    the arena of the user engine
 //   /run/ringraid/UUID/program-N.bpf.o  what `ringraid upgrade` brought
 //   /sys/fs/bpf/ringraid/UUID/arena  that of the bpf engine, pinned
 //   /sys/fs/bpf/ringraid/UUID/store  the KV store of its program, pinned
 //   /dev/ringraid/NAME               link to the block device
 //
 // All of it is gone after a reboot, as it must be: then the superblocks are
-// the only truth.
+// the only truth. Where /run is on a disk it is not, and a power cut may have torn it,
+// so the arena's name says of which boot it is: nothing in it need be believed for that.
 #pragma once
 
 #include <string>

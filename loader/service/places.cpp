@@ -8,6 +8,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -22,6 +23,8 @@ namespace {
 
 // As long as a log line and a state file together: less than that is full.
 constexpr size_t room_bytes = 16384;
+
+constexpr const char* aside_mark = ".other-";
 
 Status lock_file(const std::string& path, int flags, Fd& lock) {
     lock.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600));
@@ -51,6 +54,12 @@ Status room_in(const std::string& directory) {
         return with_hint(fail(written.error().err, "no file can be written in {}", directory),
                          "make room there, or mount it writable");
     return {};
+}
+
+// Of whichever boot, whole or not yet; not what was put aside as another array's.
+bool is_arena(const std::filesystem::path& file) {
+    const std::string name = file.filename().string();
+    return name.starts_with("arena") && name.find(aside_mark) == std::string::npos;
 }
 
 }  // namespace
@@ -144,12 +153,19 @@ std::optional<nlohmann::json> array_places::read_state() const {
     return read_json(paths_.state);
 }
 
+bool array_places::has_older_arena() const {
+    std::error_code ignored;
+    const auto files = std::filesystem::directory_iterator(paths_.directory, ignored);
+    return std::any_of(begin(files), end(files), [this](const auto& entry) {
+        return is_arena(entry.path()) && !entry.path().string().starts_with(paths_.arena_file);
+    });
+}
+
 void array_places::remove_run_files() const {
     std::error_code ignored;
-    std::vector<std::filesystem::path> gone = {paths_.arena_file, paths_.arena_file + ".new",
-                                               paths_.state};
+    std::vector<std::filesystem::path> gone = {paths_.state};
     for (const auto& entry : std::filesystem::directory_iterator(paths_.directory, ignored)) {
-        if (entry.path().extension() == ".o")
+        if (entry.path().extension() == ".o" || is_arena(entry.path()))
             gone.push_back(entry.path());
     }
     for (const auto& path : gone)
@@ -170,7 +186,7 @@ namespace {
 void put_aside(const std::string& path) {
     std::error_code failed = std::make_error_code(std::errc::file_exists);
     for (int n = 1; failed && n < 100 && std::filesystem::exists(path); n++) {
-        const std::string aside = fmt::format("{}.other-{}", path, n);
+        const std::string aside = fmt::format("{}{}{}", path, aside_mark, n);
         if (!std::filesystem::exists(aside))
             std::filesystem::rename(path, aside, failed);
         if (!failed)

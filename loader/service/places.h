@@ -53,7 +53,9 @@ public:
     [[nodiscard]] Status write_state(const nlohmann::json& state) const;
     [[nodiscard]] std::optional<nlohmann::json> read_state() const;
 
-    // State, programs, the arena of the user engine: the lock and the log stay, and the
+    // The user engine's, which was served before the machine was started: of no use.
+    [[nodiscard]] bool has_older_arena() const;
+    // State, programs, the arenas of the user engine: the lock and the log stay, and the
     // socket, which is its listener's.
     void remove_run_files() const;
     // That of a dead daemon.

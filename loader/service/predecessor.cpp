@@ -255,12 +255,6 @@ void predecessor::find_arena(const md::uuid& set_uuid) {
         flaw_ = forward_error(opened.error());
     if (flaw_)
         flaw_ = check_life(*life_of(opened->span()), set_uuid);
-    // On a disk it outlives the machine: the members were written by others since, or lost
-    // what was in their caches. It is as if it were not there.
-    if (!pinned && flaw_ && !is_of_this_boot(*life_of(opened->span()))) {
-        found_arena_ = false;
-        return;
-    }
     if (flaw_)
         arena_.emplace(std::move(*opened));
 }

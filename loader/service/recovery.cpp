@@ -43,6 +43,9 @@ Status array_service::meet_predecessor() {
     if (!left)
         return forward_error(left.error());
     if (!left->exists()) {
+        if (places_->has_older_arena())
+            log_info("what a daemon left here before the machine was started is of no use: the "
+                     "array is as its superblocks say");
         // Whatever lies there is a store without an arena, or files that say nothing.
         places_->remove_pins();
         places_->remove_run_files();
@@ -54,7 +57,7 @@ Status array_service::meet_predecessor() {
         return with_hint(fail(EPROTO, "another version of ringraid served the array: {}",
                               left->flaw().error().what),
                          "nothing was changed: assemble with that version, stop, and start with "
-                         "this one");
+                         "this one; ringraid stop --force --give-up gives up what it was writing");
     if (!left->flaw())
         return refuse_heritage(left->flaw().error(), false);
     if (left->has_arena() && !left->is_waited_for() && left->served_nothing())

@@ -161,12 +161,6 @@ TEST_F(Heritage, TheSameEventsAtAnotherTimeAreSomebodyElses) {
     EXPECT_EQ(written_at(last), 0);
 }
 
-TEST_F(Heritage, AnArenaIsOfThisBoot) {
-    EXPECT_TRUE(is_of_this_boot(life_));
-    life_.boot[3] ^= 1;
-    EXPECT_FALSE(is_of_this_boot(life_));
-}
-
 TEST_F(Heritage, MembersThatFailedOrAreMissingAreNotCompared) {
     members_.found[3].events = 1;
     members_.devices[3]->identity.text = "wwid:9";

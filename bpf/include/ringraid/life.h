@@ -34,7 +34,6 @@ enum {
 	RR_LIFE_PATH_BYTES = 192,
 	RR_LIFE_IDENTITY_BYTES = 128,
 	RR_LIFE_UUID_BYTES = 16,
-	RR_LIFE_BOOT_BYTES = 40,
 	RR_LIFE_BYTES = 8192,
 	RR_LIFE_NO_DEVICE = 0xffffffff,
 };
@@ -61,7 +60,6 @@ struct rr_life {
 	rr_u64 events_next;
 	rr_u64 utime; /* as in superblocks; 0 before the first write */
 	rr_u64 utime_next;
-	rr_u8 boot[RR_LIFE_BOOT_BYTES]; /* the kernel's boot_id: of a file that outlived it */
 	rr_u64 mark;			/* in ublksrv_flags of the ublk device */
 	rr_u32 ublk_device;
 	rr_u32 engine; /* enum engine_host of the loader */
@@ -75,7 +73,7 @@ struct rr_life {
 
 RR_STATIC_ASSERT(sizeof(struct rr_life_member) == 352, "the same in every build");
 RR_STATIC_ASSERT(sizeof(struct rr_life) <= RR_LIFE_BYTES, "fits its pages");
-RR_STATIC_ASSERT(sizeof(struct rr_life) == 192 + RR_MEMBERS_MAX * 352,
+RR_STATIC_ASSERT(sizeof(struct rr_life) == 152 + RR_MEMBERS_MAX * 352,
 		 "another record is another RR_ABI_VERSION");
 
 #endif /* RINGRAID_LIFE_H */

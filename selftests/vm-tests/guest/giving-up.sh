@@ -52,7 +52,7 @@ chunk_is_right() {
 # The control: nobody knows the row, and the chunk is wrong.
 without_the_arena() {
 	cut_off degraded
-	rm /run/ringraid/*/arena
+	rm /run/ringraid/*/arena-*
 	quietly timeout 100 ringraid stop --force t
 	again "${rest[@]}" --force --engine user
 	dd if="$block" of="$tmp/now" bs=64k skip=1 count=1 iflag=direct status=none
@@ -110,7 +110,7 @@ stale_force_new_refused() {
 of_another_version() {
 	local arena
 	cut_off degraded
-	arena=$(echo /run/ringraid/*/arena)
+	arena=$(echo /run/ringraid/*/arena-*)
 	dd if="$arena" of="$tmp/version" bs=1 skip=8 count=1 status=none
 	printf '\377' | dd of="$arena" bs=1 seek=8 conv=notrunc status=none
 	refused 'version' timeout 100 ringraid stop --force t

@@ -192,5 +192,77 @@ pins_left() {
 	judge "${first[@]}"
 }
 
+# left_by_the_user_engine OPTION...: dead, without a device, as the machine's restart leaves
+# it where /run is on a disk; $arena has the name of that boot.
+left_by_the_user_engine() {
+	wipe "${first[@]}"
+	start t "${first[@]}" --chunk 64K --assume-clean --engine user --size 4M
+	fill
+	[ $# -eq 0 ] || quietly ringraid "$@"
+	write_at 1000 64
+	kill_daemon_wholly
+	delete "$block"
+	arena=$(echo /run/ringraid/*/arena*)
+	[ -f "$arena" ] || fail "no arena: $arena"
+}
+
+# earlier HOW: it is of an earlier boot; torn, or another version's, or of a version that
+# did not say of which boot it was.
+earlier() {
+	local before=${arena%/*}/arena-00000000-0000-4000-8000-000000000000
+	mv "$arena" "$before"
+	case $1 in
+	torn) truncate -s 5000 "$before" ;;
+	version) printf '\377' | dd of="$before" bs=1 seek=8 conv=notrunc status=none ;;
+	nameless) : >"${before%/*}/arena" && rm "$before" ;;
+	esac
+}
+
+# An arena that outlived the machine is none, whatever it is like: the superblocks tell.
+arena_of_an_earlier_boot() {
+	local how arena
+	for how in nameless torn version; do
+		left_by_the_user_engine
+		earlier $how
+		timeout 100 ringraid assemble "${first[@]}" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "an arena ($how) of an earlier boot stops the start"; }
+		grep -q 'recomputing parity' "$tmp/log" || { cat "$tmp/log"; fail "no resync of a dirty array"; }
+		block=$(st block_device)
+		state healthy
+		read_all "with an arena ($how) of an earlier boot"
+		stop
+		[ -z "$(find /run/ringraid -name 'arena*')" ] || fail "it is still there"
+	done
+	judge "${first[@]}"
+	left_by_the_user_engine fail t 1
+	earlier torn
+	refused 'not stopped cleanly' timeout 100 ringraid assemble "${first[@]}"
+	again --force "${first[@]}"
+	stop
+}
+
+# One of this boot may be all that knows what was in the making: it is asked for.
+arena_of_this_boot() {
+	local arena
+	left_by_the_user_engine
+	truncate -s 5000 "$arena"
+	keep "${first[@]}"
+	refused 'cannot be succeeded' timeout 100 ringraid assemble "${first[@]}"
+	grep -q '^hint: .*stop --force' "$tmp/log" || { cat "$tmp/log"; fail "no hint how to end it"; }
+	kept "${first[@]}"
+	quietly timeout 100 ringraid stop --force t
+	again "${first[@]}"
+	stop
+
+	left_by_the_user_engine
+	printf '\377' | dd of="$arena" bs=1 seek=8 conv=notrunc status=none
+	keep "${first[@]}"
+	refused 'version' timeout 100 ringraid assemble "${first[@]}"
+	grep -q '^hint: .*stop --force --give-up' "$tmp/log" || { cat "$tmp/log"; fail "no hint how to end it"; }
+	kept "${first[@]}"
+	quietly timeout 100 ringraid stop --force --give-up t
+	again "${first[@]}"
+	stop
+}
+
 play number_and_name_of_another deleted_under_the_daemon run_directory_lost run_directory_cleared pins_lost \
-	pins_cleared pins_left
+	pins_cleared pins_left arena_of_an_earlier_boot arena_of_this_boot
