@@ -609,6 +609,8 @@ Status array_service::start_device() {
     recovering_ = false;
     know_others();  // parity may have taken hours
     make_name_link(name_, *device_, others_);
+    if (cold_)
+        remove_older_links(name_, block_path_);
     if (Status ok = places_->write_state(state_file()); !ok)
         log_error("{}", describe(ok.error()));
     enter(life_state::serving, "");

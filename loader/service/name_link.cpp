@@ -49,4 +49,28 @@ void remove_name_link(const std::string& set_name, const std::string& block_path
         std::filesystem::remove(link, ignored);
 }
 
+void remove_dangling_link(const std::string& set_name) {
+    namespace fs = std::filesystem;
+    const fs::path link = link_path(set_name);
+    std::error_code failed;
+    if (link.has_filename() && fs::is_symlink(fs::symlink_status(link, failed)) &&
+        !fs::exists(link, failed) && !failed)
+        fs::remove(link, failed);
+}
+
+void remove_older_links(const std::string& set_name, const std::string& block_path) {
+    namespace fs = std::filesystem;
+    std::error_code failed;
+    std::vector<fs::path> stale;
+    for (const auto& entry : fs::directory_iterator(link_directory, failed)) {
+        if (entry.path() != link_path(set_name) &&
+            fs::read_symlink(entry.path(), failed) == block_path)
+            stale.push_back(entry.path());
+    }
+    for (const fs::path& link : stale) {
+        log_info("{} led to a device that is gone, and is removed", link.string());
+        fs::remove(link, failed);
+    }
+}
+
 }  // namespace rr

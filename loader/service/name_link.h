@@ -21,4 +21,11 @@ void make_name_link(const std::string& set_name, const ublk_device& device,
 // Where it leads to @block_path. Call it while the number is still ours.
 void remove_name_link(const std::string& set_name, const std::string& block_path);
 
+// Where it leads nowhere: the device was deleted while nobody served it.
+void remove_dangling_link(const std::string& set_name);
+
+// All others that lead to @block_path, whose number has just become ours: they are of who
+// had it before, died, and lost the device to somebody else.
+void remove_older_links(const std::string& set_name, const std::string& block_path);
+
 }  // namespace rr

@@ -37,7 +37,7 @@ std::string link_path(const std::string& set_name) {
         if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_')
             c = '_';
     }
-    return "/dev/ringraid/" + name;
+    return fmt::format("{}/{}", link_directory, name);
 }
 
 }  // namespace rr

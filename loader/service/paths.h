@@ -41,6 +41,7 @@ struct array_paths {
 
 inline constexpr const char* run_directory = "/run/ringraid";
 inline constexpr const char* pin_directory = "/sys/fs/bpf/ringraid";
+inline constexpr const char* link_directory = "/dev/ringraid";
 
 // "name" of md's "host:name".
 std::string short_name(const std::string& set_name);

@@ -353,6 +353,8 @@ void predecessor::forget() {
         if (Status gone = device_->remove(); !gone && gone.error().err != ENODEV)
             log_error("{} stays: {}", block_path, describe(gone.error()));
         device_.reset();
+    } else if (arena_) {
+        remove_dangling_link(life_name(*life()));
     }
     // Last, so that a death in between leaves what the next one needs.
     if (flaw_ || flaw_.error().err != ESTALE)

@@ -49,6 +49,32 @@ number_and_name_of_another() {
 	judge "${second[@]}"
 }
 
+# A is dead and its device is gone; B, of another name, has the number. A's link must lead
+# nobody to B.
+link_of_a_dead_one() {
+	local a had
+	wipe "${first[@]}" "${second[@]}"
+	start a "${first[@]}" --chunk 64K --assume-clean
+	a=$(uuid_of "${first[0]}")
+	kill_daemon_wholly
+	delete "$block"
+	had=$block
+	quietly ringraid create b "${second[@]}" --chunk 64K --assume-clean
+	block=$(of b block_device)
+	[ "$block" = "$had" ] || fail "B is $block, not $had: nothing to test"
+	[ "$(readlink /dev/ringraid/b)" = "$block" ] || fail "B has no link"
+	[ "$(readlink /dev/ringraid/a)" != "$block" ] || fail "A's link leads to B"
+	quietly ringraid stop b
+	# Without another array it goes with what the dead one left.
+	again "${first[@]}"
+	kill_daemon_wholly
+	delete "$block"
+	[ -L /dev/ringraid/a ] || fail "no link: nothing to test"
+	quietly timeout 100 ringraid stop --force "$a"
+	[ ! -L /dev/ringraid/a ] || fail "the link of a dead one is left"
+	judge "${first[@]}"
+}
+
 is_life() { [ "$(st life)" = "$1" ]; }
 no_daemon() { [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
 
@@ -264,5 +290,5 @@ arena_of_this_boot() {
 	stop
 }
 
-play number_and_name_of_another deleted_under_the_daemon run_directory_lost run_directory_cleared pins_lost \
+play number_and_name_of_another link_of_a_dead_one deleted_under_the_daemon run_directory_lost run_directory_cleared pins_lost \
 	pins_cleared pins_left arena_of_an_earlier_boot arena_of_this_boot
