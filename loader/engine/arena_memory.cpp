@@ -17,6 +17,13 @@ namespace {
 constexpr uint64_t page = 4096;
 constexpr uint64_t bytes_limit = uint64_t{4} << 30;
 
+// No other map has it; 0: it is no map.
+uint32_t map_id(int fd) {
+    bpf_map_info info{};
+    uint32_t length = sizeof(info);
+    return bpf_map_get_info_by_fd(fd, &info, &length) == 0 ? info.id : 0;
+}
+
 }  // namespace
 
 Result<arena_memory> arena_memory::create_map(uint64_t bytes) {
@@ -44,7 +51,19 @@ Status arena_memory::publish(const std::string& path) {
 }
 
 bool arena_memory::is_published() const {
-    return path_.empty() || ::access(path_.c_str(), F_OK) == 0;
+    if (path_.empty())
+        return true;
+    struct stat own{}, there{};
+    if (::fstat(fd_.get(), &own) == 0 && S_ISREG(own.st_mode))
+        return ::stat(path_.c_str(), &there) == 0 && own.st_dev == there.st_dev &&
+               own.st_ino == there.st_ino;
+    // Not by access(): what is pinned there may be another array's.
+    const Fd pinned(bpf_obj_get(path_.c_str()));
+    return pinned && map_id(pinned.get()) == map_id(fd_.get());
+}
+
+bool arena_memory::is_displaced() const {
+    return !is_published() && ::access(path_.c_str(), F_OK) == 0;
 }
 
 Status arena_memory::publish_again() {

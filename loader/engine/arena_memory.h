@@ -27,8 +27,11 @@ public:
     // It is whole: from here on a successor finds it at @path, in a BPF file system
     // or beside its file. EEXIST: an earlier daemon's map is there.
     Status publish(const std::string& path);
-    // The name is there. Made again where somebody has removed it.
+    // The name leads to it; it is made again where somebody has removed it. True of what
+    // has no name yet.
     [[nodiscard]] bool is_published() const;
+    // Another one has it.
+    [[nodiscard]] bool is_displaced() const;
     Status publish_again();
     // That of a daemon that died. ENOENT: there is none.
     static Result<arena_memory> open_map(const std::string& pin);

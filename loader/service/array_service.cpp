@@ -317,8 +317,16 @@ void array_service::lose_device() {
 }
 
 void array_service::remove_traces() {
-    places_->remove_pins();
-    places_->remove_run_files();
+    // Another array's, that somebody has put there, may be all that knows of its rows.
+    const bool displaced = arena_ && arena_->is_displaced();
+    const bool pinned = host_ == engine_host::bpf;
+    if (displaced)
+        log_error("the arena in {} is not ours, and stays",
+                  pinned ? places_->paths().pins : places_->paths().directory);
+    if (!displaced || !pinned)
+        places_->remove_pins();
+    if (!displaced || pinned)
+        places_->remove_run_files();
 }
 
 // A start that failed has written nothing but "dirty": without this, an array

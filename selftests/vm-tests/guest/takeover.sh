@@ -176,11 +176,14 @@ exchanged_pins() {
 	block=$served
 	write_at 1000 64
 	read_all "of an array whose pins were exchanged"
-	exchange "$a" "$b"
-	timeout 100 ringraid assemble "${ours[@]}" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "no takeover with the right pins"; }
-	read_all "after the takeover of the other"
-	quietly ringraid stop a
+	# What it finds under its name at its end is not its own to remove.
 	quietly ringraid stop b
+	[ -e "$pins/$b/arena" ] || fail "the end of an array took what another's successor needs"
+	rm -r "${pins:?}/$a"
+	mv "$pins/$b" "$pins/$a"
+	timeout 100 ringraid assemble "${ours[@]}" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "no takeover with the right pins"; }
+	! grep -q 'recomputing parity' "$tmp/log" || fail "a resync after the takeover"
+	quietly ringraid stop a
 	judge "${ours[@]}"
 	judge "${copies[@]}"
 }
