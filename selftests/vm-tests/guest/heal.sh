@@ -11,9 +11,9 @@ engines() {
 	if is_full; then echo "${all[@]}"; else echo "${all[seed % 2]}"; fi
 }
 
-# array [OPTION...]: made, full of known data. With room for busy: BUSY=1.
+# array [OPTION...]: made, full of known data. With room for busy: BUSY=1; else SIZE of each.
 array() {
-	local size=16M
+	local size=${SIZE:-16M}
 	[ -z "${BUSY:-}" ] || size=28M
 	wipe "${disks[@]}" "$spare" /dev/disk5
 	start t "${disks[@]}" --chunk 64K --assume-clean --size "$size" "$@"
@@ -197,6 +197,43 @@ killed() {
 	stop
 }
 
+# pulled DISK ROLE REST...: the daemon is killed, and the disk pulled before anybody takes
+# over: nobody throws it out unasked, and what was in it is computed.
+pulled() {
+	local disk=$1 role=$2
+	shift 2
+	write_at 640 256
+	kill_daemon_wholly
+	detach "$disk"
+	refused "member $role .*is not there" timeout 100 ringraid assemble "$@"
+	again --degraded "$@"
+	state degraded
+	eventually "no job goes on" is_idle
+	read_all "without $disk"
+	write_at 12800 256
+	attach
+	eventually "$disk is back" named "${disk#/dev/disk}"
+	stop
+	again "$@" "$disk"
+	state degraded
+	is_idle || fail "what $disk missed is not asked for"
+	read_all "beside $disk, which is old"
+	quietly ringraid add t "$disk"
+}
+
+# Of the rebuild's target, and of a member that has all its data.
+pulled_after_the_kill() {
+	SIZE=8M array
+	quietly ringraid fail t 1
+	halfway
+	pulled "$spare" 1 /dev/disk0 /dev/disk2 /dev/disk3
+	rebuilt /dev/disk0 "$spare" /dev/disk2 /dev/disk3
+
+	SIZE=8M array
+	pulled /dev/disk2 2 /dev/disk0 /dev/disk1 /dev/disk3
+	rebuilt "${disks[@]}"
+}
+
 # The power goes in the middle of it, with nobody writing: copies of the disks as they are
 # at that moment go on from the last checkpoint, ours and md's to the same bytes.
 cut_off() {
@@ -277,4 +314,4 @@ checked() {
 	judge "${disks[@]}"
 }
 
-play under_load hot_spare stopped killed cut_off second_loss checked
+play under_load hot_spare stopped killed pulled_after_the_kill cut_off second_loss checked
