@@ -95,8 +95,11 @@ Result<update_report> array_metadata::write_all(uint64_t resync_offset,
     if (witness_.begin)
         witness_.begin(events_, now);
     if (first) {
-        if (Status own = write_own(*first, now, resync_offset); !own)
+        // Nobody else has these events: two ahead, the next write would make the others old.
+        if (Status own = write_own(*first, now, resync_offset); !own) {
+            events_--;
             return forward_error(own.error());
+        }
         report.written.push_back(*first);
     }
     for (uint32_t role = 0; role < members_.size(); role++) {

@@ -495,5 +495,19 @@ TEST_F(MdRebuild, ADiskThatTakesNoSuperblockNeverCame) {
     EXPECT_EQ(on_disk(0).role_of(4), md::role_faulty);
 }
 
+// Spares that cannot be written come and go; then the power fails while a mark is written.
+TEST_F(MdRebuild, DisksThatTakeNoSuperblockLeaveNoGapInTheEvents) {
+    for (int tries = 0; tries < 3; tries++) {
+        broken_ = 1;
+        EXPECT_EQ(array_->begin_rebuild(1, own_).error().err, EIO);
+    }
+    broken_ = -1;
+    writes_left_ = 1;
+    (void)array_->mark_clean();
+    const auto plan = restart(1);
+    ASSERT_TRUE(plan) << plan.error().what;
+    EXPECT_EQ(plan->missing, std::vector<uint32_t>{1});
+}
+
 }  // namespace
 }  // namespace rr::test
