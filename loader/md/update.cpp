@@ -58,12 +58,29 @@ void array_metadata::declare_faulty(uint32_t role) {
     }
 }
 
-// One whose superblock cannot be written is reported by the write that follows.
-void array_metadata::catch_up() {
-    for (const late_write& late : std::exchange(behind_, {})) {
-        if (members_[late.role])
-            (void)write_(late.role, late.superblock);
+// Who stays behind.
+std::vector<member_write_error> array_metadata::catch_up() {
+    std::vector<member_write_error> failed;
+    std::erase_if(behind_, [&](const late_write& late) {
+        const Status level = members_[late.role] ? write_(late.role, late.superblock) : Status{};
+        if (!level)
+            failed.push_back({late.role, level.error()});
+        return static_cast<bool>(level);
+    });
+    return failed;
+}
+
+// Without those that stay behind the array is not whole enough to be assembled.
+bool array_metadata::needs(const std::vector<member_write_error>& behind) const {
+    size_t level = 0;
+    for (uint32_t role = 0; role < members_.size(); role++) {
+        const bool late = std::ranges::any_of(
+            behind, [role](const member_write_error& one) { return one.role == role; });
+        const bool filled =
+            members_[role] && (members_[role]->feature_map & feature_recovery_offset) == 0;
+        level += filled && !late ? 1 : 0;
     }
+    return !behind.empty() && level + 1 < members_.size();
 }
 
 Status array_metadata::write_own(uint32_t role, uint64_t now, uint64_t resync_offset) {
@@ -81,9 +98,15 @@ Result<update_report> array_metadata::write_all(uint64_t resync_offset,
     if (std::none_of(members_.begin(), members_.end(), [](const auto& m) { return bool{m}; }))
         return fail(ENODEV, "no member is left to hold metadata");
     has_written_ = true;
-    catch_up();
-    clean_ = resync_offset == resync_none;
     update_report report;
+    report.events = events_;
+    // One that stays behind is on its way out. More than one would be too old to come back
+    // once they can be written: they are reported, and nothing is written.
+    report.failed = catch_up();
+    if (needs(report.failed))
+        return report;
+    report.failed.clear();
+    clean_ = resync_offset == resync_none;
     report.events = ++events_;
     // Each write is later than the one before: a successor tells them by it.
     uint64_t newest = 0;
@@ -110,6 +133,9 @@ Result<update_report> array_metadata::write_all(uint64_t resync_offset,
         else
             report.failed.push_back({role, written.error()});
     }
+    behind_.clear();
+    for (const member_write_error& lost : report.failed)
+        behind_.push_back({lost.role, *members_[lost.role]});
     if (witness_.done && report.complete())
         witness_.done(events_, now);
     return report;
@@ -163,7 +189,7 @@ Result<update_report> array_metadata::begin_rebuild(uint32_t role, md_superblock
     }
     auto report = write_as_it_is(role);
     // As if it had never come; the others do not know of it.
-    if (!report) {
+    if (!report || report->written.empty()) {
         members_[role].reset();
         declare_faulty(role);
     }

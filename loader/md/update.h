@@ -21,7 +21,9 @@
 //
 // A member whose metadata cannot be written does not stop the others: it is
 // reported, and the caller decides, usually mark_failed(). It must be decided
-// before any acknowledgement, because that member still looks current.
+// before any acknowledgement, because that member still looks current. Where more
+// than one cannot be written, they are left one event behind and no further, so that
+// all is there once they can: until then nothing is written, and they are reported.
 //
 // A rebuild. The device that takes a role over holds its rows up to recovery_offset,
 // which its own superblock alone tells; the others show it as active, as md has it:
@@ -79,8 +81,8 @@ public:
         uint32_t features_to_clear = 0;                     // assembly_plan's
         bool needs_resync = false;                          // assembly_plan's
         // What is on each member, by role; empty: the same on all. A mark that was cut off
-        // leaves some behind. Its write is finished before the next one begins: cut off,
-        // too, that one would leave them two behind, too old to be believed.
+        // or failed leaves some behind. Its write is finished before the next one begins: cut
+        // off, too, that one would leave them two behind, too old to be believed.
         std::vector<uint64_t> events_found = {};
     };
     // As assembly_plan or make_new() hand it over; nothing is written yet.
@@ -123,7 +125,8 @@ private:
     enum class written_state { unknown, dirty, clean };
 
     void declare_faulty(uint32_t role);
-    void catch_up();
+    std::vector<member_write_error> catch_up();
+    [[nodiscard]] bool needs(const std::vector<member_write_error>& behind) const;
     Result<update_report> write_all(uint64_t resync_offset,
                                     std::optional<uint32_t> first = std::nullopt);
     Result<update_report> write_as_it_is(std::optional<uint32_t> first);

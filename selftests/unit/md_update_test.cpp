@@ -50,7 +50,8 @@ protected:
         for (uint32_t role = 0; role < 4; role++)
             state.events_found.push_back(on_disk(role).events);
         return array_metadata(state, [this](uint32_t role, const md_superblock& sb) -> Status {
-            if (writes_left_ == 0 || broken_ == static_cast<int>(role))
+            if (writes_left_ == 0 || broken_ == static_cast<int>(role) ||
+                broken_too_ == static_cast<int>(role))
                 return fail(EIO, "planted");
             if (writes_left_ > 0)
                 writes_left_--;
@@ -76,6 +77,7 @@ protected:
     std::vector<Fd> fds_;
     int writes_left_ = -1;  // the host dies after so many; negative: never
     int broken_ = -1;       // role whose metadata cannot be written
+    int broken_too_ = -1;   // another one
 };
 
 bool written_to(const Result<update_report>& report, const std::vector<uint32_t>& roles) {
@@ -330,6 +332,24 @@ TEST_F(MdUpdate, AMarkCutOffAndAMemberMissingLeaveTheOthersInAgreement) {
     }
 }
 
+// A service manager tries to start an array again and again, half of which takes no writes.
+TEST_F(MdUpdate, TwoThatTakeNoSuperblocksAreNotLeftTooFarBehind) {
+    broken_ = 1;
+    broken_too_ = 2;
+    for (int start = 0; start < 3; start++) {
+        array_metadata array = open();
+        const auto report = array.mark_dirty();
+        EXPECT_EQ(report.value().failed.size(), 2U);
+        const auto again = array.mark_clean();
+        EXPECT_EQ(again.value().failed.size(), 2U) << "in one life, too";
+        EXPECT_TRUE(again->written.empty());
+    }
+    broken_ = broken_too_ = -1;
+    auto plan = restart();
+    ASSERT_TRUE(plan) << plan.error().what;
+    EXPECT_TRUE(plan->missing.empty());
+}
+
 TEST_F(MdUpdate, AFailureCutAnywhereIsKnownFromItsFirstWriteOn) {
     const auto fresh = candidates();
     for (int cut = 0; cut <= 3; cut++) {
@@ -493,6 +513,24 @@ TEST_F(MdRebuild, ADiskThatTakesNoSuperblockNeverCame) {
     EXPECT_FALSE(array_->member(1));
     EXPECT_TRUE(written_to(array_->mark_clean(), {0, 2, 3}));
     EXPECT_EQ(on_disk(0).role_of(4), md::role_faulty);
+}
+
+// Another member is lost in a checkpoint, and the target with it: nothing is told that makes
+// that member old, for it may be mended.
+TEST_F(MdRebuild, AMemberLostBesideItsTargetCanComeBack) {
+    ASSERT_TRUE(array_->begin_rebuild(1, own_));
+    broken_ = 2;
+    ASSERT_FALSE(array_->rebuild_reached(1, 4096)->complete());
+    for (int tries = 0; tries < 2; tries++) {
+        const auto report = array_->mark_failed(1);
+        EXPECT_TRUE(written_to(report, {}));
+        ASSERT_EQ(report->failed.size(), 1U);
+        EXPECT_EQ(report->failed[0].role, 2U);
+    }
+    broken_ = -1;
+    const auto plan = restart(-1, true);
+    ASSERT_TRUE(plan) << plan.error().what;
+    EXPECT_EQ(plan->missing, std::vector<uint32_t>{1});
 }
 
 // Spares that cannot be written come and go; then the power fails while a mark is written.
