@@ -14,11 +14,23 @@ for i in 0 1 2 3; do
 	slow "late$i" "/dev/mapper/under$i" 0 0 0
 done
 
-# under TARGET: what is below member 3 from now on; for the I/O that is delayed, too.
+# under TARGET [ROLE]: what is below member 3 from now on; for the I/O that is delayed, too.
 under() {
-	quietly dmsetup load under3 --table "0 $(blockdev --getsz /dev/disk3) $1"
-	quietly dmsetup suspend --nolockfs under3
-	quietly dmsetup resume under3
+	local n=${2:-3}
+	quietly dmsetup load "under$n" --table "0 $(blockdev --getsz "/dev/disk$n") $1"
+	quietly dmsetup suspend --nolockfs "under$n"
+	quietly dmsetup resume "under$n"
+}
+
+# half MODE: members 2 and 3 take no writes, or all again.
+half() {
+	local n
+	for n in 2 3; do
+		case $1 in
+		broken) under "flakey $(readlink -f /dev/disk$n) 0 0 1000 1 error_writes" $n ;;
+		mended) under "linear $(readlink -f /dev/disk$n) 0" $n ;;
+		esac
+	done
 }
 
 # cut_off HEALTH: $tmp/good is the chunk that nobody writes; the daemon is dead, and a
@@ -145,6 +157,34 @@ unwell_for_a_moment() {
 	done
 }
 
+# Two members let down a start, or an array that was at rest: nothing was written since
+# that they missed, so all is there once they take writes.
+half_takes_no_writes() {
+	local i
+	wipe "${disks[@]}"
+	start t "${late[@]}" --chunk 64K --assume-clean --size 4M
+	fill
+	stop
+	half broken
+	for i in 1 2; do refused 'two members cannot be written' timeout 100 ringraid assemble "${late[@]}"; done
+	half mended
+	again --clean-after 0.3 "${late[@]}"
+	state healthy
+	read_all "after two starts that failed"
+	quietly ringraid wait t
+	eventually "the array is at rest" is_clean
+	half broken
+	! dd if="$tmp/ref" of="$block" bs=4k count=1 oflag=direct 2>/dev/null || fail "a write with half of the members"
+	timeout 100 ringraid stop t >"$tmp/log" 2>&1 || true
+	half mended
+	again "${late[@]}"
+	state healthy
+	read_all "after two members took no writes"
+	stop
+	judge "${late[@]}"
+}
+is_clean() { [ "$(st clean)" = true ]; }
+
 # A member that cannot be had now: it is asked for, and whoever names the others does
 # without it.
 read_only_since() {
@@ -215,4 +255,4 @@ away() {
 }
 
 play without_the_arena by_takeover by_stop_force by_force_new force_new_refused stale_force_new_refused \
-	of_another_version unwell_for_a_moment read_only_since late_at_stop_force given_up away
+	of_another_version unwell_for_a_moment half_takes_no_writes read_only_since late_at_stop_force given_up away
