@@ -314,9 +314,10 @@ Status chain::check_thread() const {
 void chain::fill(unsigned slot, const rr_chain_lookup& l) {
     chain_shared* s = memory_.shared();
     ::chain* c = lookup(slot);
-    std::memset(reinterpret_cast<void*>(c->scratch), 0, c->scratch_bytes);
+    auto* scratch = reinterpret_cast<uint8_t*>(c->scratch);
     if (l.scratch_bytes != 0)
-        std::memcpy(reinterpret_cast<void*>(c->scratch), l.scratch, l.scratch_bytes);
+        std::memcpy(scratch, l.scratch, l.scratch_bytes);
+    std::memset(scratch + l.scratch_bytes, 0, c->scratch_bytes - l.scratch_bytes);
     c->step = l.step;
     c->first_file = l.file;
     c->first_offset = l.offset;

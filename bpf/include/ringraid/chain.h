@@ -257,11 +257,43 @@ RR_FN int chain_copy(rr_u8 __arena *to RR_ARG_ARENA, const rr_u8 __arena *from R
 		*(chain_u64 __arena *)(to + at + 16) = chain_get64(from, at + 16);
 		*(chain_u64 __arena *)(to + at + 24) = chain_get64(from, at + 24);
 	}
+	/* The rest by halves: a round of a loop costs more than what it copies. */
 	to += bytes & ~31U;
 	from += bytes & ~31U;
-	rr_for (i, bytes & 31)
-		to[i] = from[i];
+	if (bytes & 16) {
+		*(chain_u64 __arena *)to = chain_get64(from, 0);
+		*(chain_u64 __arena *)(to + 8) = chain_get64(from, 8);
+		to += 16, from += 16;
+	}
+	if (bytes & 8) {
+		*(chain_u64 __arena *)to = chain_get64(from, 0);
+		to += 8, from += 8;
+	}
+	if (bytes & 4) {
+		*(chain_u32 __arena *)to = chain_get32(from, 0);
+		to += 4, from += 4;
+	}
+	if (bytes & 2) {
+		*(chain_u16 __arena *)to = chain_get16(from, 0);
+		to += 2, from += 2;
+	}
+	if (bytes & 1)
+		*to = *from;
 	return 0;
+}
+
+/* The number of the lowest bit of eight, one of which is set. */
+RR_STEP rr_u32 chain_lowest(rr_u32 mask)
+{
+	rr_u32 n = 0;
+
+	if (!(mask & 15))
+		n += 4, mask >>= 4;
+	if (!(mask & 3))
+		n += 2, mask >>= 2;
+	if (!(mask & 1))
+		n += 1;
+	return n & (CHAIN_FAN_OUT - 1);
 }
 
 /*
@@ -273,20 +305,13 @@ RR_STEP int chain_read_tagged(chain_t *c, rr_u32 file, rr_u64 offset, rr_u32 byt
 			      rr_u64 tag)
 {
 	rr_u32 free = c->parts & ~c->busy;
-	rr_u32 n = 0;
-	chain_part_t *p;
+	rr_u32 n = chain_lowest(free);
+	chain_part_t *p = &c->part[n];
 
 	if (!bytes || bytes > c->block_bytes)
 		return -CHAIN_E2BIG;
 	if (!free)
 		return -CHAIN_ENOSPC;
-	if (!(free & 15))
-		n += 4, free >>= 4;
-	if (!(free & 3))
-		n += 2, free >>= 2;
-	if (!(free & 1))
-		n += 1;
-	p = &c->part[n & (CHAIN_FAN_OUT - 1)];
 	p->offset = offset;
 	p->bytes = bytes;
 	p->file = file;
@@ -328,25 +353,36 @@ RR_STEP int chain_emit_u64(chain_t *c, rr_u64 value)
 }
 
 /*
- * <0, 0, >0 as memcmp. Eight bytes a round; where they differ the first byte decides,
- * so as big-endian numbers.
+ * <0, 0, >0 as memcmp. Eight bytes a round, and the rest by halves; where they differ
+ * the first byte decides, so as big-endian numbers.
  */
 RR_FN int chain_compare(const rr_u8 __arena *a RR_ARG_ARENA, const rr_u8 __arena *b RR_ARG_ARENA,
 			rr_u32 bytes)
 {
+	rr_u64 x, y;
 	rr_s32 i;
 
 	rr_for (i, bytes >> 3) {
-		rr_u64 x = chain_get64(a, (rr_u64)i << 3), y = chain_get64(b, (rr_u64)i << 3);
-
+		x = chain_get64(a, (rr_u64)i << 3), y = chain_get64(b, (rr_u64)i << 3);
 		if (x != y)
 			return __builtin_bswap64(x) < __builtin_bswap64(y) ? -1 : 1;
 	}
 	a += bytes & ~7U;
 	b += bytes & ~7U;
-	rr_for (i, bytes & 7)
-		if (a[i] != b[i])
-			return a[i] < b[i] ? -1 : 1;
+	if (bytes & 4) {
+		x = chain_get32(a, 0), y = chain_get32(b, 0);
+		if (x != y)
+			return __builtin_bswap32(x) < __builtin_bswap32(y) ? -1 : 1;
+		a += 4, b += 4;
+	}
+	if (bytes & 2) {
+		x = chain_get16(a, 0), y = chain_get16(b, 0);
+		if (x != y)
+			return __builtin_bswap16(x) < __builtin_bswap16(y) ? -1 : 1;
+		a += 2, b += 2;
+	}
+	if (bytes & 1 && *a != *b)
+		return *a < *b ? -1 : 1;
 	return 0;
 }
 

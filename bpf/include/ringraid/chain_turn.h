@@ -133,16 +133,20 @@ RR_STEP void chain_cache_keep(chain_shared_t *s, const struct chain_cached *p,
 /* The reads that were asked for go to the end of the line. */
 RR_STEP void chain_line_up(chain_shared_t *s, chain_t *c, rr_u32 lookup)
 {
+	rr_u32 wanted = c->wanted;
 	rr_s32 i;
 
-	rr_for (i, CHAIN_FAN_OUT) {
-		if (!(c->wanted >> i & 1))
-			continue;
-		c->part[i & (CHAIN_FAN_OUT - 1)].state = CHAIN_PART_WANTED;
-		c->under_way++;
-		chain_push(s, &s->line, lookup * CHAIN_FAN_OUT + i);
-	}
 	c->wanted = 0;
+	rr_for (i, CHAIN_FAN_OUT) {
+		rr_u32 n = chain_lowest(wanted);
+
+		if (!wanted)
+			break;
+		c->part[n].state = CHAIN_PART_WANTED;
+		c->under_way++;
+		chain_push(s, &s->line, lookup * CHAIN_FAN_OUT + n);
+		wanted &= wanted - 1;
+	}
 }
 
 RR_STEP void chain_finish(chain_t *c, rr_s32 error)
@@ -275,7 +279,7 @@ RR_FN int chain_look(chain_shared_t *s RR_ARG_ARENA)
 			chain_hop(s, c, p, item);
 		chain_line_up(s, c, lookup);
 	}
-	return chain_settle(s, lookup);
+	return c->under_way ? 0 : chain_settle(s, lookup);
 }
 
 /* Whether the read can be at all: of a file that is there, within it. */
