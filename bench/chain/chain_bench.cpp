@@ -7,7 +7,9 @@
 //   loop        a BPF program in the ring's wait loop, through the block layer
 //   loop-nvme   the same with NVMe commands
 //   hook        the driver's completion, where the kernel has the experiment of
-//               kfunc-patches (the last patch of the series)
+//               kfunc-patches (the last patch of the series); a kernel worker sends
+//               the command
+//   hook-now    the same; the interrupt sends it
 //
 //   chain_bench OBJECT NVME-DISK NG-DEVICE HOPS OUT
 //
@@ -36,6 +38,7 @@
 namespace {
 
 constexpr unsigned round_hops_most = 64;  // of one command, for the hook
+constexpr uint32_t hop_now = 1U << 31;
 constexpr uint32_t lba_per_block = CHAIN_BLOCK_BYTES >> CHAIN_LBA_SHIFT;
 
 [[noreturn]] void give_up(const char* what, int error) {
@@ -110,7 +113,7 @@ public:
     }
 
     // One NVMe command that goes on by itself at its completion, @more times.
-    void read_on(uint64_t block, uint32_t more) {
+    void read_on(uint64_t block, uint32_t more, bool now) {
         io_uring_sqe* sqe = next_sqe();
         std::memset(static_cast<void*>(sqe), 0, 128);
         sqe->opcode = IORING_OP_URING_CMD;
@@ -124,7 +127,7 @@ public:
         c.data_len = CHAIN_BLOCK_BYTES;
         c.cdw10 = static_cast<uint32_t>(block * lba_per_block);
         c.cdw12 = lba_per_block - 1;
-        c.rsvd2 = more;
+        c.rsvd2 = more != 0 && now ? more | hop_now : more;
         std::memcpy(sqe->cmd, &c, sizeof(c));
         finish(0);
     }
@@ -260,19 +263,20 @@ void by_the_loop(const disk& d, const std::string& out, uint32_t hops, const cha
 
 void by_the_driver(const disk& d, const std::string& out, uint32_t hops) {
     ring r(d, true);
-    r.read_on(0, 1);
+    r.read_on(0, 1, false);
     if (d.memory[0] != 2) {
         std::fprintf(stderr, "chain_bench: the kernel has no hook\n");
         return;
     }
-    window(d, out, "hook", hops, [&](uint64_t block, uint32_t left) {
-        while (left > 0) {
-            const uint32_t now = std::min(left, round_hops_most);
-            r.read_on(block, now - 1);
-            block += now;
-            left -= now;
-        }
-    });
+    for (const bool now : {false, true})
+        window(d, out, now ? "hook-now" : "hook", hops, [&](uint64_t block, uint32_t left) {
+            while (left > 0) {
+                const uint32_t hops_now = std::min(left, round_hops_most);
+                r.read_on(block, hops_now - 1, now);
+                block += hops_now;
+                left -= hops_now;
+            }
+        });
 }
 
 }  // namespace

@@ -8,7 +8,8 @@ import bench
 import windows
 
 NAMES = {"pread": "pread()", "io_uring": "io_uring, program", "loop": "loop_step, block layer",
-         "loop-nvme": "loop_step, NVMe command", "hook": "hook at the completion"}
+         "loop-nvme": "loop_step, NVMe command", "hook": "hook at the completion",
+         "hook-now": "hook, sent by the interrupt"}
 
 
 # Going to sleep, waking up, interrupts and timers: how much of it there is depends
@@ -21,7 +22,8 @@ def work(parts):
 
 
 LOOKUPS = {"pread": "pread()", "io_uring": "io_uring, a submit a hop", "batched": "io_uring, batched",
-           "user": "the loop in user space", "kernel": "the loop"}
+           "user": "the loop in user space", "kernel": "the loop", "nvme": "the loop, NVMe commands",
+           "hook": "driver, a worker sends", "hook-now": "driver, the interrupt sends"}
 
 # What the loop has to be at depth 6 and batch 16: system calls of a look-up, and
 # instructions and wake-ups of io_uring's with one submit a hop.
@@ -39,7 +41,8 @@ def reduce_lookups(raw, found, symbols):
     for run in lines(raw, "lookups.jsonl"):
         parts = dict.fromkeys(windows.NAMES, 0)
         program = {}
-        for name, (n, _) in windows.by_function(found[run["window"]], symbols).items():
+        text = bench.read(raw.path(run["symbols"]))
+        for name, (n, _) in windows.by_function(found[run["window"]], symbols.with_run(text)).items():
             parts[windows.part_of(name, "")] += n / run["lookups"]
             if name.endswith("[bpf]"):
                 name = re.sub(r"bpf_prog_[0-9a-f]+_(\w+) \[bpf\]", r"\1", name)
@@ -48,6 +51,7 @@ def reduce_lookups(raw, found, symbols):
         row.update({k: round(run[k] / run["lookups"], 4) for k in ("calls", "switches", "wakeups")})
         row["ns"] = round(run["ns"] / run["lookups"])
         row["instructions"] = round(sum(parts.values()))
+        row["work"] = round(work(parts))
         row["parts"] = {k: round(v) for k, v in parts.items()}
         row["program"] = program
         rows.append(row)
@@ -55,9 +59,7 @@ def reduce_lookups(raw, found, symbols):
 
 
 def reduce(raw):
-    # What was loaded at some time, in places that nothing else had before or after.
-    symbols = windows.Symbols("\n".join(bench.read(raw.path(name)) for name in (
-        "kallsyms", "kallsyms-bpf", "kallsyms-10", "kallsyms-100")))
+    symbols = windows.Symbols("\n".join(bench.read(raw.path(name)) for name in ("kallsyms", "kallsyms-bpf")))
     found = list(windows.read_windows(raw.path("windows")))
     runs = [json.loads(line) for line in bench.read(raw.path("chains.jsonl")).splitlines()]
     rows = []
@@ -90,7 +92,7 @@ def table(data):
         ["a step, natively", "block", "ns"], [[s["step"], s["bytes"], s["ns"]] for s in data["steps"]])
 
 
-FAST, SLOW = 10, 100  # of the device, in us
+FAST, SLOW, NVME = 10, 100, 0  # of the device, in us; the emulated disk takes as long as it takes
 
 
 def at(data, how, depth, batch, us=FAST):
@@ -100,7 +102,7 @@ def at(data, how, depth, batch, us=FAST):
 
 def where(data):
     """The parts of one look-up, for each way, where the goal is."""
-    rows = [at(data, h, GOAL["depth"], GOAL["batch"]) for h in LOOKUPS]
+    rows = [r for h in LOOKUPS for r in [at(data, h, GOAL["depth"], GOAL["batch"])] if r]
     names = {"engine": "the BPF program", "daemon": "program and library", "members": "null_blk"}
     parts = sorted((p for p in windows.NAMES if any(r["parts"][p] >= 20 for r in rows)),
                    key=lambda p: -rows[-1]["parts"][p])
@@ -110,9 +112,9 @@ def where(data):
 
 def lookup_tables(data):
     """What a look-up takes at the batch of the goal, and the loop beside the others at all of them."""
-    hows = [h for h in LOOKUPS if any(r["how"] == h for r in data["lookups"])]
+    hows = [h for h in LOOKUPS if any((r["how"], r["device_us"]) == (h, FAST) for r in data["lookups"])]
     depths = sorted({r["depth"] for r in data["lookups"] if r["device_us"] == FAST})
-    batches = sorted({r["batch"] for r in data["lookups"]})
+    batches = sorted({r["batch"] for r in data["lookups"] if r["device_us"] == FAST})
     text = ""
     for key, name in (("instructions", "instructions"), ("calls", "system calls"), ("switches", "context switches"),
                       ("wakeups", "wake-ups")):
@@ -131,7 +133,27 @@ def lookup_tables(data):
                 ["%s: %s / the loop" % (name, LOOKUPS[other])] + ["depth %d" % d for d in depths],
                 [["batches of %d" % b] + [at(data, other, d, b)[key] / at(data, "kernel", d, b)[key] for d in depths]
                  for b in batches]) + "\n"
-    return text.rstrip("\n") + "\n"
+    return text + driver_tables(data)
+
+
+def driver_tables(data):
+    """Look-ups on the NVMe disk, the last ones by a program in the driver's completion."""
+    rows = [r for r in data["lookups"] if r["device_us"] == NVME]
+    depths, batches = (sorted({r[k] for r in rows}) for k in ("depth", "batch"))
+    hows = [h for h in LOOKUPS if any(r["how"] == h for r in rows)]
+    text = ""
+    for b in batches:
+        text += bench.text_table(
+            ["NVMe disk, a look-up, batches of %d" % b] + ["work, depth %d" % d for d in depths] +
+            ["waiting, depth %d" % depths[-1], "system calls", "wake-ups"],
+            [[LOOKUPS[h]] + [at(data, h, d, b, NVME)["work"] for d in depths] + [last["instructions"] - last["work"],
+                                                                                last["calls"], last["wakeups"]]
+             for h in hows for last in [at(data, h, depths[-1], b, NVME)]]) + "\n"
+    parts = [p for p in windows.NAMES if any(r["parts"][p] >= 20 for r in rows)]
+    last = [at(data, h, depths[-1], batches[-1], NVME) for h in hows]
+    return text + bench.text_table(
+        ["where they go, depth %d, batches of %d" % (depths[-1], batches[-1])] + [LOOKUPS[h] for h in hows],
+        [[p] + [r["parts"][p] for r in last] for p in parts])
 
 
 def plot(data):
@@ -147,11 +169,9 @@ def says(data):
         by["loop-nvme"]["work"] / by["loop"]["work"])]
     if "hook" in by:
         text.append(
-            "The hook takes %.2f of the work of the loop with NVMe commands, %s instructions less. That is the most "
-            "that a program at the completion could save, since this one decides nothing; and it does not save the "
-            "change of threads: the command goes out from a kernel worker." % (
-                by["hook"]["work"] / by["loop-nvme"]["work"],
-                bench.number(by["loop-nvme"]["work"] - by["hook"]["work"])))
+            "The hook takes %.2f of the work of the loop with NVMe commands where a kernel worker sends the next one, and "
+            "%.2f where the interrupt does. This is without a program that decides where to go." % (
+                by["hook"]["work"] / by["loop-nvme"]["work"], by["hook-now"]["work"] / by["loop-nvme"]["work"]))
     return text + says_of_lookups(data)
 
 
@@ -194,7 +214,7 @@ def says_of_lookups(data):
         best = {}
         for key in ("ns", "instructions"):
             best[key] = max((at(data, how, r["depth"], r["batch"], r["device_us"])[key] / r[key], r["depth"], r["batch"])
-                            for r in data["lookups"] if r["how"] == "kernel")
+                            for r in data["lookups"] if r["how"] == "kernel" and r["device_us"] != NVME)
         text.append(
             "The paper's hook in the driver is %.1f times %s at depth 10. The loop's best is %.2f times in the guest's "
             "time (depth %d, batches of %d) and %.2f times in instructions (depth %d, batches of %d): %s." % (
@@ -206,30 +226,26 @@ def says_of_lookups(data):
         "model, in which what a batch gains is mostly that reads overlap."] + hook_that_asks(data)
 
 
-# What of the BPF program is the loop's, and not the step's.
-LOOPS_OWN = re.compile(r"bpf__|chain_(look|loop|settle)$")
-
-
 def hook_that_asks(data):
-    """What a look-up by a hook with a program would be made of: parts that are measured here."""
-    hook = next((r for r in data["rows"] if r["how"] == "hook"), None)
-    loop, *others = (at(data, how, GOAL["depth"], GOAL["batch"]) for how in ("kernel", *PAPER))
-    if not hook or not loop or None in others:
-        return []
-    step = sum(n for name, n in loop["program"].items() if not LOOPS_OWN.match(name)) / GOAL["depth"]
-    asks = hook["work"] + step
-    short = asks - hook["parts"]["block layer"]
-    theirs = [work(r["parts"]) / GOAL["depth"] for r in others]
-    return [
-        "The hook of the experimental patch is in the table of hops only: it goes on to the next block without asking "
-        "a program, so it cannot take a look-up. One that asks is not built. It needs a program type of the driver's own "
-        "that may run in an interrupt, the buffer given back to the processor before the program looks and to the "
-        "device after, and a check of every address against what the caller may read, since no file system is asked: "
-        "three things that the patch of 45 lines has none of.",
-        "What its number would be made of: %s instructions of the hook, and %s of the B+-tree's step, the same that the "
-        "loop runs: %s a hop at least, without those three. Waiting left out, a hop of pread()'s look-up takes %.2f times "
-        "that, one of io_uring's with a submit a hop %.2f times: less than the paper's %.1f and %.1f. With the command "
-        "sent from the interrupt, and not over the requeue list and a kernel worker, the block layer's %s would go too: "
-        "%.2f and %.2f times. That is what would reach the paper's factors." % (
-            bench.number(hook["work"]), bench.number(step), bench.number(asks), theirs[0] / asks, theirs[1] / asks,
-            *PAPER.values(), bench.number(hook["parts"]["block layer"]), theirs[0] / short, theirs[1] / short)]
+    """Look-ups by a BPF program in the driver's completion, beside the paper's numbers and the goal."""
+    text = []
+    for how, sends in (("hook", "a kernel worker sends the next command"), ("hook-now", "the interrupt sends it")):
+        for depth, batch in ((10, 1), (10, 16)):
+            own, *others = (at(data, h, depth, batch, NVME) for h in (how, *PAPER))
+            if not own or None in others:
+                return text
+            text.append(
+                "A BPF program decides in the driver's completion, with the B+-tree's step, and %s: at depth %d and "
+                "batches of %d a look-up is %s instructions of work and %s with the waiting. Of the work pread() takes "
+                "%.2f times that, io_uring with a submit a hop %.2f times; of all %.2f and %.2f times (the paper: %.1f "
+                "and %.1f)." % (
+                    sends, depth, batch, bench.number(own["work"]), bench.number(own["instructions"]),
+                    *(r["work"] / own["work"] for r in others),
+                    *(r["instructions"] / own["instructions"] for r in others), *PAPER.values()))
+    own, other = (at(data, h, GOAL["depth"], GOAL["batch"], NVME) for h in ("hook-now", "io_uring"))
+    text.append(
+        "That is what would reach the goal: at depth %d and batches of %d the driver that sends from its interrupt takes "
+        "%.2f of the instructions of io_uring with a submit a hop (work alone: %.2f), with %s system calls and %s "
+        "wake-ups a look-up." % (GOAL["depth"], GOAL["batch"], own["instructions"] / other["instructions"],
+                                 own["work"] / other["work"], bench.number(own["calls"]), bench.number(own["wakeups"])))
+    return text

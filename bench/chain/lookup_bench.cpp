@@ -9,10 +9,18 @@
 //   user      the library's loop in user space
 //   kernel    the library's loop in the ring's wait loop
 //
-//   lookup_bench tree DISK US OUT FIRST-WINDOW DEPTHS BATCHES   ("1 2 3")
+// and where there are NG, the character device of DISK, and HOOK, an object:
+//
+//   nvme      the library's loop in the ring's wait loop, with NVMe commands
+//   hook      the driver's completion, with the step in a BPF program there (hook.h);
+//             a kernel worker sends the command
+//   hook-now  the same; the interrupt sends it
+//
+//   lookup_bench tree DISK US OUT FIRST-WINDOW DEPTHS BATCHES [NG HOOK]   ("1 2 3")
 //   lookup_bench steps                                       nanoseconds, natively
 //
-// tree: the disk answers after US microseconds. OUT/lookups.jsonl gets a line for each window.
+// tree: the disk answers after US microseconds, 0 if nobody knows. OUT/lookups.jsonl gets a line
+// for each window, with the file of OUT that has the symbols of what was loaded then.
 // Pages are of 512 bytes, with two pairs each, so that a tree of depth 10 is small. Depth 1, which
 // no tree has, is the row of a page that a scan finds.
 #include <fcntl.h>
@@ -40,6 +48,7 @@
 #include "chain/chain_steps.h"
 #include "chain/table_build.h"
 #include "chain/user_host.h"
+#include "hook.h"
 
 extern "C" const rr_chain_program library_chain;
 
@@ -313,12 +322,12 @@ private:
     uint64_t calls_ = 0;
 };
 
-// Where the kernel has put its BPF programs, while it has them.
-void keep_symbols(const std::string& out) {
+// Where the kernel has put its modules and BPF programs, while it has them.
+void keep_symbols(const std::string& file) {
     std::ifstream in("/proc/kallsyms");
-    std::ofstream to(out + "/kallsyms-bpf", std::ios::app);
+    std::ofstream to(file);
     for (std::string line; std::getline(in, line);)
-        if (line.ends_with("[bpf]"))
+        if (line.ends_with("]"))
             to << line << "\n";
 }
 
@@ -375,6 +384,25 @@ private:
     std::vector<rr_chain_result> results_;
 };
 
+class by_hook : public reader {
+public:
+    by_hook(const char* object, int fd, unsigned depth, unsigned batch, bool now)
+        : all_(object, fd, batch, page, now), depth_(depth) {}
+    void batch(const std::vector<unsigned>& keys) override {
+        for (unsigned i = 0; i < keys.size(); i++)
+            all_.ask(i, query_of(key_of(keys[i])));
+        all_.finish(static_cast<unsigned>(keys.size()));
+        for (unsigned i = 0; i < keys.size(); i++)
+            if (all_.found(i, depth_) != value_of(keys[i]))
+                give_up("a look-up found something else");
+    }
+    uint64_t system_calls() override { return all_.system_calls(); }
+
+private:
+    hooked all_;
+    unsigned depth_;
+};
+
 // Of this thread. Each sleep, a voluntary switch, ends with one wake-up.
 struct switches {
     uint64_t all, sleeps;
@@ -387,9 +415,9 @@ switches count_switches() {
 }
 
 int windows = 0;
-std::string device_us;
+std::string out, device_us, symbols;
 
-void window(reader& r, const std::string& out, const char* how, const tree& t, unsigned batch) {
+void window(reader& r, const char* how, const tree& t, unsigned batch) {
     const unsigned batches = std::max(1U, lookups_least / batch);
     std::vector<std::vector<unsigned>> keys(batches, std::vector<unsigned>(batch));
     std::mt19937 rng(t.depth * 100 + batch);
@@ -412,7 +440,7 @@ void window(reader& r, const std::string& out, const char* how, const tree& t, u
         << R"(, "window": )" << windows++ << R"(, "calls": )" << r.system_calls() - calls
         << R"(, "switches": )" << after.all - before.all << R"(, "wakeups": )"
         << after.sleeps - before.sleeps << R"(, "ns": )" << static_cast<uint64_t>(ns.count())
-        << "}\n";
+        << R"(, "symbols": ")" << symbols << R"("})" << "\n";
 }
 
 std::vector<unsigned> numbers(const char* text) {
@@ -423,8 +451,34 @@ std::vector<unsigned> numbers(const char* text) {
     return all;
 }
 
-int look_up(char** argv) {
-    const std::string out = argv[4];
+// Everyone in turn. All are there until the end, so that no two programs were in one place.
+void compare(int fd, int namespace_fd, const char* hook, const tree& t, unsigned batch) {
+    by_pread one(fd, t.depth);
+    by_ring each(fd, t.depth, batch, false), all(fd, t.depth, batch, true);
+    by_library user(fd, t.depth, batch, RR_CHAIN_USER), kernel(fd, t.depth, batch, RR_CHAIN_KERNEL);
+    symbols = "kallsyms-" + std::to_string(windows);
+    window(one, "pread", t, batch);
+    window(each, "io_uring", t, batch);
+    window(all, "batched", t, batch);
+    window(user, "user", t, batch);
+    window(kernel, "kernel", t, batch);
+    keep_symbols(out + "/" + symbols);
+    if (hook == nullptr)
+        return;
+    by_library nvme(namespace_fd, t.depth, batch, RR_CHAIN_KERNEL);
+    symbols = "kallsyms-" + std::to_string(windows);
+    window(nvme, "nvme", t, batch);
+    for (const bool now : {false, true}) {
+        by_hook driver(hook, namespace_fd, t.depth, batch, now);
+        window(driver, now ? "hook-now" : "hook", t, batch);
+        keep_symbols(out + "/" + symbols);
+    }
+}
+
+int look_up(int argc, char** argv) {
+    const char* hook = argc > 9 ? argv[9] : nullptr;
+    const int namespace_fd = hook != nullptr ? ::open(argv[8], O_RDWR | O_CLOEXEC) : -1;
+    out = argv[4];
     device_us = argv[3];
     windows = std::atoi(argv[5]);
     for (const unsigned depth : numbers(argv[6])) {
@@ -433,21 +487,12 @@ int look_up(char** argv) {
         auto* memory = static_cast<uint8_t*>(
             std::aligned_alloc(4096, walks::up_to_page(t.file.size() / page)));
         std::copy(t.file.begin(), t.file.end(), memory);
-        if (fd < 0 || ::pwrite(fd, memory, t.file.size(), 0) != static_cast<ssize_t>(t.file.size()))
+        if (fd < 0 || (hook != nullptr && namespace_fd < 0) ||
+            ::pwrite(fd, memory, t.file.size(), 0) != static_cast<ssize_t>(t.file.size()))
             give_up(std::string(argv[2]) + " cannot be written");
         std::free(memory);
-        for (const unsigned batch : numbers(argv[7])) {
-            by_pread one(fd, depth);
-            window(one, out, "pread", t, batch);
-            by_ring each(fd, depth, batch, false), all(fd, depth, batch, true);
-            window(each, out, "io_uring", t, batch);
-            window(all, out, "batched", t, batch);
-            by_library user(fd, depth, batch, RR_CHAIN_USER);
-            window(user, out, "user", t, batch);
-            by_library kernel(fd, depth, batch, RR_CHAIN_KERNEL);
-            window(kernel, out, "kernel", t, batch);
-            keep_symbols(out);
-        }
+        for (const unsigned batch : numbers(argv[7]))
+            compare(fd, namespace_fd, hook, t, batch);
         ::close(fd);
         std::printf("depth %u: %zu pages\n", depth, t.file.size() / page);
         std::fflush(stdout);
@@ -537,11 +582,12 @@ int time_steps() {
 
 int main(int argc, char** argv) {
     const std::string what = argc > 1 ? argv[1] : "";
-    if (what == "tree" && argc == 8)
-        return look_up(argv);
+    if (what == "tree" && (argc == 8 || argc == 10))
+        return look_up(argc, argv);
     if (what == "steps")
         return time_steps();
-    std::fprintf(stderr,
-                 "usage: lookup_bench tree DISK US OUT FIRST-WINDOW DEPTHS BATCHES | steps\n");
+    std::fprintf(
+        stderr,
+        "usage: lookup_bench tree DISK US OUT FIRST-WINDOW DEPTHS BATCHES [NG HOOK] | steps\n");
     return 2;
 }
