@@ -29,9 +29,8 @@ uint64_t to_pages(uint64_t bytes) {
 
 }  // namespace
 
-hooked::hooked(const char* object, int namespace_fd, unsigned lookups, unsigned block_bytes,
-               bool now)
-    : lookups_(lookups), block_bytes_(block_bytes), now_(now) {
+hooked::hooked(const char* object, int namespace_fd, unsigned lookups, unsigned block_bytes)
+    : block_bytes_(block_bytes) {
     const int nsid = ::ioctl(namespace_fd, NVME_IOCTL_ID);
     if (nsid < 0)
         give_up("NVME_IOCTL_ID", errno);
@@ -42,9 +41,9 @@ hooked::hooked(const char* object, int namespace_fd, unsigned lookups, unsigned 
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
     arena_fd_ = bpf_map_create(BPF_MAP_TYPE_ARENA, "hook_arena", 0, 0,
                                static_cast<uint32_t>(bytes_ / page), &options);
-    void* at = arena_fd_ < 0 ? MAP_FAILED
-                             : ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED,
-                                      arena_fd_, 0);
+    void* at = arena_fd_ < 0
+                   ? MAP_FAILED
+                   : ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd_, 0);
     if (at == MAP_FAILED)
         give_up("cannot make a BPF arena", errno);
     // In an interrupt no page can be brought in.
@@ -86,7 +85,7 @@ void hooked::load(const char* object) {
         give_up("cannot attach the program", errno);
 }
 
-void hooked::ask(unsigned n, const chain_btree_query& query) {
+void hooked::ask(unsigned n, const chain_btree_query& query, bool now) {
     hook_lookup& l = lookup_[n];
     std::memset(&l.c, 0, sizeof(l.c));
     l.query = query;
@@ -113,7 +112,7 @@ void hooked::ask(unsigned n, const chain_btree_query& query) {
     c.addr = l.block;
     c.data_len = block_bytes_;
     c.cdw12 = (block_bytes_ >> HOOK_LBA_SHIFT) - 1;
-    c.rsvd2 = HOOK_HOPS_MAX | (now_ ? HOOK_NOW : 0);
+    c.rsvd2 = HOOK_HOPS_MAX | (now ? HOOK_NOW : 0);
     std::memcpy(sqe->cmd, &c, sizeof(c));
 }
 

@@ -16,14 +16,14 @@ struct bpf_object;
 
 class hooked {
 public:
-    // @now: the interrupt sends the next command, and no kernel worker.
-    hooked(const char* object, int namespace_fd, unsigned lookups, unsigned block_bytes, bool now);
+    hooked(const char* object, int namespace_fd, unsigned lookups, unsigned block_bytes);
     ~hooked();
     hooked(const hooked&) = delete;
     hooked& operator=(const hooked&) = delete;
 
-    // Look-up number @n begins at the namespace's first block.
-    void ask(unsigned n, const chain_btree_query& query);
+    // Look-up number @n begins at the namespace's first block. @now: the interrupt sends
+    // the commands that follow, and no kernel worker.
+    void ask(unsigned n, const chain_btree_query& query, bool now);
     // Sends what was asked for, and waits until @count look-ups have ended.
     void finish(unsigned count);
     // What look-up @n has found, after @hops hops and not more.
@@ -36,8 +36,7 @@ private:
     void load(const char* object);
 
     uint32_t nsid_;
-    unsigned lookups_, block_bytes_;
-    bool now_;
+    unsigned block_bytes_;
     int arena_fd_;
     uint64_t bytes_;
     hook_lookup* lookup_;
