@@ -203,6 +203,10 @@ def goal(data):
             FAST, bench.number(other["wakeups"]), bench.number(loop["wakeups"]), SLOW, bench.number(theirs["wakeups"]),
             bench.number(slow["wakeups"]),
             ": " + verdict(slow["wakeups"] / theirs["wakeups"], GOAL["ratio"]) if theirs["wakeups"] else ""))
+    text.append(
+        "Who waits for all of a batch sleeps once a level at the least, which is %.3g a look-up. The program with "
+        "io_uring sleeps the less the longer it takes to submit: the first reads are back when the last one is sent." % (
+            GOAL["depth"] / GOAL["batch"]))
     return text
 
 
