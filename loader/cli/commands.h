@@ -34,6 +34,7 @@ void add_features(CLI::App& app, context& ctx);
 void add_add(CLI::App& app, context& ctx);
 void add_remove(CLI::App& app, context& ctx);
 void add_jobs(CLI::App& app, context& ctx);
+void add_events(CLI::App& app, context& ctx);
 void add_upgrade(CLI::App& app, context& ctx);
 void add_store(CLI::App& app, context& ctx);
 

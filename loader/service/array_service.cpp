@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -162,10 +163,35 @@ void array_service::ask_for_spare() {
     take_order({{"command", "spare"}}, nobody);
 }
 
-// mdadm --monitor's words.
-void array_service::tell(const std::string& event, const nlohmann::json& more) {
+void array_service::open_events() {
+    events_.emplace(places_->paths().events,
+                    nlohmann::json{{"name", name_},
+                                   {"uuid", md::to_string(set_uuid_)},
+                                   {"block_device", block_path_}});
+    news_.emplace(*array());
+}
+
+// mdadm --monitor's words. Of a member in the metadata thread only, which is the one that
+// changes devices.
+void array_service::tell(const std::string& event, nlohmann::json more) {
+    if (more.contains("role")) {
+        const auto role = more["role"].get<uint32_t>();
+        if (members_.devices[role])
+            more["device"] = members_.devices[role]->path;
+        news_->heard(event, role);
+    }
     log_info("event: {} {}", event, to_line(more));
+    if (events_)
+        events_->add(event, more);
     publish_members();
+}
+
+void array_service::tell_failures() {
+    for (const member_news::item& news : news_->look(*array())) {
+        const int error = array()->members[news.role].error;
+        tell(news.event,
+             {{"role", news.role}, {"error", error != 0 ? std::strerror(error) : "failed"}});
+    }
 }
 
 // What run() returns, once the array was stopped.
@@ -250,6 +276,9 @@ Status array_service::finish() {
     // Whoever is told of the stop may open the members at once.
     let_members_go();
     socket_.reset();
+    if (!lost)
+        tell(event_of_the_end, nlohmann::json::object());
+    events_.reset();
     places_.reset();
     return clean ? removed : clean;
 }
@@ -311,6 +340,7 @@ void array_service::lose_device() {
     device_.reset();
     remove_traces();
     let_members_go();
+    tell(event_of_the_end, nlohmann::json::object());
     enter(life_state::device_gone, "");
     if (Status ok = places_->write_state(state_file()); !ok)
         log_error("{}", describe(ok.error()));

@@ -52,6 +52,7 @@
 #include "service/control_socket.h"
 #include "service/creation.h"
 #include "service/durability.h"
+#include "service/events.h"
 #include "service/kept_state.h"
 #include "service/life.h"
 #include "service/membership.h"
@@ -161,7 +162,9 @@ private:
     Result<nlohmann::json> change_devices(const std::string& command,
                                           const nlohmann::json& request);
     void ask_for_spare();
-    void tell(const std::string& event, const nlohmann::json& more);
+    void tell(const std::string& event, nlohmann::json more);
+    void tell_failures();
+    void open_events();
     std::vector<order> taken_orders();
     Status stop_device(bool force);
     Status finish();
@@ -249,6 +252,8 @@ private:
     Fd signals_;
     Fd wake_;         // an eventfd: an order has come, or a queue has ended
     Status settled_;  // how the members were left when the device was lost
+    std::optional<event_log> events_;  // from the moment that it serves
+    std::optional<member_news> news_;  // the metadata thread's
     std::mutex order_lock_;
     std::vector<order> orders_;  // not taken yet; their clients wait
     struct failing {

@@ -581,6 +581,7 @@ Status array_service::start_device() {
     how.queue_rings = rings;
     how.recorded = [this] {
         publish_members();
+        tell_failures();
         answer_failed();
         ask_for_spare();
     };
@@ -597,6 +598,7 @@ Status array_service::start_device() {
     };
     how.clean_after = options_.clean_after;
     how.flush = [this] { flush_members(*array(), members_); };
+    open_events();
     durability_->start(std::move(how));
     queues_run_ = true;
     // What the search for signatures has read would hand the first write to each such
@@ -604,6 +606,7 @@ Status array_service::start_device() {
     drop_caches_of(members_);
     for (auto& queue : queues_)
         queue->go(rings);
+    const bool is_new = !recovering_;
     if (Status ok = recovering_ ? device_->end_recovery() : device_->start(); !ok)
         return ok;
     recovering_ = false;
@@ -614,6 +617,10 @@ Status array_service::start_device() {
     if (Status ok = places_->write_state(state_file()); !ok)
         log_error("{}", describe(ok.error()));
     enter(life_state::serving, "");
+    if (is_new)
+        tell("NewArray", nlohmann::json::object());
+    if (health_of(array()) == array_health::degraded)
+        tell("DegradedArray", nlohmann::json::object());
     start_jobs();
     return {};
 }

@@ -102,7 +102,7 @@ void array_jobs::prepare(uint64_t from, uint64_t end) {
 // The kind last: queue 0 may look at any moment.
 void array_jobs::launch(uint32_t kind) {
     store(job().kind, kind);
-    how_.tell("RebuildStarted", {{"job", job_name(kind)}});
+    how_.tell("RebuildStarted", about());
     how_.look();
 }
 
@@ -242,6 +242,14 @@ void array_jobs::steer(clock::time_point now) {
         how_.wake();
 }
 
+// The job that runs, in an event.
+nlohmann::json array_jobs::about() const {
+    nlohmann::json out = {{"job", job_name(job().kind)}};
+    if (const auto role = missing_role(array_); role && job().kind == RR_JOB_REBUILD)
+        out["role"] = *role;
+    return out;
+}
+
 void array_jobs::tell_progress() {
     const uint64_t total = job().end - first_;
     const uint64_t percent = total == 0 ? 100 : (load(job().frontier) - first_) * 100 / total;
@@ -249,7 +257,7 @@ void array_jobs::tell_progress() {
     if (step <= told_percent_ || step >= 100)
         return;
     told_percent_ = step;
-    how_.tell(fmt::format("Rebuild{}", step), {{"job", job_name(job().kind)}});
+    how_.tell(fmt::format("Rebuild{}", step), about());
 }
 
 // Superblocks that could not be written: their members are out.
@@ -314,6 +322,7 @@ void array_jobs::end_rebuild(md::array_metadata& metadata) {
 void array_jobs::end(md::array_metadata& metadata) {
     const uint32_t kind = job().kind;
     const bool whole = job().frontier >= job().end;
+    nlohmann::json told = about();
     finished now{kind, why_ended(), job().wrong_rows, 0, job().unreadable_cells, found()};
     for (const rr_u64 cells : job().mended)
         now.mended_cells += cells;
@@ -335,9 +344,9 @@ void array_jobs::end(md::array_metadata& metadata) {
     }
     if (kind == RR_JOB_RESYNC && clear_state(array_, RR_STATE_RESYNC, RR_STATE_RESYNC))
         metadata.resync_finished();
-    how_.tell("RebuildFinished", {{"job", job_name(kind)},
-                                  {"how", now.how},
-                                  {"mismatch_sectors", now.wrong_rows * row_sectors}});
+    told["how"] = now.how;
+    told["mismatch_sectors"] = now.wrong_rows * row_sectors;
+    how_.tell("RebuildFinished", told);
     std::lock_guard hold(lock_);
     last_ = std::move(now);
     store(job().kind, RR_JOB_NONE);

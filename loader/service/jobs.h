@@ -96,6 +96,7 @@ private:
     void end_rebuild(md::array_metadata& metadata);
     void checkpoint(md::array_metadata& metadata, clock::time_point now);
     void tell_progress();
+    [[nodiscard]] nlohmann::json about() const;
     void fail_target(int error);
     void record(const Result<md::update_report>& written);
     [[nodiscard]] uint64_t cell_sectors() const;

@@ -12,7 +12,7 @@
 //
 //   members      array_members   opened O_EXCL; set uuid, device uuid, disk, events
 //   lock         run_directory   flock on /run/ringraid/UUID/lock
-//   run files    run_directory   state, socket, log of the set with this uuid
+//   run files    run_directory   state, socket, log, events of the set with this uuid
 //   device       ublk_device     number and mark
 //   pins         predecessor     arena (life.h of the engine) and store, by set uuid
 //   link         name_link       /dev/ringraid/NAME, to a device with our mark

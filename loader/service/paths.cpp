@@ -16,6 +16,7 @@ array_paths::array_paths(const md::uuid& id) {
     socket = directory + "/control.sock";
     lock = directory + "/lock";
     log = directory + "/log";
+    events = directory + "/events";
     arena_file = fmt::format("{}/arena-{}", directory, boot_id());
     pins = fmt::format("{}/{}", pin_directory, name);
     arena_pin = pins + "/arena";

@@ -5,6 +5,7 @@
 //   /run/ringraid/UUID/control.sock  the daemon's socket
 //   /run/ringraid/UUID/lock          held (flock) by the living daemon
 //   /run/ringraid/UUID/log           what a daemon in the background said
+//   /run/ringraid/UUID/events        what happened to the array, and events.old (events.h)
 //   /run/ringraid/UUID/arena-BOOT    the arena of the user engine
 //   /run/ringraid/UUID/program-N.bpf.o  what `ringraid upgrade` brought
 //   /sys/fs/bpf/ringraid/UUID/arena  that of the bpf engine, pinned
@@ -30,6 +31,7 @@ struct array_paths {
     std::string socket;
     std::string lock;
     std::string log;
+    std::string events;
     std::string arena_file;
     std::string arena_pin;
     std::string pins;  // the directory of what is pinned

@@ -55,8 +55,8 @@ public:
 
     // The user engine's, which was served before the machine was started: of no use.
     [[nodiscard]] bool has_older_arena() const;
-    // State, programs, the arenas of the user engine: the lock and the log stay, and the
-    // socket, which is its listener's.
+    // State, programs, the arenas of the user engine: the lock, the log and the events
+    // stay, and the socket, which is its listener's.
     void remove_run_files() const;
     // That of a dead daemon.
     void remove_socket() const;

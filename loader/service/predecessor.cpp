@@ -18,6 +18,7 @@
 #include "engine/redo.h"
 #include "members/scan.h"
 #include "service/closing.h"
+#include "service/events.h"
 #include "service/heritage.h"
 #include "service/leave_alone.h"
 #include "service/name_link.h"
@@ -231,7 +232,7 @@ std::optional<nlohmann::json> state_from_pins(const md::uuid& set_uuid) {
 Result<predecessor> predecessor::find(const array_places& places, const md::uuid& set_uuid) {
     if (Status ok = places.check(); !ok)
         return forward_error(ok.error());
-    predecessor left(places);
+    predecessor left(places, set_uuid);
     left.find_arena(set_uuid);
     auto device = ublk_device::find(set_uuid);
     if (!device)
@@ -342,13 +343,24 @@ Status predecessor::give_up() {
     return {};
 }
 
+// Who follows the events of the dead daemon learns that no successor comes.
+void predecessor::tell_the_end(const std::string& name, const std::string& block_path) const {
+    const nlohmann::json about = {
+        {"name", name}, {"uuid", md::to_string(set_uuid_)}, {"block_device", block_path}};
+    Status told = append_event(places_->paths().events, make_event(event_of_the_end, about));
+    if (!told)
+        log_error("an event is lost: {}", describe(told.error()));
+}
+
 void predecessor::forget() {
     if (device_) {
         const std::string block_path = device_->block_path();
-        if (arena_)
-            remove_name_link(life_name(*life()), block_path);
-        else if (auto state = places_->read_state())
-            remove_name_link(state->value("name", ""), block_path);
+        const auto state = places_->read_state();
+        const std::string name = arena_  ? life_name(*life())
+                                 : state ? state->value("name", "")
+                                         : "";
+        remove_name_link(name, block_path);
+        tell_the_end(name, block_path);
         (void)device_->stop();
         if (Status gone = device_->remove(); !gone && gone.error().err != ENODEV)
             log_error("{} stays: {}", block_path, describe(gone.error()));

@@ -70,10 +70,13 @@ public:
 private:
     Status settle_rows(array_members& members, md::array_metadata& metadata,
                        const failures_so_far& before);
-    explicit predecessor(const array_places& places) : places_(&places) {}
+    predecessor(const array_places& places, const md::uuid& set_uuid)
+        : places_(&places), set_uuid_(set_uuid) {}
     void find_arena(const md::uuid& set_uuid);
+    void tell_the_end(const std::string& name, const std::string& block_path) const;
 
     const array_places* places_;
+    md::uuid set_uuid_;
     bool found_arena_ = false;
     engine_host engine_ = engine_host::bpf;
     std::optional<arena_memory> arena_;

@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Disks 0 to 3 are the array, 4 and 5 the spares.
+. "${0%/*}/lib.sh"
+read -ra disks < <(disks 4)
+spare=/dev/disk4
+
+array() {
+	wipe "${disks[@]}" "$spare" /dev/disk5
+	start t "${disks[@]}" --chunk 64K --assume-clean --size 16M
+}
+run_of() { echo "/run/ringraid/$(st uuid | tr : -)"; }
+
+# follow: $tmp/told has the events from now on; told EVENT [JQ]: one of them is there.
+follow() {
+	ringraid --json events t --follow >"$tmp/told" &
+	follower=$!
+}
+told() { jq -e --arg e "$1" "select(.event == \$e) | ${2:-.}" "$tmp/told" >/dev/null 2>&1; }
+names() { jq -r .event "$tmp/told" | tr '\n' ' '; }
+
+# ended: the follower ends by itself, well.
+ended() {
+	local rc=0 waited=0
+	while kill -0 "$follower" 2>/dev/null; do
+		sleep 0.2
+		[ $((waited += 1)) -lt 150 ] || fail "the follower does not end"
+	done
+	wait "$follower" || rc=$?
+	[ $rc = 0 ] || fail "the follower ends with $rc"
+}
+
+# A whole life, seen by one who follows from the start to the end.
+story() {
+	local run
+	array
+	run=$(run_of)
+	[ "$(stat -c %a:%u "$run/events")" = 600:0 ] || fail "the file is $(stat -c %a:%u "$run/events")"
+	follow
+	eventually "NewArray" told NewArray ".block_device == \"$block\""
+	quietly ringraid fail t 1
+	eventually "Fail" told Fail '.role == 1 and .device == "/dev/disk1" and .error != ""'
+	quietly ringraid set t sync-max=400
+	quietly ringraid add t "$spare"
+	eventually "RebuildStarted" told RebuildStarted '.job == "rebuild" and .role == 1 and .device == "/dev/disk4"'
+	quietly ringraid fail t 1
+	eventually "FailSpare" told FailSpare '.role == 1 and .device == "/dev/disk4"'
+	# The daemon dies: who follows goes on with its successor's.
+	kill_daemon
+	quietly timeout 100 ringraid assemble "${disks[0]}" "${disks[2]}" "${disks[3]}"
+	eventually "DegradedArray" told DegradedArray
+	quietly ringraid set t sync-max=0
+	quietly ringraid add t /dev/disk5
+	eventually "SpareActive" told SpareActive '.role == 1 and .device == "/dev/disk5"'
+	quietly ringraid check t --wait
+	eventually "RebuildFinished" told RebuildFinished '.job == "check" and .mismatch_sectors == 0'
+	kill -0 "$follower" || fail "the follower ended before the array"
+	stop
+	ended
+	[ "$(tail -n 1 "$tmp/told" | jq -r .event)" = DeviceDisappeared ] || fail "the last word is not DeviceDisappeared: $(names)"
+	[ "$(jq -s 'map(select(.event == "NewArray")) | length' "$tmp/told")" = 1 ] || fail "a takeover is no new array: $(names)"
+	[ "$(jq -s 'map(select(.event == "DeviceDisappeared")) | length' "$tmp/told")" = 1 ] || fail "twice gone: $(names)"
+	# It is kept for who comes later, and by then the array is named by its uuid.
+	ringraid events "$(jq -r .uuid "$tmp/told" | head -n 1)" | grep -q 'Fail t .*role=1' || fail "nothing is kept"
+	refused "no array t runs" ringraid events t
+}
+
+# Given up after the daemon died: the follower ends, too.
+given_up() {
+	array
+	follow
+	eventually "NewArray" told NewArray
+	kill_daemon_wholly
+	sleep 1
+	kill -0 "$follower" || fail "a dead daemon is no end: a successor may come"
+	quietly ringraid stop --force t
+	ended
+	told DeviceDisappeared || fail "nothing tells that it was given up: $(names)"
+}
+
+# /run is full, and then cleared: events are lost, the array is not.
+no_room() {
+	local run=/run/ringraid
+	mkdir -p $run
+	chmod 0700 $run
+	mount -t tmpfs -o size=256k,mode=0700 tmpfs $run
+	array
+	fill
+	follow
+	eventually "NewArray" told NewArray
+	dd if=/dev/zero of=$run/fill bs=4k status=none 2>/dev/null || true
+	# The page of the events that are there holds some; then nothing is left.
+	for _ in $(seq 40); do quietly ringraid check t --from 0 --to 64K --wait; done
+	[ "$(stat -c %s "$(run_of)/events")" -le 4096 ] || fail "there was room"
+	quietly ringraid fail t 1
+	write_at 1280 128
+	read_all "with a full /run"
+	state degraded
+	sleep 1 # longer than who follows takes to look
+	! told Fail || fail "there was room for all of it"
+	rm $run/fill
+	quietly ringraid add t "$spare"
+	eventually "SpareActive" told SpareActive
+	[ "$(jq -s length "$tmp/told")" -gt 0 ] || fail "a line is no JSON"
+	rm "$(run_of)/events"
+	quietly ringraid check t --wait
+	eventually "events after they were cleared" told RebuildFinished '.job == "check"'
+	stop
+	ended
+	umount $run
+}
+
+play story given_up no_room
