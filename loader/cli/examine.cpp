@@ -11,58 +11,18 @@
 #include "cli/commands.h"
 #include "engine/program.h"
 #include "md/superblock.h"
-#include "md/whitelist.h"
 #include "members/member.h"
 #include "service/report.h"
+#include "service/superblock_report.h"
 #include "ublk/control.h"
 
 namespace rr::cli {
 namespace {
 
-std::string role_text(uint16_t role) {
-    switch (role) {
-        case md::role_spare:
-            return "spare";
-        case md::role_faulty:
-            return "faulty";
-        case md::role_journal:
-            return "journal";
-        default:
-            return fmt::format("active device {}", role);
-    }
-}
-
-nlohmann::json describe_member(const std::string& path, const md::md_superblock& sb) {
-    auto terms = md::check_servable(sb);
-    nlohmann::json out = {{"device", path},
-                          {"uuid", md::to_string(sb.set_uuid)},
-                          {"name", sb.set_name},
-                          {"device_uuid", md::to_string(sb.device_uuid)},
-                          {"level", sb.level},
-                          {"layout", layout_name(sb.layout)},
-                          {"chunk_bytes", uint64_t{sb.chunk_sectors} << RR_SECTOR_SHIFT},
-                          {"members", sb.raid_disks},
-                          {"member_bytes", sb.size << RR_SECTOR_SHIFT},
-                          {"data_offset_bytes", sb.data_offset << RR_SECTOR_SHIFT},
-                          {"events", sb.events},
-                          {"clean", sb.clean()},
-                          {"role", role_text(sb.role())},
-                          {"feature_map", sb.feature_map},
-                          {"servable", terms.has_value()}};
-    if (!terms)
-        out["reason"] = terms.error().what;
-    return out;
-}
-
 void print_member(const nlohmann::json& m) {
     print_line(stdout, "{}", m["device"].get<std::string>());
-    for (const char* key :
-         {"name", "uuid", "device_uuid", "role", "members", "layout", "chunk_bytes", "member_bytes",
-          "data_offset_bytes", "events", "clean", "servable", "reason"}) {
-        if (m.contains(key))
-            print_line(stdout, "{:>18} : {}", key,
-                       m[key].is_string() ? m[key].get<std::string>() : m[key].dump());
-    }
+    for (const auto& [name, value] : superblock_lines(m))
+        print_line(stdout, "{:>18} : {}", name, value);
 }
 
 int examine(const context& ctx, const std::vector<std::string>& devices) {
@@ -81,7 +41,8 @@ int examine(const context& ctx, const std::vector<std::string>& devices) {
             code = print_error(text, sb.error());
             continue;
         }
-        out["devices"].push_back(describe_member(path, *sb));
+        out["devices"].push_back(describe_superblock(*sb));
+        out["devices"].back()["device"] = path;
         if (!ctx.json)
             print_member(out["devices"].back());
     }

@@ -111,6 +111,7 @@ struct md_superblock {
         return number < dev_roles.size() ? dev_roles[number] : uint16_t{role_spare};
     }
     [[nodiscard]] bool clean() const { return resync_offset == resync_none; }
+    [[nodiscard]] bool has(feature bit) const { return (feature_map & bit) != 0; }
 };
 
 // Checksum of a superblock with its checksum field taken as zero.

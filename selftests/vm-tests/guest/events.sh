@@ -110,4 +110,52 @@ no_room() {
 	umount $run
 }
 
-play story given_up no_room
+# The lines that both have are the same.
+same_words() {
+	local d line field
+	for d in "$@"; do
+		mdadm --examine "$d" >"$tmp/theirs"
+		ringraid examine "$d" >"$tmp/ours"
+		for field in 'Recovery Offset' 'Internal Bitmap' 'PPL' 'Bad Block Log'; do
+			line=$(sed -n "s/^ *$field : //p" "$tmp/theirs")
+			[ "$(sed -n "s/^ *$field : //p" "$tmp/ours")" = "$line" ] ||
+				{ cat "$tmp/theirs" "$tmp/ours"; fail "$d: $field is not '$line'"; }
+			[ -z "$line" ] || said+=" $field;"
+		done
+		line=$(sed -n 's/^ *Device Role : //p' "$tmp/theirs")
+		[ "$(sed -n 's/^ *role : //p' "$tmp/ours")" = "${line,}" ] || { cat "$tmp/ours"; fail "$d is $line"; }
+		line=$(sed -n 's/^ *Array State : \([^ ]*\).*/\1/p' "$tmp/theirs")
+		grep -q "array_state : $line$" "$tmp/ours" || { cat "$tmp/ours"; fail "$d: the array is $line"; }
+	done
+}
+
+# What md makes, and what we make, in the middle of it.
+examined() {
+	local said=''
+	wipe "${disks[@]}" "$spare" /dev/disk5
+	quietly mdadm --create "$md" --run --level=5 --raid-devices=4 --chunk=64 --bitmap=internal --assume-clean "${disks[@]}"
+	echo 500 >"/sys/block/${md#/dev/}/md/sync_speed_max"
+	quietly mdadm "$md" --add "$spare"
+	same_words "${disks[@]}" "$spare"
+	echo want_replacement >"/sys/block/${md#/dev/}/md/dev-$(readlink /dev/disk1)/state"
+	sleep 2
+	quietly mdadm --stop "$md"
+	same_words "${disks[@]}" "$spare"
+	grep -q 'replacement device 1' "$tmp/ours" || fail "no replacement: $(cat "$tmp/ours")"
+	wipe "${disks[@]}" "$spare"
+	quietly mdadm --create "$md" --run --level=5 --raid-devices=4 --chunk=64 --consistency-policy=ppl "${disks[@]}"
+	same_words "${disks[@]}"
+	give
+	array
+	quietly ringraid set t sync-max=2000
+	quietly ringraid fail t 2
+	quietly ringraid add t "$spare"
+	sleep 2
+	stop
+	same_words "${disks[@]}" "$spare"
+	for field in 'Recovery Offset' 'Internal Bitmap' PPL 'Bad Block Log'; do
+		case $said in *" $field;"*) ;; *) fail "no disk had a $field" ;; esac
+	done
+}
+
+play story given_up no_room examined
