@@ -54,6 +54,8 @@ void print_status(const nlohmann::json& s) {
     for (const auto& m : s["members"]) {
         std::string device = m["device"].is_string() ? m["device"].get<std::string>() : "-";
         std::string error = m.contains("error") ? " (" + m["error"].get<std::string>() + ")" : "";
+        if (const auto sectors = m.value("corrected_read_sectors", uint64_t{0}); sectors != 0)
+            error += fmt::format(", {} sectors were unreadable and rewritten", sectors);
         row(fmt::format("member {}", m["role"].get<int>()).c_str(),
             fmt::format("{:<16} {}{}", device, m["state"].get<std::string>(), error));
     }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <utility>
 
 namespace rr::md {
@@ -216,6 +217,15 @@ Result<update_report> array_metadata::rebuild_finished(uint32_t role) {
                          uint16_t{role_spare});
     }
     return write_as_it_is(role);
+}
+
+void array_metadata::reads_corrected(uint32_t role, uint32_t sectors) {
+    if (role >= members_.size() || !members_[role] || sectors == 0)
+        return;
+    written_ = written_state::unknown;
+    uint32_t& sum = members_[role]->corrected_reads;
+    if (__builtin_add_overflow(sum, sectors, &sum))
+        sum = std::numeric_limits<uint32_t>::max();
 }
 
 Result<update_report> array_metadata::mark_failed(uint32_t role) {

@@ -108,6 +108,10 @@ public:
     [[nodiscard]] Result<update_report> rebuild_reached(uint32_t role, uint64_t sectors);
     [[nodiscard]] Result<update_report> rebuild_finished(uint32_t role);
 
+    // @sectors of @role could not be read and were written again: its superblock tells with
+    // the next mark, which is then written also where nothing else is new.
+    void reads_corrected(uint32_t role, uint32_t sectors);
+
     // The parity of every stripe is right again; nothing is written.
     void resync_finished() { synced_ = resync_none; }
     // ... of the first @sectors of each member; nothing is written.

@@ -182,6 +182,7 @@ private:
     void answer_failed();
     std::string job_order(const nlohmann::json& request);
     [[nodiscard]] nlohmann::json member_status() const;
+    [[nodiscard]] uint32_t corrected_reads(uint32_t role) const;
     [[nodiscard]] nlohmann::json spare_status() const;
     [[nodiscard]] nlohmann::json brief_status() const;
     [[nodiscard]] nlohmann::json full_status() const;

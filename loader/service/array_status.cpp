@@ -154,13 +154,23 @@ nlohmann::json array_service::member_status() const {
                                         : !missing && !second ? "active"
                                         : device              ? "failed"
                                                               : "missing"}};
-        if (device)
+        if (device) {
             one["identity"] = device->identity.text;
+            one["corrected_read_sectors"] = corrected_reads(static_cast<uint32_t>(role));
+        }
         if ((missing || second) && !rebuilt && array()->members[role].error != 0)
             one["error"] = std::strerror(array()->members[role].error);
         out.push_back(one);
     }
     return out;
+}
+
+// As the next superblock of the member has it.
+uint32_t array_service::corrected_reads(uint32_t role) const {
+    const auto& member = members_.plan.members[role];
+    const array_jobs* jobs = durability_ ? durability_->jobs() : nullptr;
+    return (member ? member->superblock.corrected_reads : 0) +
+           (jobs != nullptr ? jobs->corrected(role) : 0);
 }
 
 nlohmann::json array_service::spare_status() const {

@@ -68,6 +68,7 @@ array_jobs::array_jobs(rr_array* array, needs how) : array_(array), how_(std::mo
     first_ = job().frontier;
     checkpoint_ = job().frontier;
     job().halt = 0;
+    std::ranges::copy(job().mended, counted_.begin());
     checkpoint_time_ = looked_ = clock::now();
     looked_at_ = job().frontier;
 }
@@ -91,6 +92,7 @@ void array_jobs::prepare(uint64_t from, uint64_t end) {
     fresh.limit = end;
     fresh.next = fresh.frontier = from;
     job() = fresh;
+    counted_ = {};
     paused_ = cancelled_ = false;
     first_ = checkpoint_ = looked_at_ = from;
     told_percent_ = 0;
@@ -186,6 +188,7 @@ void array_jobs::begin_rebuild(uint32_t role, uint64_t done) {
     // the second, and the job gives up where it is not.
     hopeless_ = false;
     prepare(done, cells_in_all());
+    corrected_.at(role) = 0;
     uint64_t seen = load(array_->state);
     do {
         if ((seen & RR_STATE_BROKEN) != 0 || (seen >> role & 1) == 0)
@@ -290,6 +293,22 @@ void array_jobs::fail_target(int error) {
         rr_host_fail(array_, *role, -error);
 }
 
+// Of a cell one block at least could not be read.
+void array_jobs::count_corrected(md::array_metadata& metadata) {
+    for (uint32_t role = 0; role < array_->geometry.members; role++) {
+        const rr_u64 mended = load(job().mended[role]);
+        const auto sectors = static_cast<uint32_t>((mended - counted_.at(role)) * row_sectors);
+        counted_.at(role) = mended;
+        corrected_.at(role) += sectors;
+        metadata.reads_corrected(role, sectors);
+    }
+}
+
+uint32_t array_jobs::corrected(uint32_t role) const {
+    std::lock_guard hold(lock_);
+    return corrected_.at(role);
+}
+
 std::string array_jobs::why_ended() const {
     if (cancelled_)
         return "cancelled";
@@ -359,6 +378,7 @@ void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
         std::lock_guard hold(lock_);
         if (!runs())
             return;
+        count_corrected(metadata);
         over = load(job().ended) != 0;
         // What cannot go on waits for nothing: a spare does.
         const uint64_t state = load(array_->state);
@@ -391,6 +411,7 @@ void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
 }
 
 void array_jobs::close(md::array_metadata& metadata) {
+    count_corrected(metadata);
     const auto role = missing_role(array_);
     if (job().kind != RR_JOB_REBUILD || !role || (load(array_->state) & RR_STATE_REBUILD) == 0)
         return;

@@ -8,7 +8,10 @@
 //   rebuild   the superblocks tell of the device (md/update.h), then the job begins
 //             every 1/16 and every half minute: its rows flushed, then the checkpoint
 //             at the end: flushed, superblocks, then the array counts on it
-//   check, repair   nothing but counts; what they found is kept until the next one
+//   check, repair   nothing but counts; what they found is kept until the next one.
+//             A member whose cells they rewrote has that in its superblock from the next
+//             write of it on; md counts so, 8 sectors each time. What a dead daemon
+//             counted since its last one is lost
 //   resync    at the end the superblocks may say clean again
 //
 // Rates are md's: KiB/s of each member, sync-max while nobody uses the array, sync-min
@@ -20,6 +23,7 @@
 // Cost: a look is a few loads; a wake-up of queue 0 where it had to wait.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -67,6 +71,8 @@ public:
     Status cancel();
     Status set_rates(sync_rates rates);
     [[nodiscard]] nlohmann::json status() const;
+    // Sectors that could not be read and were written again, since the start of the daemon.
+    [[nodiscard]] uint32_t corrected(uint32_t role) const;
 
     // From the thread that uses @metadata only.
     // The device in @role, whose superblocks are written, is filled from @done cells on.
@@ -99,6 +105,7 @@ private:
     [[nodiscard]] nlohmann::json about() const;
     void fail_target(int error);
     void record(const Result<md::update_report>& written);
+    void count_corrected(md::array_metadata& metadata);
     [[nodiscard]] uint64_t cell_sectors() const;
     [[nodiscard]] uint64_t cells_in_all() const;
     [[nodiscard]] bool is_busy();
@@ -123,6 +130,8 @@ private:
     uint64_t credited_next_ = 0;
     clock::time_point credited_ = clock::now();
     std::optional<finished> last_;
+    std::array<rr_u64, RR_MEMBERS_MAX> counted_{};      // of the job's mended cells
+    std::array<uint32_t, RR_MEMBERS_MAX> corrected_{};  // sectors
 };
 
 const char* job_name(uint32_t kind);

@@ -113,6 +113,28 @@ TEST_F(MdUpdate, RepeatedMarksWriteOnce) {
     EXPECT_TRUE(written_to(array.mark_dirty(), {0, 1, 2, 3}));
 }
 
+TEST_F(MdUpdate, CorrectedReadsGoWithTheNextMark) {
+    change_on_disk([](auto& sb) { sb.corrected_reads = 16; });
+    auto array = open();
+    EXPECT_TRUE(array.mark_dirty());
+    EXPECT_TRUE(array.mark_clean());
+    array.reads_corrected(2, 8);
+    array.reads_corrected(2, 24);
+    array.reads_corrected(1, 0);
+    EXPECT_EQ(on_disk(2).corrected_reads, 16U) << "not written for its own sake";
+    EXPECT_TRUE(written_to(array.mark_clean(), {0, 1, 2, 3})) << "or a stop would lose it";
+    EXPECT_TRUE(written_to(array.mark_clean(), {}));
+    EXPECT_EQ(on_disk(2).corrected_reads, 48U);
+    EXPECT_EQ(on_disk(1).corrected_reads, 16U);
+    EXPECT_TRUE(restart()->clean);
+    array.reads_corrected(2, 0xffffffff);
+    EXPECT_TRUE(array.mark_dirty());
+    EXPECT_EQ(on_disk(2).corrected_reads, 0xffffffff) << "and it does not begin anew";
+    EXPECT_TRUE(array.mark_failed(2));
+    array.reads_corrected(2, 8);
+    EXPECT_EQ(on_disk(2).corrected_reads, 0xffffffff);
+}
+
 TEST_F(MdUpdate, TheFirstMarkIsWrittenEvenIfTheDiskSaysSo) {
     change_on_disk([](auto& sb) { sb.resync_offset = 0; });
     auto array = open();

@@ -11,6 +11,7 @@ modprobe dm-flakey
 modprobe dm-delay
 
 sectors() { blockdev --getsz "$1"; }
+corrected() { st 'members[2].corrected_read_sectors'; }
 member_states() { st 'members | map(.state) | join(" ")'; }
 
 # table NAME DISK SECTOR COUNT TARGET...: NAME is DISK but for COUNT sectors.
@@ -100,6 +101,22 @@ bad_block() {
 	table bad "${plain[2]}" "$row" 16 "linear ${plain[2]} $row"
 	read_all "overwritten"
 	say "dm-flakey: a write over the bad block"
+
+	# A check rewrites it, and the member's superblock counts that, for us and for md.
+	before=$(corrected)
+	plant
+	quietly ringraid check t --wait
+	table bad "${plain[2]}" "$row" 16 "linear ${plain[2]} $row"
+	[ "$(corrected)" -ge $((before + 8)) ] || fail "a check does not count what it mends: $(corrected)"
+	before=$(corrected)
+	stop
+	ringraid examine "${members[2]}" | grep -q "Corrected Reads : $before sectors" || fail "the superblock does not have it"
+	take "${members[@]}"
+	[ "$(cat "/sys/block/${md#/dev/}/md/"dev-dm-*/errors)" = "$before" ] || fail "md reads another count"
+	give
+	again "${members[@]}" --engine $engine
+	[ "$(corrected)" = "$before" ] || fail "not kept over a restart: $(corrected)"
+	say "dm-flakey: a check mends it, and the member's superblock counts"
 
 	plant
 	quietly ringraid fail t "${plain[0]}"
