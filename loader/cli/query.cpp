@@ -63,6 +63,11 @@ void print_status(const nlohmann::json& s) {
         row("spare", spare.value("device", ""));
     if (const std::string job = job_line(s); !job.empty())
         row("job", job);
+    const nlohmann::json waiting =
+        s.value("job", nlohmann::json::object()).value("waiting", nlohmann::json());
+    if (waiting.is_object())
+        row("job", fmt::format("{}, interrupted, goes on when the array is whole and idle",
+                               waiting.value("kind", "")));
     const nlohmann::json last =
         s.value("job", nlohmann::json::object()).value("last", nlohmann::json());
     if (last.is_object())

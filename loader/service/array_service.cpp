@@ -164,11 +164,11 @@ void array_service::ask_for_spare() {
 }
 
 void array_service::open_events() {
-    events_.emplace(places_->paths().events,
-                    nlohmann::json{{"name", name_},
-                                   {"uuid", md::to_string(set_uuid_)},
-                                   {"block_device", block_path_}});
+    events_.emplace(places_->paths().events, nlohmann::json{{"name", name_},
+                                                            {"uuid", md::to_string(set_uuid_)},
+                                                            {"block_device", block_path_}});
     news_.emplace(*array());
+    notes_.emplace(places_->paths().check, set_uuid_);
 }
 
 // mdadm --monitor's words. Of a member in the metadata thread only, which is the one that
@@ -279,6 +279,7 @@ Status array_service::finish() {
     if (!lost)
         tell(event_of_the_end, nlohmann::json::object());
     events_.reset();
+    notes_.reset();
     places_.reset();
     return clean ? removed : clean;
 }

@@ -251,9 +251,10 @@ private:
     std::atomic<life_state> life_{life_state::absent};
     std::atomic<const char*> step_{""};
     Fd signals_;
-    Fd wake_;         // an eventfd: an order has come, or a queue has ended
-    Status settled_;  // how the members were left when the device was lost
+    Fd wake_;                          // an eventfd: an order has come, or a queue has ended
+    Status settled_;                   // how the members were left when the device was lost
     std::optional<event_log> events_;  // from the moment that it serves
+    std::optional<scrub_notes> notes_;
     std::optional<member_news> news_;  // the metadata thread's
     std::mutex order_lock_;
     std::vector<order> orders_;  // not taken yet; their clients wait

@@ -596,6 +596,7 @@ Status array_service::start_device() {
     how.jobs.tell = [this](const std::string& event, const nlohmann::json& more) {
         tell(event, more);
     };
+    how.jobs.keep = [this](const std::optional<scrub_note>& note) { notes_->keep(note); };
     how.clean_after = options_.clean_after;
     how.flush = [this] { flush_members(*array(), members_); };
     open_events();
@@ -629,13 +630,15 @@ Status array_service::start_device() {
 void array_service::start_jobs() {
     array_jobs* jobs = durability_->jobs();
     const auto& half = members_.plan.rebuilding;
+    const auto note = notes_->read();
     durability_->run([&] {
-        if (jobs->runs())
-            return;
-        if ((array()->state & RR_STATE_RESYNC) != 0)
+        const bool idle = !jobs->runs();
+        if (idle && (array()->state & RR_STATE_RESYNC) != 0)
             jobs->begin_resync();
-        else if (half && (array()->state & RR_STATE_REBUILD) != 0)
+        else if (idle && half && (array()->state & RR_STATE_REBUILD) != 0)
             jobs->begin_rebuild(half->role, array()->job.frontier);
+        if (note)
+            jobs->go_on(*note);
     });
     ask_for_spare();
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
+#include <utility>
 
 #include "base/log.h"
 #include "service/closing.h"
@@ -68,6 +70,10 @@ array_jobs::array_jobs(rr_array* array, needs how) : array_(array), how_(std::mo
     first_ = job().frontier;
     checkpoint_ = job().frontier;
     job().halt = 0;
+    // Cells above the frontier are done again, and what is wrong there is found again.
+    const scrub_note below = place();
+    job().wrong_rows = below.wrong_rows;
+    std::ranges::copy(below.wrong, job().wrong);
     std::ranges::copy(job().mended, counted_.begin());
     checkpoint_time_ = looked_ = clock::now();
     looked_at_ = job().frontier;
@@ -126,8 +132,43 @@ Status array_jobs::begin_check(bool repair, uint64_t from, uint64_t to) {
     if (from / cell_sectors() >= end)
         return fail(EINVAL, "nothing lies from sector {} to {} of the members", from, to);
     prepare(from / cell_sectors(), end);
+    waiting_.reset();
     launch(repair ? RR_JOB_REPAIR : RR_JOB_CHECK);
+    how_.keep(place());
     return {};
+}
+
+void array_jobs::go_on(const scrub_note& note) {
+    {
+        std::lock_guard hold(lock_);
+        const uint64_t from = note.from / cell_sectors();
+        if (!runs())
+            waiting_ = note;
+        else if (load(job().kind) == note.kind && from <= first_)
+            first_ = from;
+    }
+    begin_what_waits();
+}
+
+void array_jobs::begin_what_waits() {
+    std::lock_guard hold(lock_);
+    const uint64_t not_now = RR_STATE_RESYNC | RR_STATE_MISSING | RR_STATE_BROKEN;
+    if (!waiting_ || runs() || (load(array_->state) & not_now) != 0)
+        return;
+    const scrub_note note = *std::exchange(waiting_, std::nullopt);
+    const uint64_t from = note.reached / cell_sectors();
+    const uint64_t end =
+        std::min(cells_in_all(), note.to / cell_sectors() + (note.to % cell_sectors() != 0));
+    if (from >= end)  // the array is not what it was
+        return how_.keep(std::nullopt);
+    prepare(from, end);
+    first_ = note.from / cell_sectors();
+    job().wrong_rows = note.wrong_rows;
+    job().unreadable_cells = note.unreadable_cells;
+    std::ranges::copy(note.wrong, job().wrong);
+    std::ranges::copy(note.mended, job().mended);
+    counted_ = note.mended;
+    launch(note.kind);
 }
 
 Status array_jobs::pause() {
@@ -162,6 +203,11 @@ Status array_jobs::resume() {
 Status array_jobs::cancel() {
     std::lock_guard hold(lock_);
     const uint32_t kind = load(job().kind);
+    if (kind == RR_JOB_NONE && waiting_) {
+        waiting_.reset();
+        how_.keep(std::nullopt);
+        return {};
+    }
     if (kind == RR_JOB_NONE)
         return fail(ENOENT, "no job is under way");
     if (kind != RR_JOB_CHECK && kind != RR_JOB_REPAIR)
@@ -274,13 +320,50 @@ void array_jobs::record(const Result<md::update_report>& written) {
     }
 }
 
+bool array_jobs::is_due(uint64_t frontier, clock::time_point now) const {
+    return frontier - checkpoint_ >= std::max<uint64_t>(1, cells_in_all() / checkpoints) ||
+           (frontier > checkpoint_ && now - checkpoint_time_ >= checkpoint_every);
+}
+
+bool array_jobs::is_scrub() const {
+    const uint32_t kind = load(array_->job.kind);
+    return kind == RR_JOB_CHECK || kind == RR_JOB_REPAIR;
+}
+
+// Where the job is, with what it found below its frontier.
+scrub_note array_jobs::place() const {
+    const uint64_t frontier = load(job().frontier);
+    const uint64_t row = frontier * cell_sectors() / row_sectors;
+    scrub_note note{job().kind,
+                    first_ * cell_sectors(),
+                    frontier * cell_sectors(),
+                    job().end * cell_sectors(),
+                    load(job().wrong_rows),
+                    job().unreadable_cells,
+                    {},
+                    {}};
+    const auto noted = std::min<uint64_t>(note.wrong_rows, RR_JOB_NOTES);
+    std::copy_if(job().wrong, job().wrong + noted, std::back_inserter(note.wrong),
+                 [row](rr_u64 wrong) { return wrong < row; });
+    note.wrong_rows -= noted - note.wrong.size();
+    std::ranges::copy(job().mended, note.mended.begin());
+    return note;
+}
+
+void array_jobs::keep_place(clock::time_point now) {
+    const uint64_t frontier = load(job().frontier);
+    if (frontier >= job().end || !is_due(frontier, now))
+        return;
+    checkpoint_ = frontier;
+    checkpoint_time_ = now;
+    how_.keep(place());
+}
+
 void array_jobs::checkpoint(md::array_metadata& metadata, clock::time_point now) {
     const uint64_t frontier = load(job().frontier);
     const auto role = missing_role(array_);
-    const bool due =
-        frontier - checkpoint_ >= std::max<uint64_t>(1, cells_in_all() / checkpoints) ||
-        (frontier > checkpoint_ && now - checkpoint_time_ >= checkpoint_every);
-    if (!role || !due || frontier >= job().end || (load(array_->state) & RR_STATE_REBUILD) == 0)
+    if (!role || !is_due(frontier, now) || frontier >= job().end ||
+        (load(array_->state) & RR_STATE_REBUILD) == 0)
         return;
     checkpoint_ = frontier;
     checkpoint_time_ = now;
@@ -367,17 +450,19 @@ void array_jobs::end(md::array_metadata& metadata) {
     told["mismatch_sectors"] = now.wrong_rows * row_sectors;
     how_.tell("RebuildFinished", told);
     std::lock_guard hold(lock_);
+    if (is_scrub())
+        how_.keep(std::nullopt);
     last_ = std::move(now);
     store(job().kind, RR_JOB_NONE);
 }
 
 // Disks are waited for without the lock: who asks for the status waits for nothing.
 void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
+    if (!runs())
+        return begin_what_waits();
     bool over = false;
     {
         std::lock_guard hold(lock_);
-        if (!runs())
-            return;
         count_corrected(metadata);
         over = load(job().ended) != 0;
         // What cannot go on waits for nothing: a spare does.
@@ -403,15 +488,23 @@ void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
             steer(now);
         steered_ = now;
     }
-    if (over)
-        return end(metadata);
+    if (over) {
+        end(metadata);
+        return begin_what_waits();
+    }
     tell_progress();
-    if (job().kind == RR_JOB_REBUILD)
+    if (is_scrub())
+        keep_place(now);
+    else if (job().kind == RR_JOB_REBUILD)
         checkpoint(metadata, now);
 }
 
 void array_jobs::close(md::array_metadata& metadata) {
     count_corrected(metadata);
+    if (is_scrub()) {
+        const bool goes_on = !cancelled_ && job().error == 0 && job().frontier < job().end;
+        how_.keep(goes_on ? std::optional(place()) : std::nullopt);
+    }
     const auto role = missing_role(array_);
     if (job().kind != RR_JOB_REBUILD || !role || (load(array_->state) & RR_STATE_REBUILD) == 0)
         return;
@@ -458,6 +551,11 @@ nlohmann::json array_jobs::status() const {
         }
         out["now"] = now;
     }
+    if (waiting_)
+        out["waiting"] = {{"kind", job_name(waiting_->kind)},
+                          {"from_sector", waiting_->from},
+                          {"reached_sector", waiting_->reached},
+                          {"mismatch_sectors", waiting_->wrong_rows * row_sectors}};
     if (last_)
         out["last"] = {{"kind", job_name(last_->kind)},
                        {"how", last_->how},

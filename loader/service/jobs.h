@@ -8,7 +8,8 @@
 //   rebuild   the superblocks tell of the device (md/update.h), then the job begins
 //             every 1/16 and every half minute: its rows flushed, then the checkpoint
 //             at the end: flushed, superblocks, then the array counts on it
-//   check, repair   nothing but counts; what they found is kept until the next one.
+//   check, repair   nothing but counts; what they found is kept until the next one, and
+//             where they are, as often, for the next start (scrub_note.h).
 //             A member whose cells they rewrote has that in its superblock from the next
 //             write of it on; md counts so, 8 sectors each time. What a dead daemon
 //             counted since its last one is lost
@@ -37,6 +38,7 @@
 #include "base/result.h"
 #include "md/update.h"
 #include "ringraid/abi.h"
+#include "service/scrub_note.h"
 
 namespace rr {
 
@@ -57,6 +59,9 @@ public:
         // What people and programs are told: an event of mdadm --monitor's, and of what.
         std::function<void(const std::string& event, const nlohmann::json& more)> tell =
             [](const std::string&, const nlohmann::json&) {};
+        // Where a check is, for the next start; nothing: there is none. Waits for nothing.
+        std::function<void(const std::optional<scrub_note>&)> keep =
+            [](const std::optional<scrub_note>&) {};
     };
 
     // The arena outlives this object.
@@ -79,6 +84,9 @@ public:
     void begin_rebuild(uint32_t role, uint64_t done);
     // Parity is right up to the frontier; RR_STATE_RESYNC is set.
     void begin_resync();
+    // A check that an earlier daemon did not end. It begins when the array is whole; after
+    // a takeover it is the one that runs.
+    void go_on(const scrub_note& note);
     void look(md::array_metadata& metadata, clock::time_point now);
     // Nothing is in work any more: what is done is recorded.
     void close(md::array_metadata& metadata);
@@ -100,7 +108,12 @@ private:
     void steer(clock::time_point now);
     void end(md::array_metadata& metadata);
     void end_rebuild(md::array_metadata& metadata);
+    void begin_what_waits();
     void checkpoint(md::array_metadata& metadata, clock::time_point now);
+    void keep_place(clock::time_point now);
+    [[nodiscard]] bool is_scrub() const;
+    [[nodiscard]] bool is_due(uint64_t frontier, clock::time_point now) const;
+    [[nodiscard]] scrub_note place() const;
     void tell_progress();
     [[nodiscard]] nlohmann::json about() const;
     void fail_target(int error);
@@ -130,6 +143,7 @@ private:
     uint64_t credited_next_ = 0;
     clock::time_point credited_ = clock::now();
     std::optional<finished> last_;
+    std::optional<scrub_note> waiting_;
     std::array<rr_u64, RR_MEMBERS_MAX> counted_{};      // of the job's mended cells
     std::array<uint32_t, RR_MEMBERS_MAX> corrected_{};  // sectors
 };

@@ -15,6 +15,9 @@
 // All of it is gone after a reboot, as it must be: then the superblocks are
 // the only truth. Where /run is on a disk it is not, and a power cut may have torn it,
 // so the arena's name says of which boot it is: nothing in it need be believed for that.
+// What stays says nothing of data:
+//
+//   /var/lib/ringraid/UUID.check     how far a check came (scrub_note.h)
 #pragma once
 
 #include <string>
@@ -32,6 +35,7 @@ struct array_paths {
     std::string lock;
     std::string log;
     std::string events;
+    std::string check;
     std::string arena_file;
     std::string arena_pin;
     std::string pins;  // the directory of what is pinned
@@ -44,6 +48,7 @@ struct array_paths {
 inline constexpr const char* run_directory = "/run/ringraid";
 inline constexpr const char* pin_directory = "/sys/fs/bpf/ringraid";
 inline constexpr const char* link_directory = "/dev/ringraid";
+inline constexpr const char* kept_directory = "/var/lib/ringraid";
 
 // "name" of md's "host:name".
 std::string short_name(const std::string& set_name);

@@ -44,8 +44,9 @@ Status array_service::meet_predecessor() {
         return forward_error(left.error());
     if (!left->exists()) {
         if (places_->has_older_arena())
-            log_info("what a daemon left here before the machine was started is of no use: the "
-                     "array is as its superblocks say");
+            log_info(
+                "what a daemon left here before the machine was started is of no use: the "
+                "array is as its superblocks say");
         // Whatever lies there is a store without an arena, or files that say nothing.
         places_->remove_pins();
         places_->remove_run_files();

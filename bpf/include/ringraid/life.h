@@ -60,7 +60,7 @@ struct rr_life {
 	rr_u64 events_next;
 	rr_u64 utime; /* as in superblocks; 0 before the first write */
 	rr_u64 utime_next;
-	rr_u64 mark;			/* in ublksrv_flags of the ublk device */
+	rr_u64 mark; /* in ublksrv_flags of the ublk device */
 	rr_u32 ublk_device;
 	rr_u32 engine; /* enum engine_host of the loader */
 	rr_u32 phase;

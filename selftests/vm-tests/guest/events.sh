@@ -90,7 +90,7 @@ no_room() {
 	eventually "NewArray" told NewArray
 	dd if=/dev/zero of=$run/fill bs=4k status=none 2>/dev/null || true
 	# The page of the events that are there holds some; then nothing is left.
-	for _ in $(seq 40); do quietly ringraid check t --from 0 --to 64K --wait; done
+	for _ in $(seq 15); do quietly ringraid check t --from 0 --to 64K --wait; done
 	[ "$(stat -c %s "$(run_of)/events")" -le 4096 ] || fail "there was room"
 	quietly ringraid fail t 1
 	write_at 1280 128

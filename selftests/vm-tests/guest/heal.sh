@@ -314,4 +314,49 @@ checked() {
 	judge "${disks[@]}"
 }
 
-play under_load hot_spare stopped killed pulled_after_the_kill cut_off second_loss checked
+# check_begins: slowly, and is past a third. check_goes_on WHEN [READS]: from there, with
+# what it had found, and no more than READS of the 1024 blocks are read.
+check_begins() {
+	quietly ringraid set t sync-max=2000
+	quietly ringraid check t
+	eventually "the check is under way" is_past 33
+}
+check_goes_on() {
+	again "${disks[@]}"
+	eventually "it is over, $1" is_idle
+	[ "$(st 'job.last.kind')" = check ] || fail "no check went on, $1"
+	[ "$(st 'job.last.mismatch_sectors')" = 8 ] || fail "it found $(st 'job.last.mismatch_sectors') sectors, $1"
+	[ "$(counter slot_reads)" -le "${2:-2048}" ] || fail "it began anew, $1: $(counter slot_reads) reads"
+	eventually "its place is forgotten, $1" test ! -e "$note"
+}
+
+# A check that is interrupted goes on at the next start, by itself, with what it found.
+interrupted() {
+	array
+	note=/var/lib/ringraid/$(st uuid | tr : -).check
+	stop
+	dd if=/dev/urandom of=/dev/disk2 bs=512 seek=$(($(offset_of /dev/disk2) + 136)) count=1 oflag=direct conv=notrunc status=none
+	again "${disks[@]}"
+	check_begins
+	stop
+	[ "$(stat -c %a:%u "${note%/*}" "$note" | tr '\n' ' ')" = "700:0 600:0 " ] || fail "others may look: $(stat "${note%/*}" "$note")"
+	check_goes_on "after a stop" 700
+	# By the last place that was kept where neither a stop nor a successor tells.
+	check_begins
+	kill_daemon_wholly
+	quietly ringraid stop --force t
+	check_goes_on "after the daemon's death" 800
+	check_begins
+	kill_daemon
+	check_goes_on "with a successor"
+	# What is cancelled is over.
+	check_begins
+	quietly ringraid cancel t
+	eventually "it is over" is_idle
+	stop
+	again "${disks[@]}"
+	if ! is_idle || [ "$(st 'job.last')" != null ]; then fail "a check that was cancelled goes on"; fi
+	stop
+}
+
+play under_load hot_spare stopped killed pulled_after_the_kill cut_off second_loss checked interrupted
