@@ -107,7 +107,8 @@ no_room() {
 	eventually "events after they were cleared" told RebuildFinished '.job == "check"'
 	stop
 	ended
-	umount $run
+	# The daemon has its log open until it has ended.
+	eventually "nothing holds $run" umount $run 2>/dev/null
 }
 
 # The lines that both have are the same.
