@@ -127,9 +127,12 @@ void durability::record_failures() {
         auto epoch = static_cast<uint32_t>(state >> RR_STATE_EPOCH_SHIFT);
         if (epoch == __atomic_load_n(&array_->durable_epoch, __ATOMIC_SEQ_CST))
             return;
+        // Two at once: nothing was acknowledged that one of them missed, so all of them may
+        // come back.
+        const bool broken = (state & RR_STATE_BROKEN) != 0;
         for (uint32_t role = 0; role < array_->geometry.members; role++) {
             // The others still count on it; and it is not on its way back.
-            if (rr_state_is_out(state, role) == 0 || !metadata_->member(role))
+            if (broken || rr_state_is_out(state, role) == 0 || !metadata_->member(role))
                 continue;
             auto report = metadata_->mark_failed(role);
             // After it: nobody may read the log, and then this waits.
