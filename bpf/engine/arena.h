@@ -88,6 +88,17 @@ RR_STEP rr_lock_t *rr_lock_at(rr_array_t *a, rr_u32 lock)
 	return (rr_lock_t *)rr_at(a, a->locks_offset + (rr_u64)lock * sizeof(struct rr_lock));
 }
 
+RR_STEP rr_u32 __arena *rr_region_at(rr_array_t *a, rr_u32 region)
+{
+	return (rr_u32 __arena *)rr_at(a, a->regions_offset + (rr_u64)region * sizeof(rr_u32));
+}
+
+RR_STEP rr_u32 rr_region_of_cell(rr_array_t *a, rr_u64 cell)
+{
+	return (rr_u32)(cell >> (a->region_shift + a->geometry.chunk_shift + RR_SECTOR_SHIFT -
+				 a->cell_shift));
+}
+
 RR_STEP rr_action_t *rr_action_at(rr_array_t *a, rr_queue_t *q, rr_u32 position)
 {
 	rr_u64 index = (rr_u64)q->id * a->actions + (position & (a->actions - 1));

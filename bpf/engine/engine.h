@@ -18,30 +18,38 @@
 
 #include "flush.h"
 
-RR_FN int rr_request_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
+/* Counts it in. 0, or why it cannot be done. */
+RR_FN int rr_request_open(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
 
 	q->open++;
 	q->came++;
 	q->writes_came += r->op == RR_OP_WRITE;
-	q->writes_open += r->op == RR_OP_WRITE;
+	rr_write_opens(q, r);
 	r->error = 0;
 	r->pending = 0;
 	r->retries = 0;
 	r->wanted_roles = 0;
 	r->rebuilt = 0;
-	if (r->op == RR_OP_FLUSH)
-		return rr_flush_start(a, q, tag);
 	if (r->op > RR_OP_FLUSH)
 		r->error = -RR_EOPNOTSUPP;
-	else if (!r->sectors || r->sector >= a->array_sectors ||
-		 r->sectors > rr_stripe_rest(a, r->sector))
+	else if (r->op != RR_OP_FLUSH && (!r->sectors || r->sector >= a->array_sectors ||
+					  r->sectors > rr_stripe_rest(a, r->sector)))
 		r->error = -RR_EIO;
-	if (r->error) {
+	return r->error;
+}
+
+RR_FN int rr_request_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+
+	if (rr_request_open(a, q, tag)) {
 		rr_request_answer(a, q, tag);
 		return 0;
 	}
+	if (r->op == RR_OP_FLUSH)
+		return rr_flush_start(a, q, tag);
 	if (r->op == RR_OP_READ)
 		return rr_read_start(a, q, tag);
 	if (rr_load(a->rest))
@@ -65,6 +73,7 @@ RR_STEP void rr_message(rr_array_t *a, rr_queue_t *q)
 {
 	q->lock_retry = 1;
 	q->job_look = 1;
+	rr_region_look(a, q);
 	rr_rest_look(a, q);
 }
 
@@ -110,6 +119,7 @@ RR_STEP void rr_tick(rr_array_t *a, rr_queue_t *q)
 	rr_count(q, ticks, 1);
 	q->lock_retry = 1;
 	q->job_look = 1;
+	rr_region_look(a, q);
 	q->retry_count = 0;
 	rr_for (i, RR_RETRY_RING) {
 		if ((rr_u32)i >= n)
@@ -170,6 +180,8 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 
 	if (q->rest_wait.head != RR_NIL)
 		rr_rest_release(a, q);
+	if (q->region_wait.head != RR_NIL)
+		rr_region_release(a, q);
 	if (q->job_look == RR_JOB_LOOK_FIRST)
 		rr_job_go_on(a, q);
 	/* A slot that starts may fail at once and free what another waits for. */
@@ -190,7 +202,8 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 
 RR_STEP void rr_settle(rr_array_t *a, rr_queue_t *q)
 {
-	if ((q->lock_wait.head & q->slot_wait.head & q->held.head & q->rest_wait.head) != RR_NIL ||
+	if ((q->lock_wait.head & q->slot_wait.head & q->held.head & q->rest_wait.head &
+	     q->region_wait.head) != RR_NIL ||
 	    q->job_look)
 		rr_settle_slowly(a, q);
 	else

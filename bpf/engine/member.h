@@ -10,8 +10,9 @@
  * durable_epoch, which it does when the survivors' superblocks say so.
  *
  * A missing role may be on its way back: RR_STATE_REBUILD says that a device has its
- * place and holds its rows up to job.frontier (job.h). It is then a member there, and
- * fails like one: the flag goes and the epoch moves on.
+ * place and holds its rows up to job.frontier (job.h), and those of regions that need
+ * no rebuild (region.h). It is then a member there, and fails like one: the flag goes
+ * and the epoch moves on.
  *
  * The second failure of a member is not recorded in superblocks: the array
  * stops taking writes and stays dirty, so that what is left can be judged.
@@ -83,6 +84,14 @@ RR_FN int rr_member_fail(rr_array_t *a RR_ARG_ARENA, rr_u32 role, rr_s32 error)
 	return -1;
 }
 
+/* The rows of @cell are what the job is for, and it has not come to them. */
+RR_STEP int rr_job_has_to(rr_array_t *a, rr_u64 cell)
+{
+	return cell >= rr_load(a->job.frontier) &&
+	       (!rr_load(a->job.by_region) ||
+		(rr_load(*rr_region_at(a, rr_region_of_cell(a, cell))) & RR_REGION_NEEDED));
+}
+
 /*
  * @role cannot be read in the rows up to those of @cell. The frontier is loaded
  * after the state: it moves only while the flag is there.
@@ -93,13 +102,13 @@ RR_STEP int rr_role_out(rr_array_t *a, rr_u32 role, rr_u64 cell)
 
 	if (!(state >> (role & (RR_MEMBERS_MAX - 1)) & 1))
 		return 0;
-	return !(state & RR_STATE_REBUILD) || cell >= rr_load(a->job.frontier);
+	return !(state & RR_STATE_REBUILD) || rr_job_has_to(a, cell);
 }
 
 /* The role that is not there in the rows of @cell, or RR_NO_ROLE. */
 RR_STEP rr_u32 rr_missing_at(rr_array_t *a, rr_u64 state, rr_u64 cell)
 {
-	if ((state & RR_STATE_REBUILD) && cell < rr_load(a->job.frontier))
+	if ((state & RR_STATE_REBUILD) && !rr_job_has_to(a, cell))
 		return RR_NO_ROLE;
 	return rr_state_missing(state);
 }
@@ -107,7 +116,7 @@ RR_STEP rr_u32 rr_missing_at(rr_array_t *a, rr_u64 state, rr_u64 cell)
 /* The parity of the rows of @cell says nothing about their data. */
 RR_STEP int rr_unsynced_at(rr_array_t *a, rr_u64 state, rr_u64 cell)
 {
-	return (state & RR_STATE_RESYNC) && cell >= rr_load(a->job.frontier);
+	return (state & RR_STATE_RESYNC) && rr_job_has_to(a, cell);
 }
 
 /* As rr_member_fail(), and tells the control plane. */

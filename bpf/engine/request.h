@@ -117,6 +117,13 @@ RR_STEP rr_u32 rr_part_cells(rr_array_t *a, rr_u32 from, rr_u32 to)
 	     left_ && rr_may_go_on() && ((role) = rr_lowest_bit(left_) & (RR_MEMBERS_MAX - 1), 1); \
 	     left_ &= left_ - 1)
 
+/* Until rr_request_answer() a write counts as one that may see regions as they were. */
+RR_STEP void rr_write_opens(rr_queue_t *q, rr_request_t *r)
+{
+	r->era = q->era;
+	q->writes_open[r->era & 1] += r->op == RR_OP_WRITE;
+}
+
 RR_STEP void rr_request_answer(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
@@ -126,7 +133,7 @@ RR_STEP void rr_request_answer(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 		result = (rr_s32)(r->sectors << RR_SECTOR_SHIFT);
 	r->flags = 0;
 	q->open--;
-	q->writes_open -= r->op == RR_OP_WRITE;
+	q->writes_open[r->era & 1] -= r->op == RR_OP_WRITE;
 	rr_emit(a, q, RR_ACT_COMMIT, 0, tag, rr_token(RR_TOKEN_CLIENT, 0, tag), 0, 0,
 		(rr_u32)result);
 }
@@ -141,7 +148,7 @@ RR_STEP void rr_client_again(rr_array_t *a, rr_queue_t *q, rr_u64 token)
 		return;
 	}
 	q->open++;
-	q->writes_open += rr_request_at(a, q, tag)->op == RR_OP_WRITE;
+	rr_write_opens(q, rr_request_at(a, q, tag));
 	rr_request_answer(a, q, tag);
 }
 

@@ -32,6 +32,9 @@
 
 RR_FN int rr_rest_wait(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
+	/* For both the control plane writes to all members: it hears of both at once. */
+	if (a->regions_on)
+		rr_region_ask(a, q, rr_region_of(a, rr_request_at(a, q, tag)));
 	rr_request_push(a, q, &q->rest_wait, tag);
 	q->tick_wanted = 1;
 	q->notify = 1;
@@ -43,7 +46,7 @@ RR_STEP void rr_rest_look(rr_array_t *a, rr_queue_t *q)
 {
 	rr_u32 rest = rr_load(a->rest);
 
-	if (!q->writes_open)
+	if (!(q->writes_open[0] | q->writes_open[1]))
 		rr_store(q->rested, rest);
 }
 

@@ -20,6 +20,7 @@
 #define RINGRAID_ENGINE_START_H
 
 #include "job.h"
+#include "region.h"
 
 RR_STEP void rr_direct_emit(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_u32 role,
 			    rr_u64 member_sector, rr_u32 sector, rr_u32 sectors)
@@ -270,12 +271,14 @@ RR_FN int rr_write_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_u32 to = ((end - 1) & (chunk - 1)) + 1;
 	rr_u32 cells;
 
-	rr_count(q, writes, 1);
-	rr_count(q, write_sectors, r->sectors);
 	if (rr_load(a->state) & RR_STATE_BROKEN) {
 		r->error = -RR_EIO;
 		return rr_request_done(a, q, tag);
 	}
+	if (a->regions_on && rr_region_holds(a, q, tag))
+		return 0;
+	rr_count(q, writes, 1);
+	rr_count(q, write_sectors, r->sectors);
 	if (first == last)
 		cells = rr_part_cells(a, from, to);
 	else if (last > first + 1)

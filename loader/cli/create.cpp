@@ -20,6 +20,8 @@ struct create_flags {
     std::string chunk;
     std::string layout = "left-symmetric";
     std::string size;
+    std::string bitmap_chunk;
+    bool no_bitmap = false;
     bool assume_clean = false;
     bool force = false;
     bool no_start = false;
@@ -73,6 +75,7 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
     spec.layout = layouts.at(flags.layout);
     spec.chunk_sectors = static_cast<uint32_t>(*chunk >> RR_SECTOR_SHIFT);
     spec.clean = flags.assume_clean;
+    spec.bitmap = !flags.no_bitmap;
     for (const member_device& m : members)
         spec.member_sectors.push_back(m.sectors);
     if (!flags.size.empty()) {
@@ -94,10 +97,14 @@ int create(const context& ctx, const create_flags& flags) {
     if (auto chunk = chunk_bytes(flags))
         say_chunk(flags, *chunk);
     options->devices = flags.devices;
+    auto bitmap_chunk =
+        flags.bitmap_chunk.empty() ? Result<uint64_t>(0) : parse_bytes(flags.bitmap_chunk);
+    if (!bitmap_chunk)
+        return print_error(ctx, bitmap_chunk.error());
     options->create = creation{[flags](const std::vector<member_device>& members) {
                                    return new_superblocks(flags, members);
                                },
-                               flags.force, !flags.no_start};
+                               flags.force, !flags.no_start, *bitmap_chunk >> RR_SECTOR_SHIFT};
     return start_array(ctx, *options);
 }
 
@@ -116,6 +123,10 @@ void add_create(CLI::App& app, context& ctx) {
         ->check(CLI::IsMember(
             {"left-symmetric", "left-asymmetric", "right-symmetric", "right-asymmetric"}));
     command->add_option("--size", flags->size, "bytes to use of each member (default: all)");
+    command->add_option("--bitmap-chunk", flags->bitmap_chunk,
+                        "bytes of a member for each bit of the write-intent bitmap (default 64M)");
+    command->add_flag("--no-bitmap", flags->no_bitmap,
+                      "make none: after a crash all parity is recomputed");
     command->add_flag("--assume-clean", flags->assume_clean,
                       "trust that parity is right already (all members zero)");
     command->add_flag("--wait", flags->start.wait, "return when parity is right");

@@ -152,40 +152,88 @@ void add_order(CLI::App& app, context& ctx, const char* what, const char* text) 
     });
 }
 
-// KEY=VALUE words of `set`.
-Result<nlohmann::json> rates_of(const std::vector<std::string>& words,
-                                const nlohmann::json& status) {
-    const nlohmann::json job = status.value("job", nlohmann::json::object());
-    nlohmann::json order = {{"command", "job"},
-                            {"what", "rates"},
-                            {"min_kib", job.value("sync_min_kib", uint64_t{0})},
-                            {"max_kib", job.value("sync_max_kib", uint64_t{0})}};
-    for (const std::string& word : words) {
+// KEY=VALUE words of `set`: orders for the daemon.
+class settings {
+public:
+    explicit settings(const nlohmann::json& status) {
+        const nlohmann::json job = status.value("job", nlohmann::json::object());
+        rates_ = {{"command", "job"},
+                  {"what", "rates"},
+                  {"min_kib", job.value("sync_min_kib", uint64_t{0})},
+                  {"max_kib", job.value("sync_max_kib", uint64_t{0})}};
+        bitmap_ = {{"command", "bitmap"}};
+    }
+
+    Status take(const std::string& word) {
         const auto equals = word.find('=');
         const std::string key = word.substr(0, equals);
-        if (equals == std::string::npos || (key != "sync-min" && key != "sync-max"))
-            return with_hint(fail(EINVAL, "{} is no setting", word),
-                             "sync-min=KIB and sync-max=KIB: KiB/s of each member; sync-max=0 "
-                             "is as fast as they are");
-        auto value = parse_bytes(word.substr(equals + 1));
+        const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
+        if (key == "sync-min" || key == "sync-max")
+            return take_rate(key, value);
+        if (key == "bitmap" && (value == "internal" || value == "none")) {
+            bitmap_["kind"] = value;
+            return {};
+        }
+        if (key == "bitmap-chunk")
+            return take_chunk(value);
+        return with_hint(fail(EINVAL, "{} is no setting", word),
+                         "sync-min=KIB and sync-max=KIB: KiB/s of each member; sync-max=0 is as "
+                         "fast as they are. bitmap=internal or bitmap=none; bitmap-chunk=BYTES");
+    }
+
+    [[nodiscard]] std::vector<nlohmann::json> orders() const {
+        std::vector<nlohmann::json> out;
+        if (rates_named_)
+            out.push_back(rates_);
+        if (bitmap_.size() > 1)
+            out.push_back(bitmap_);
+        return out;
+    }
+
+private:
+    Status take_rate(const std::string& key, const std::string& text) {
+        auto value = parse_bytes(text);
         if (!value)
             return forward_error(value.error());
-        order[key == "sync-min" ? "min_kib" : "max_kib"] = *value;
+        rates_named_ = true;
+        rates_[key == "sync-min" ? "min_kib" : "max_kib"] = *value;
         // A limit below what is promised takes the promise with it.
-        if (key == "sync-max" && *value != 0 && *value < order["min_kib"].get<uint64_t>())
-            order["min_kib"] = *value;
+        if (key == "sync-max" && *value != 0 && *value < rates_["min_kib"].get<uint64_t>())
+            rates_["min_kib"] = *value;
+        return {};
     }
-    return order;
-}
+
+    Status take_chunk(const std::string& text) {
+        auto value = parse_bytes(text);
+        if (!value)
+            return forward_error(value.error());
+        if (*value == 0 || *value % (1U << RR_SECTOR_SHIFT) != 0)
+            return with_hint(fail(EINVAL, "a bitmap chunk of {} bytes", *value),
+                             "use a power of two from 4K to 2G");
+        bitmap_["chunk_bytes"] = *value;
+        return {};
+    }
+
+    nlohmann::json rates_, bitmap_;
+    bool rates_named_ = false;
+};
 
 int set(const context& ctx, const std::string& array, const std::vector<std::string>& words) {
     auto status = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
     if (!status)
         return print_error(ctx, status.error());
-    auto order = rates_of(words, *status);
-    if (!order)
-        return print_error(ctx, order.error());
-    return answer(ctx, ask_array(array, *order, ask_timeout_ms), "set");
+    settings wanted(*status);
+    for (const std::string& word : words) {
+        if (Status ok = wanted.take(word); !ok)
+            return print_error(ctx, ok.error());
+    }
+    Result<nlohmann::json> told = *status;
+    for (const nlohmann::json& order : wanted.orders()) {
+        told = ask_array(array, order, change_timeout_ms);
+        if (!told)
+            break;
+    }
+    return answer(ctx, told, "set");
 }
 
 }  // namespace
@@ -262,7 +310,10 @@ void add_jobs(CLI::App& app, context& ctx) {
     auto words = std::make_shared<std::vector<std::string>>();
     CLI::App* setting = app.add_subcommand("set", "change a setting of a running array");
     setting->add_option("array", *array, "name, uuid or block device")->required();
-    setting->add_option("settings", *words, "sync-min=KIB, sync-max=KIB")->required();
+    setting
+        ->add_option("settings", *words,
+                     "sync-min=KIB, sync-max=KIB, bitmap=internal|none, bitmap-chunk=BYTES")
+        ->required();
     setting->callback([array, words, &ctx] {
         ctx.run = [array, words, &ctx] { return set(ctx, *array, *words); };
     });

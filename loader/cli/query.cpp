@@ -51,6 +51,10 @@ void print_status(const nlohmann::json& s) {
     row("xor", text("xor"));
     row("events", fmt::format("{}, superblocks {}", s.value("events", uint64_t{0}),
                               s.value("clean", false) ? "clean" : "dirty"));
+    if (const nlohmann::json bitmap = s.value("bitmap", nlohmann::json()); bitmap.is_object())
+        row("bitmap", fmt::format("{} bits of {}, {} set", bitmap.value("bits", uint64_t{0}),
+                                  human_bytes(bitmap.value("chunk_bytes", uint64_t{0})),
+                                  bitmap.value("set_bits", uint64_t{0})));
     for (const auto& m : s["members"]) {
         std::string device = m["device"].is_string() ? m["device"].get<std::string>() : "-";
         std::string error = m.contains("error") ? " (" + m["error"].get<std::string>() + ")" : "";

@@ -48,6 +48,16 @@ uint64_t actions_needed(const array_config& c, uint32_t read_cut) {
     return c.depth * (pieces + 1) + uint64_t{c.slots} * c.members + c.members;
 }
 
+// Whole stripes, so that a request lies in one region.
+void size_regions(rr_array& h, const array_config& c) {
+    const uint64_t stripes = c.member_sectors / c.chunk_sectors;
+    while (uint64_t{c.chunk_sectors} << h.region_shift < c.region_sectors)
+        h.region_shift++;
+    while ((stripes - 1) >> h.region_shift >= RR_REGIONS_MAX)
+        h.region_shift++;
+    h.regions = static_cast<uint32_t>(((stripes - 1) >> h.region_shift) + 1);
+}
+
 }  // namespace
 
 Result<arena_layout> plan_layout(const array_config& c) {
@@ -81,6 +91,7 @@ Result<arena_layout> plan_layout(const array_config& c) {
     for (uint32_t i = 0; i < c.members; i++)
         h.members[i].data_offset = c.data_offset[i];
 
+    size_regions(h, c);
     place_parts(h);
     out.bytes = h.bytes;
     if (h.bytes > c.arena_bytes_max)
@@ -98,6 +109,7 @@ void place_parts(rr_array& h) {
         return here;
     };
     h.life_offset = place(RR_LIFE_BYTES);
+    h.regions_offset = place(uint64_t{h.regions} * sizeof(rr_u32));
     h.queues_offset = place(uint64_t{h.queues} * sizeof(rr_queue));
     h.requests_offset = place(uint64_t{h.queues} * h.depth * sizeof(rr_request));
     h.slots_offset = place(uint64_t{h.queues} * h.slots * sizeof(rr_slot));
@@ -127,8 +139,10 @@ void init_queues(rr_array* a) {
     for (uint32_t i = 0; i < a->queues; i++) {
         rr_queue* q = rr_host_queue(a, i);
         q->id = i;
+        // What it counts before its first look is found where the next era looks for it.
+        q->era = a->region_era;
         for (rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait,
-                           &q->rest_wait, &q->parked})
+                           &q->rest_wait, &q->region_wait, &q->parked})
             f->head = f->tail = RR_NIL;
         q->free_slot = 0;
         q->free_slots = static_cast<rr_u16>(a->slots);

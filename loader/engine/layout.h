@@ -29,7 +29,8 @@ struct array_config {
     uint32_t slots = 64;               // per queue, at most RR_SLOTS_MAX
     uint32_t member_io_sectors = 256;  // longest I/O that no member splits
     bool zero_copy = true;
-    uint64_t member_sectors = 0;                         // used per member, whole chunks
+    uint64_t member_sectors = 0;                    // used per member, whole chunks
+    uint64_t region_sectors = uint64_t{128} << 10;  // of a member, at the least; a power of two
     std::array<uint64_t, RR_MEMBERS_MAX> data_offset{};  // sectors, by role
     uint64_t arena_bytes_max = uint64_t{4} << 30;
 };

@@ -66,13 +66,20 @@ Status check_arena(std::span<std::byte> memory) {
         a->cell_shift > chunk_bytes_shift || 1U << a->cell_shift > RR_CELL_BYTES_MAX ||
         a->cell_shift < RR_SECTOR_SHIFT || a->member_sectors == 0)
         return fail(EINVAL, "the arena's header makes no sense");
+    const uint64_t last_stripe = (a->member_sectors - 1) >> a->geometry.chunk_shift;
+    // The sectors of one are a number.
+    constexpr uint32_t bits = 64 - RR_SECTOR_SHIFT;
+    if (a->region_shift >= bits || a->region_shift + a->geometry.chunk_shift >= bits ||
+        a->regions < 1 || a->regions > RR_REGIONS_MAX ||
+        last_stripe >> a->region_shift != a->regions - 1)
+        return fail(EINVAL, "the arena's header makes no sense");
     rr_array placed = *a;
     place_parts(placed);
     if (a->bytes > memory.size() || placed.bytes != a->bytes ||
-        placed.life_offset != a->life_offset || placed.queues_offset != a->queues_offset ||
-        placed.requests_offset != a->requests_offset || placed.slots_offset != a->slots_offset ||
-        placed.locks_offset != a->locks_offset || placed.actions_offset != a->actions_offset ||
-        placed.buffers_offset != a->buffers_offset)
+        placed.life_offset != a->life_offset || placed.regions_offset != a->regions_offset ||
+        placed.queues_offset != a->queues_offset || placed.requests_offset != a->requests_offset ||
+        placed.slots_offset != a->slots_offset || placed.locks_offset != a->locks_offset ||
+        placed.actions_offset != a->actions_offset || placed.buffers_offset != a->buffers_offset)
         return fail(EINVAL, "the arena's parts are not where they belong");
     return {};
 }

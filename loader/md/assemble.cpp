@@ -312,7 +312,8 @@ private:
             if (const md_superblock& own = superblock(member->candidate); is_being_filled(own)) {
                 plan_.missing.push_back(role);
                 plan_.rebuilding = rebuilding_member{
-                    role, std::min(own.recovery_offset, superblock(*freshest_).size)};
+                    role, std::min(own.recovery_offset, superblock(*freshest_).size),
+                    (own.feature_map & feature_recovery_bitmap) != 0};
             }
             if (const auto& why = candidates_[member->candidate].unusable)
                 return forward_error(*why);

@@ -91,7 +91,8 @@ struct assembled_member {
 
 struct rebuilding_member {
     uint32_t role = 0;
-    uint64_t sectors = 0;  // of its data that are there
+    uint64_t sectors = 0;    // of its data that are there
+    bool by_bitmap = false;  // of the rest, what the bitmap does not name
 };
 
 struct assembly_plan {

@@ -5,7 +5,7 @@
 // that a log or a bitmap can be added later without moving data):
 //
 //      8  superblock, 4 KiB
-//     16  1 MiB for a PPL or a bitmap, unused now
+//     16  1 MiB for a PPL or a bitmap
 //   2064  bad block log, 4 KiB: named in the superblock, empty, feature bit off
 //   2072  headroom: 128 MiB, halved until it is at most 1/1024 of the device,
 //         for md to reshape into
@@ -245,6 +245,10 @@ void fill_new_constants(md_superblock& sb, const new_array& spec) {
     sb.resync_offset = spec.clean ? resync_none : 0;
     sb.bblog_sectors = bblog_size;
     sb.bblog_offset = static_cast<int32_t>(8 + log_sectors);
+    if (spec.bitmap) {
+        sb.feature_map |= feature_bitmap;
+        sb.log_place = 8;
+    }
     sb.dev_roles.assign(new_max_dev, uint16_t{role_spare});
     for (uint32_t i = 0; i < sb.raid_disks; i++)
         sb.dev_roles[i] = static_cast<uint16_t>(i);
@@ -380,7 +384,7 @@ Result<md_superblock> make_spare(const md_superblock& of, uint64_t sectors,
     md_superblock sb = of;
     sb.feature_map &=
         ~uint32_t{feature_recovery_offset | feature_recovery_bitmap | feature_replacement |
-                  feature_bad_blocks | feature_bitmap | feature_ppl | feature_multiple_ppls};
+                  feature_bad_blocks | feature_ppl | feature_multiple_ppls};
     sb.dev_number = number;
     sb.device_uuid = *device_uuid;
     sb.data_size = sectors - sb.data_offset;
@@ -390,9 +394,61 @@ Result<md_superblock> make_spare(const md_superblock& of, uint64_t sectors,
     sb.bblog_shift = 0;
     sb.bblog_sectors = 0;
     sb.bblog_offset = 0;
-    sb.log_place = 0;
+    // A bitmap lies where the member's does, before the same data.
+    if ((sb.feature_map & feature_bitmap) == 0)
+        sb.log_place = 0;
     if (sb.dev_roles.size() <= number)
         sb.dev_roles.resize(number + 1, role_spare);
+    return sb;
+}
+
+namespace {
+
+bool same_shape(const md_superblock& one, const md_superblock& other) {
+    return one.set_uuid == other.set_uuid && one.level == other.level &&
+           one.layout == other.layout && one.chunk_sectors == other.chunk_sectors &&
+           one.raid_disks == other.raid_disks && one.size == other.size;
+}
+
+// Whoever is in use now was so for @own, too: it was not served alone since, and nobody
+// has taken another's place.
+bool knows_members(const md_superblock& of, const md_superblock& own) {
+    const auto numbers = static_cast<uint32_t>(std::max(of.dev_roles.size(), own.dev_roles.size()));
+    for (uint32_t number = 0; number < numbers; number++) {
+        if (of.role_of(number) < of.raid_disks && own.role_of(number) != of.role_of(number))
+            return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+// As the kernel's super_1_validate() for a device with a saved role, and stricter.
+Result<md_superblock> make_returning(const md_superblock& of, const md_superblock& own,
+                                     uint64_t sectors, const std::vector<uint32_t>& taken) {
+    if (!same_shape(of, own))
+        return fail(EINVAL, "the array has another shape by now");
+    if (own.role() >= of.raid_disks ||
+        (own.feature_map & (feature_recovery_offset | feature_replacement)) != 0)
+        return fail(EINVAL, "it was no whole member");
+    // Events that say that it is out were never written to it.
+    if (own.events >= of.events || !knows_members(of, own))
+        return fail(EINVAL, "it was served apart from the others");
+    if (own.data_size < of.size || sectors < own.data_offset || sectors - own.data_offset < of.size)
+        return fail(ENOSPC, "it has {} sectors, its data begins at {} and has {}", sectors,
+                    own.data_offset, of.size);
+    const uint16_t now = of.role_of(own.dev_number);
+    if ((now != role_faulty && now != role_spare) ||
+        std::ranges::find(taken, own.dev_number) != taken.end())
+        return fail(EINVAL, "another device has its number");
+    md_superblock sb = own;
+    sb.set_name = of.set_name;
+    sb.ctime = of.ctime;
+    sb.utime = of.utime;
+    sb.events = of.events;
+    sb.resync_offset = of.resync_offset;
+    sb.logical_block_size = of.logical_block_size;
+    sb.dev_roles = of.dev_roles;
     return sb;
 }
 

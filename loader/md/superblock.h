@@ -140,6 +140,7 @@ struct new_array {
     std::vector<uint64_t> member_sectors;  // device sizes, by role
     uint64_t size_limit = 0;               // sectors used per member; 0: all
     bool clean = false;                    // parity is known to be right
+    bool bitmap = false;                   // it will have a write-intent bitmap
 };
 
 // Superblocks of a new array, by role, with random uuids; nothing is written.
@@ -151,6 +152,14 @@ struct new_array {
 // where the member's does. ENOSPC: too small, or no number is left.
 [[nodiscard]] Result<md_superblock> make_spare(const md_superblock& of, uint64_t sectors,
                                                const std::vector<uint32_t>& taken);
+
+// The superblock of a member that failed or was away, of the array whose member has @of:
+// its own, with the facts of today; it has its role to get yet. EINVAL, with the reason:
+// it may lack more than what was written since. ENOSPC: so many @sectors are too few for
+// its data. Numbers in @taken are spares'.
+[[nodiscard]] Result<md_superblock> make_returning(const md_superblock& of,
+                                                   const md_superblock& own, uint64_t sectors,
+                                                   const std::vector<uint32_t>& taken);
 
 // Seconds and microseconds since 1970 in md's 40 + 24 bits; never a whole second.
 [[nodiscard]] uint64_t md_time_now();

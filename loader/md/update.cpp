@@ -10,6 +10,7 @@ namespace rr::md {
 namespace {
 
 constexpr uint32_t ppl_bits = feature_ppl | feature_multiple_ppls;
+constexpr uint32_t rebuild_bits = feature_recovery_offset | feature_recovery_bitmap;
 
 // Without its feature bit the place of a log or bitmap must not be kept: a
 // tool that sets the bit again would find an old log there.
@@ -167,10 +168,12 @@ Result<update_report> array_metadata::write_as_it_is(std::optional<uint32_t> fir
     return report;
 }
 
-Result<update_report> array_metadata::begin_rebuild(uint32_t role, md_superblock own) {
+Result<update_report> array_metadata::begin_rebuild(uint32_t role, md_superblock own,
+                                                    bool by_bitmap) {
     if (role >= members_.size() || members_[role])
         return fail(EEXIST, "role {} has a member", role);
-    own.feature_map |= feature_recovery_offset;
+    own.feature_map &= ~rebuild_bits;
+    own.feature_map |= by_bitmap ? rebuild_bits : uint32_t{feature_recovery_offset};
     own.recovery_offset = 0;
     const uint32_t number = own.dev_number;
     for (const auto& member : members_) {
@@ -209,7 +212,7 @@ Result<update_report> array_metadata::rebuild_reached(uint32_t role, uint64_t se
 Result<update_report> array_metadata::rebuild_finished(uint32_t role) {
     if (role >= members_.size() || !members_[role])
         return fail(EINVAL, "role {} is not being rebuilt", role);
-    members_[role]->feature_map &= ~uint32_t{feature_recovery_offset};
+    members_[role]->feature_map &= ~rebuild_bits;
     members_[role]->recovery_offset = 0;
     for (auto& member : members_) {
         if (member)
@@ -226,6 +229,21 @@ void array_metadata::reads_corrected(uint32_t role, uint32_t sectors) {
     uint32_t& sum = members_[role]->corrected_reads;
     if (__builtin_add_overflow(sum, sectors, &sum))
         sum = std::numeric_limits<uint32_t>::max();
+}
+
+Result<update_report> array_metadata::set_bitmap(int32_t place) {
+    // One that was given up at the start is another one.
+    features_to_clear_ &= ~uint32_t{feature_bitmap};
+    for (auto& member : members_) {
+        if (!member)
+            continue;
+        clear_features(*member, feature_bitmap);
+        if (place != 0) {
+            member->feature_map |= feature_bitmap;
+            member->log_place = place;
+        }
+    }
+    return write_as_it_is(std::nullopt);
 }
 
 Result<update_report> array_metadata::mark_failed(uint32_t role) {

@@ -101,9 +101,10 @@ public:
     // the last member. Writes nothing when that is durable already.
     [[nodiscard]] Result<update_report> mark_failed(uint32_t role);
 
-    // @own, of make_spare(), takes @role, of which nothing is there. EEXIST: the role has
-    // a member.
-    [[nodiscard]] Result<update_report> begin_rebuild(uint32_t role, md_superblock own);
+    // @own, of make_spare(), takes @role, of which nothing is there; or, @by_bitmap, it had
+    // the role, and lacks what the bitmap names. EEXIST: the role has a member.
+    [[nodiscard]] Result<update_report> begin_rebuild(uint32_t role, md_superblock own,
+                                                      bool by_bitmap = false);
     // The first @sectors of @role's data are on its device. EINVAL: it is not rebuilt.
     [[nodiscard]] Result<update_report> rebuild_reached(uint32_t role, uint64_t sectors);
     [[nodiscard]] Result<update_report> rebuild_finished(uint32_t role);
@@ -111,6 +112,9 @@ public:
     // @sectors of @role could not be read and were written again: its superblock tells with
     // the next mark, which is then written also where nothing else is new.
     void reads_corrected(uint32_t role, uint32_t sectors);
+
+    // They tell of a bitmap @place sectors behind them, whose pages are durable; 0: of none.
+    [[nodiscard]] Result<update_report> set_bitmap(int32_t place);
 
     // The parity of every stripe is right again; nothing is written.
     void resync_finished() { synced_ = resync_none; }

@@ -21,8 +21,6 @@ struct refused_feature {
 constexpr refused_feature refused_features[] = {
     {feature_reshape | feature_reshape_backwards | feature_new_offset, "a reshape in progress",
      "let md finish the reshape: mdadm --assemble, then wait with mdadm --wait"},
-    {feature_recovery_bitmap, "a member that gets only what it missed",
-     "let md finish that: mdadm --wait"},
     {feature_replacement, "a member that is being replaced",
      "let md finish the replacement: mdadm --wait"},
     {feature_clustered, "a cluster of hosts that share it", "this array must stay with md-cluster"},
@@ -32,8 +30,8 @@ constexpr refused_feature refused_features[] = {
 };
 
 constexpr uint32_t ppl_bits = feature_ppl | feature_multiple_ppls;
-constexpr uint32_t allowed_bits =
-    feature_bitmap | feature_bad_blocks | feature_recovery_offset | ppl_bits;
+constexpr uint32_t allowed_bits = feature_bitmap | feature_bad_blocks | feature_recovery_offset |
+                                  feature_recovery_bitmap | ppl_bits;
 constexpr uint64_t bblog_sectors_most = 8;  // md reads one page
 
 Status check_shape(const md_superblock& sb) {
@@ -93,7 +91,7 @@ Result<serve_terms> check_servable(const md_superblock& sb) {
     if (auto features = check_features(sb); !features)
         return forward_error(features.error());
     serve_terms terms;
-    terms.features_to_clear = sb.feature_map & (feature_bitmap | ppl_bits);
+    terms.features_to_clear = sb.feature_map & ppl_bits;
     if ((sb.feature_map & feature_bad_blocks) != 0) {
         auto log = locate_bad_block_log(sb);
         if (!log)

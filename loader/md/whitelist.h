@@ -10,14 +10,15 @@
 //   level 5, layouts 0 to 3                    3 to 16 members, chunk a power
 //                                              of two, 4 KiB to 1 MiB
 //   no feature                                 -
-//   bitmap                                     cleared with our first write
+//   bitmap                                     kept (bitmap.h), or cleared with our
+//                                              first write where it cannot be
+//   a member being rebuilt, by bitmap or all   -
 //   bad block log                              the log on disk is empty
 //   PPL (single or multiple)                   array clean; cleared with our
 //                                              first write
 //
-// Bitmap and PPL are cleared, not ignored: we do not maintain them, and md
-// would trust them later, in a partial re-add (bitmap) or in starting a dirty
-// degraded array (PPL).
+// The PPL is cleared, not ignored: we do not maintain it, and md would trust it later, in
+// starting a dirty degraded array.
 #pragma once
 
 #include <cstdint>

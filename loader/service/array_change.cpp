@@ -17,6 +17,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "md/whitelist.h"
 #include "members/spelling.h"
 #include "service/array_service.h"
 #include "service/closing.h"
@@ -163,30 +164,37 @@ Status array_service::hold_spare(member_device&& device) {
     return held;
 }
 
-Status array_service::set_ring_member(uint32_t role, int fd, const nvme_namespace* ns) {
+Status array_service::set_ring_member(uint32_t role, int fd, const nvme_namespace* ns,
+                                      const std::function<Status()>& while_parked) {
     queue_park all(array(), &queues_);
     Status done = all.park();
     for (auto& queue : queues_) {
         if (done)
             done = queue->set_member(role, fd, ns);
     }
+    if (done && while_parked)
+        done = while_parked();
     all.resume();
     return done;
 }
 
-// In the metadata's thread: the rings have it.
-Status array_service::give_role(uint32_t role, spare_device&& spare) {
+// In the metadata's thread: the rings have it. @by_bitmap: it had the role, and the queues
+// are parked, so nothing is written between the count of what it lacks and the flag.
+Status array_service::give_role(uint32_t role, spare_device&& spare, bool by_bitmap) {
     const md::md_superblock* of = some_superblock();
     if (of == nullptr)
         return fail(ENODEV, "no member is left");
     // Anew: what it was a spare of is long ago, and its number may be another's by now.
-    auto made = md::make_spare(*of, spare.device.sectors, spare_numbers());
+    auto made =
+        by_bitmap ? md::make_returning(*of, spare.superblock, spare.device.sectors, spare_numbers())
+                  : md::make_spare(*of, spare.device.sectors, spare_numbers());
     if (!made)
         return forward_error(made.error());
     md::md_superblock own = std::move(*made);
     own.device_uuid = spare.superblock.device_uuid;
     // Long before the flag that makes plans heed it, however a CPU orders its loads.
     array()->job.frontier = array()->job.next = 0;
+    array()->job.by_region = 0;
     array()->members[role].data_offset = own.data_offset;
     remember_member(*life_record(), role, spare.device, own.device_uuid);
     {
@@ -195,12 +203,54 @@ Status array_service::give_role(uint32_t role, spare_device&& spare) {
         members_.plan.members[role] = md::assembled_member{0, spare.device.path, own};
         members_.devices[role] = std::move(spare.device);
     }
-    auto written = metadata_->begin_rebuild(role, std::move(own));
+    // All of it before the role: a copy that is behind would be believed.
+    if (bitmap_) {
+        const md::bitmap& image = bitmap_->image();
+        if (Status ok =
+                md::write_bitmap(members_.devices[role]->fd.get(), own, image, image.all_pages());
+            !ok)
+            return ok;
+    }
+    auto written = metadata_->begin_rebuild(role, std::move(own), by_bitmap);
     if (!written)
         return forward_error(written.error());
     lose_unwritten(*array(), *written);
-    durability_->jobs()->begin_rebuild(role, 0);
+    if (by_bitmap)
+        bitmap_->need_all_set();
+    durability_->jobs()->begin_rebuild(role, 0, by_bitmap);
     return {};
+}
+
+// The device is in the rings, the superblocks and the state when this succeeds. Where the
+// rings do not take it, @taken is as it was.
+Status array_service::seat(uint32_t role, spare_device& taken, bool by_bitmap) {
+    const std::string path = taken.device.path;
+    // As of members at the start: see start_device().
+    drop_page_cache(taken.device.fd.get(), path);
+    std::optional<nvme_namespace> ns;
+    if (options_.passthrough) {
+        auto opened = open_nvme(taken.device);
+        if (!opened)
+            return forward_error(opened.error());
+        ns = std::move(*opened);
+    }
+    // The old ones go when no ring has them any more.
+    std::optional<nvme_namespace> before;
+    if (options_.passthrough)
+        before = std::exchange(namespaces_[role], std::move(ns));
+    Status given;
+    auto give = [&] {
+        durability_->run([&] { given = give_role(role, std::move(taken), by_bitmap); });
+        return given;
+    };
+    Status done = set_ring_member(role, taken.device.fd.get(),
+                                  options_.passthrough ? &*namespaces_[role] : nullptr,
+                                  by_bitmap ? give : std::function<Status()>());
+    if (done && !by_bitmap)
+        done = give();
+    if (!done)
+        log_error("{} cannot take the place of member {}: {}", path, role, describe(done.error()));
+    return done;
 }
 
 // Also asked for by nobody: a member failed, and a spare is there.
@@ -217,38 +267,59 @@ Status array_service::use_spare() {
     const std::string path = spare.device.path;
     // A try costs clients a pause where requests take long.
     next_spare_try_ = std::chrono::steady_clock::now() + spare_retry;
-    // As of members at the start: see start_device().
-    drop_page_cache(spare.device.fd.get(), path);
     if (Status ok = check_newcomer(spare.device); !ok) {
         log_error("{} is of no use as a spare: {}", path, describe(ok.error()));
         return ok;
     }
-    std::optional<nvme_namespace> ns;
-    if (options_.passthrough) {
-        auto opened = open_nvme(spare.device);
-        if (!opened)
-            return forward_error(opened.error());
-        ns = std::move(*opened);
-    }
-    // The old ones go when no ring has them any more.
-    std::optional<nvme_namespace> before;
-    if (options_.passthrough)
-        before = std::exchange(namespaces_[*role], std::move(ns));
-    Status done = set_ring_member(*role, spare.device.fd.get(),
-                                  options_.passthrough ? &*namespaces_[*role] : nullptr);
-    const bool seated = static_cast<bool>(done);
-    if (seated)
-        durability_->run([&] { done = give_role(*role, std::move(spare)); });
-    if (!seated) {
-        // It is tried again: nothing is wrong with it.
+    if (Status done = seat(*role, spare, false); !done) {
+        // Where it was not taken it is tried again: nothing is wrong with it.
         std::lock_guard hold(parts_lock_);
-        members_.spares.insert(members_.spares.begin(), std::move(spare));
-    }
-    if (!done) {
-        log_error("{} cannot take the place of member {}: {}", path, *role, describe(done.error()));
+        if (spare.device.fd)
+            members_.spares.insert(members_.spares.begin(), std::move(spare));
         return done;
     }
     log_info("{} takes the place of member {}, and is filled from the others", path, *role);
+    return {};
+}
+
+// The superblock of a device that was a member, if all that it lacks is in the bitmap.
+Result<md::md_superblock> array_service::what_returns(const member_device& device) {
+    auto own = md::read_superblock(device.fd.get());
+    if (!own)
+        return own;
+    const auto role = empty_role();
+    if (!bitmap_ || !role || own->set_uuid != set_uuid_ || own->role() != *role)
+        return fail(EINVAL, "it was not the member that is missing");
+    // Of a copy nobody knows how old it is: writes alone do not change a superblock.
+    if (is_another_disk(*life_record(), *role, device))
+        return fail(EINVAL, "it is another disk than the member that is missing: a copy?");
+    if (auto terms = md::check_servable_member(device.fd.get(), *own);
+        !terms || terms->features_to_clear != 0)
+        return fail(EINVAL, "its superblock has what is not kept");
+    Result<md::md_superblock> out = fail(ENODEV, "no member is left");
+    durability_->run([&] {
+        const md::md_superblock* of = some_superblock();
+        if (of != nullptr)
+            out = md::make_returning(*of, *own, device.sectors, spare_numbers());
+        const md::bitmap& image = bitmap_->image();
+        if (out && ((own->feature_map & md::feature_bitmap) == 0 ||
+                    md::bitmap_room(*own) < uint64_t{image.pages()} * md::bitmap::page_bytes))
+            out = fail(EINVAL, "it has no bitmap");
+        if (out && own->events < image.events_cleared())
+            out = fail(EINVAL, "it was away before the bitmap's time");
+    });
+    if (out)
+        return own;
+    return out;
+}
+
+Status array_service::take_back(member_device&& device, md::md_superblock&& own) {
+    const uint32_t role = own.role();
+    const std::string path = device.path;
+    spare_device back{std::move(device), std::move(own)};
+    if (Status done = seat(role, back, true); !done)
+        return done;
+    log_info("{} is member {} again, and gets what was written while it was away", path, role);
     return {};
 }
 
@@ -294,6 +365,11 @@ Status array_service::hold_spares(const std::vector<std::string>& paths, bool fo
         auto device = open_newcomer(path, force);
         if (!device)
             return forward_error(device.error());
+        if (auto own = what_returns(*device)) {
+            if (Status ok = take_back(std::move(*device), std::move(*own)); !ok)
+                return ok;
+            continue;
+        }
         if (Status ok = hold_spare(std::move(*device)); !ok)
             return ok;
         log_info("{} is a spare", path);

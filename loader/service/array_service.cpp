@@ -130,7 +130,7 @@ std::vector<array_service::order> array_service::taken_orders() {
 
 Result<nlohmann::json> array_service::change(const nlohmann::json& request) {
     const std::string command = request.value("command", "");
-    if (command != "add" && command != "remove" && command != "spare")
+    if (command != "add" && command != "remove" && command != "spare" && command != "bitmap")
         return upgrade(request);
     auto done = change_devices(command, request);
     // An error comes after what went well.
@@ -146,6 +146,8 @@ Result<nlohmann::json> array_service::change_devices(const std::string& command,
         return add_devices(request);
     if (command == "remove")
         return remove_device(request);
+    if (command == "bitmap")
+        return change_bitmap(request);
     if (Status ok = use_spare(); !ok)
         return forward_error(ok.error());
     return nlohmann::json{};
@@ -309,6 +311,9 @@ Status array_service::settle_members() {
     answer_failed();
     durability_->close_jobs();
     durability_->settle();
+    if (bitmap_)
+        bitmap_->close(*metadata_);
+    durability_->settle();
     Status clean = close_array(*array(), *metadata_, members_);
     if (!clean)
         log_error("{}", describe(clean.error()));
@@ -320,6 +325,7 @@ Status array_service::settle_members() {
 
 void array_service::let_members_go() {
     durability_.reset();
+    bitmap_.reset();
     metadata_.reset();
     if (!namespaces_.empty())
         drop_caches_of(members_);

@@ -49,6 +49,7 @@
 #include "engine/program.h"
 #include "engine/queue.h"
 #include "members/nvme.h"
+#include "service/bitmap.h"
 #include "service/control_socket.h"
 #include "service/creation.h"
 #include "service/durability.h"
@@ -194,18 +195,31 @@ private:
     Result<nlohmann::json> add_devices(const nlohmann::json& request);
     Result<nlohmann::json> remove_device(const nlohmann::json& request);
     Status use_spare();
+    Status seat(uint32_t role, spare_device& taken, bool by_bitmap);
+    [[nodiscard]] Result<md::md_superblock> what_returns(const member_device& device);
+    Status take_back(member_device&& device, md::md_superblock&& own);
     Result<member_device> open_newcomer(const std::string& path, bool force) const;
     Status check_newcomer(const member_device& device) const;
     Status hold_spare(member_device&& device);
     Status hold_spares(const std::vector<std::string>& paths, bool force);
     [[nodiscard]] uint64_t data_offset_of_newcomers() const;
     [[nodiscard]] std::vector<uint32_t> spare_numbers() const;
-    Status set_ring_member(uint32_t role, int fd, const nvme_namespace* ns);
-    Status give_role(uint32_t role, spare_device&& spare);
+    Status set_ring_member(uint32_t role, int fd, const nvme_namespace* ns,
+                           const std::function<Status()>& while_parked = {});
+    Status give_role(uint32_t role, spare_device&& spare, bool by_bitmap);
     Status let_member_go(uint32_t role);
     [[nodiscard]] bool is_let_go(uint32_t role) const;
     [[nodiscard]] std::optional<uint32_t> empty_role() const;
     [[nodiscard]] const md::md_superblock* some_superblock() const;
+
+    // array_bitmap.cpp
+    void make_bitmap();
+    void write_bitmap(const md::bitmap& image, std::span<const uint32_t> pages);
+    [[nodiscard]] md::events_witness witness();
+    Result<nlohmann::json> change_bitmap(const nlohmann::json& request);
+    [[nodiscard]] Result<uint32_t> choose_chunk(uint64_t wanted_sectors) const;
+    Status add_bitmap(uint32_t chunk_sectors);
+    Status drop_bitmap();
 
     // array_upgrade.cpp
     Result<nlohmann::json> upgrade(const nlohmann::json& request);
@@ -237,6 +251,7 @@ private:
     std::chrono::steady_clock::time_point next_spare_try_;
     Fd char_device_;
     std::optional<arena_memory> arena_;
+    std::optional<array_bitmap> bitmap_;
     std::optional<md::array_metadata> metadata_;
     std::optional<kept_state> kept_;  // under the bpf engine
     mutable std::mutex program_lock_;

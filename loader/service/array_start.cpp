@@ -56,6 +56,8 @@ array_config config_for(const service_options& options, const array_members& mem
     config.member_io_sectors = member_io_sectors(members.present());
     config.zero_copy = options.zero_copy;
     config.member_sectors = members.plan.member_sectors;
+    if (members.bitmap)
+        config.region_sectors = members.bitmap->chunk_sectors();
     config.arena_bytes_max = options.arena_bytes_max;
     for (uint32_t role = 0; role < geometry.members; role++) {
         if (const auto& member = members.plan.members[role])
@@ -315,6 +317,7 @@ Status array_service::open_cold() {
         if (!opened)
             return forward_error(opened.error());
         members_ = std::move(*opened);
+        find_bitmap(members_);
         be_called(members_.plan.name);
     }
     cold_ = true;
@@ -409,6 +412,7 @@ Status array_service::make_arena() {
         // Before anything is written: its rows below stay those of a member.
         array()->job.frontier = array()->job.next =
             half->sectors >> (array()->cell_shift - RR_SECTOR_SHIFT);
+        array()->job.by_region = half->by_bitmap && members_.bitmap ? 1 : 0;
         array()->state |= RR_STATE_REBUILD;
     }
     fill_life(*life_record(), members_, host_, options_.passthrough);
@@ -417,7 +421,14 @@ Status array_service::make_arena() {
     sign(*life_record());
     if (Status ok = arena_->publish(pinned ? paths.arena_pin : paths.arena_file); !ok)
         return ok;
-    return open_durability();
+    if (Status ok = open_durability(); !ok)
+        return ok;
+    make_bitmap();
+    if (bitmap_) {
+        const auto& half = members_.plan.rebuilding;
+        bitmap_->begin(half && half->by_bitmap, half ? half->sectors : 0);
+    }
+    return {};
 }
 
 Status array_service::open_durability() {
@@ -489,8 +500,7 @@ Status array_service::open_metadata() {
     auto write = [this](uint32_t role, const md::md_superblock& sb) {
         return md::write_superblock(members_.devices[role]->fd.get(), sb);
     };
-    metadata_.emplace(members_.metadata_state(), write,
-                      arena_ ? life_witness(*life_record()) : md::events_witness{});
+    metadata_.emplace(members_.metadata_state(), write, witness());
     if (durability_)
         durability_->record_with(&*metadata_);
     return {};
@@ -505,6 +515,16 @@ Status array_service::make_parity_right() {
     if (will_serve() && !options_.wait && !options_.assembly.force) {
         array()->job.frontier = array()->job.next =
             members_.plan.resync_from >> (array()->cell_shift - RR_SECTOR_SHIFT);
+        if (bitmap_) {
+            array()->job.by_region = 1;
+            bitmap_->begin(true, members_.plan.resync_from);
+            if (!bitmap_->next_needed(0)) {
+                // Nothing was being written when it was cut off.
+                metadata_->resync_finished();
+                parity_right_ = true;
+                return {};
+            }
+        }
         array()->state |= RR_STATE_RESYNC;
         report("recomputing parity while it serves: ringraid watch shows how far it is");
         return {};
@@ -597,6 +617,7 @@ Status array_service::start_device() {
         tell(event, more);
     };
     how.jobs.keep = [this](const std::optional<scrub_note>& note) { notes_->keep(note); };
+    how.bitmap = how.jobs.bitmap = bitmap_ ? &*bitmap_ : nullptr;
     how.clean_after = options_.clean_after;
     how.flush = [this] { flush_members(*array(), members_); };
     open_events();
@@ -636,7 +657,7 @@ void array_service::start_jobs() {
         if (idle && (array()->state & RR_STATE_RESYNC) != 0)
             jobs->begin_resync();
         else if (idle && half && (array()->state & RR_STATE_REBUILD) != 0)
-            jobs->begin_rebuild(half->role, array()->job.frontier);
+            jobs->begin_rebuild(half->role, array()->job.frontier, array()->job.by_region != 0);
         if (note)
             jobs->go_on(*note);
     });

@@ -58,7 +58,7 @@ std::optional<life_event> event_of(const std::string& command, bool force) {
     if (command == "fail")
         return life_event::fail;
     // All that parks the queues.
-    if (command == "upgrade" || command == "add" || command == "remove")
+    if (command == "upgrade" || command == "add" || command == "remove" || command == "bitmap")
         return life_event::upgrade;
     if (command == "job")
         return life_event::fail;
@@ -297,6 +297,7 @@ nlohmann::json array_service::full_status() const {
             {"arena_bytes", a->bytes},
             {"events", __atomic_load_n(&life_record()->events, __ATOMIC_SEQ_CST)},
             {"clean", durability_ && durability_->is_clean()},
+            {"bitmap", bitmap_ ? bitmap_->status() : nlohmann::json()},
             {"epoch", a->state >> RR_STATE_EPOCH_SHIFT},
             {"durable_epoch", a->durable_epoch},
             {"members", member_status()},

@@ -59,6 +59,20 @@ void erase_all(const array_members& members) {
         erase_superblock(*member);
 }
 
+// Its parity is right everywhere or nowhere.
+Status plan_bitmap(const creation& what, array_members& members) {
+    const md::md_superblock& sb = members.found[0];
+    if ((sb.feature_map & md::feature_bitmap) == 0)
+        return {};
+    auto chunk = md::choose_bitmap_chunk(sb.size, md::bitmap_room(sb), what.bitmap_chunk_sectors);
+    if (!chunk)
+        return forward_error(chunk.error());
+    members.bitmap.emplace(sb.set_uuid, sb.size, *chunk, !sb.clean());
+    members.bitmap->set_events(sb.events);
+    members.bitmap->set_events_cleared(sb.events);
+    return {};
+}
+
 }  // namespace
 
 Result<array_members> plan_creation(const creation& what, const std::vector<std::string>& paths) {
@@ -88,6 +102,8 @@ Result<array_members> plan_creation(const creation& what, const std::vector<std:
         out.found.push_back((*superblocks)[role]);
         out.devices.emplace_back(std::move((*devices)[role]));
     }
+    if (Status ok = plan_bitmap(what, out); !ok)
+        return forward_error(ok.error());
     return out;
 }
 
@@ -99,7 +115,12 @@ Status write_creation(const creation& what, const array_members& members) {
             return ok;
     }
     for (size_t role = 0; role < members.devices.size(); role++) {
-        Status ok = md::write_superblock(members.devices[role]->fd.get(), members.found[role]);
+        Status ok;
+        if (members.bitmap)
+            ok = md::write_bitmap(members.devices[role]->fd.get(), members.found[role],
+                                  *members.bitmap, members.bitmap->all_pages());
+        if (ok)
+            ok = md::write_superblock(members.devices[role]->fd.get(), members.found[role]);
         for (size_t made = 0; !ok && made <= role; made++)
             erase_superblock(*members.devices[made]);
         if (!ok)

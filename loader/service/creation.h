@@ -19,8 +19,9 @@ struct creation {
     // By role, for these devices in the order of their roles.
     std::function<Result<std::vector<md::md_superblock>>(const std::vector<member_device>&)>
         superblocks;
-    bool force = false;  // overwrite what is on the devices
-    bool serve = true;   // or leave it at the superblocks and the parity
+    bool force = false;                 // overwrite what is on the devices
+    bool serve = true;                  // or leave it at the superblocks and the parity
+    uint64_t bitmap_chunk_sectors = 0;  // 0: md's default. Where the superblocks have one
 };
 
 // Opens the devices, which hold nothing unless forced, and plans the array on them.

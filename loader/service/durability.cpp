@@ -74,6 +74,8 @@ void durability::main() {
         drain_messages();
         record_failures();
         run_asked();
+        if (how_.bitmap != nullptr)
+            how_.bitmap->look(*metadata_, array_bitmap::clock::now());
         jobs_->look(*metadata_, array_jobs::clock::now());
         record_failures();
         rest_->look(*metadata_, array_rest::clock::now());
@@ -83,7 +85,9 @@ void durability::main() {
 }
 
 std::chrono::milliseconds durability::wait() const {
-    const std::chrono::milliseconds usual = rest_->wait();
+    std::chrono::milliseconds usual = rest_->wait();
+    if (how_.bitmap != nullptr)
+        usual = std::min(usual, how_.bitmap->wait());
     return jobs_->runs() ? std::min(usual, look_at_jobs) : usual;
 }
 
@@ -101,6 +105,11 @@ void durability::run_asked() {
     (*asked_)();
     asked_ = nullptr;
     asked_done_.notify_all();
+}
+
+void durability::use_bitmap(array_bitmap* bitmap) {
+    how_.bitmap = bitmap;
+    jobs_->use_bitmap(bitmap);
 }
 
 void durability::close_jobs() {

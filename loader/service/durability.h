@@ -12,8 +12,9 @@
 // A survivor whose superblock cannot be written is a second failure: the array
 // breaks, and held writes are answered with an error.
 //
-// It also lets the superblocks say clean while nobody writes (rest.h), and records how
-// far jobs are (jobs.h): one thread writes superblocks, so nobody meets another halfway.
+// It also lets the superblocks say clean while nobody writes (rest.h), grants what writes
+// ask of the bitmap (bitmap.h), and records how far jobs are (jobs.h): one thread writes
+// superblocks, so nobody meets another halfway.
 //
 // Who asked for a failure by hand waits for the same moment: start()'s callback.
 //
@@ -37,6 +38,7 @@
 #include "base/result.h"
 #include "md/update.h"
 #include "ringraid/abi.h"
+#include "service/bitmap.h"
 #include "service/jobs.h"
 #include "service/rest.h"
 
@@ -60,6 +62,7 @@ public:
         std::function<void()> recorded;            // told when failures have become durable
         std::chrono::milliseconds clean_after{0};  // without a write; 0: never
         std::function<void()> flush;               // the members, see array_rest
+        array_bitmap* bitmap = nullptr;            // it outlives the thread
         array_jobs::needs jobs;                    // but for `wake`
     };
     // Starts the thread, in which the functions are called.
@@ -67,12 +70,16 @@ public:
     void stop();
     // Makes the thread look at once, from any thread.
     void look();
+    // Sends every queue a message. From the thread, or while it does not run.
+    void wake_queues();
 
     // @f in this thread, which has the metadata to itself; returns when it has run.
     // Between start() and stop(), not from this thread.
     void run(const std::function<void()>& f);
     // Between start() and stop(), from any thread; later nothing is there.
     [[nodiscard]] array_jobs* jobs() { return jobs_ ? &*jobs_ : nullptr; }
+    // From the thread: another bitmap from here on, or none.
+    void use_bitmap(array_bitmap* bitmap);
     // How far a rebuild came, after stop().
     void close_jobs();
 
@@ -86,7 +93,6 @@ public:
 private:
     void main();
     void record_failures();
-    void wake_queues();
     void drain_messages();
     void run_asked();
     [[nodiscard]] std::chrono::milliseconds wait() const;

@@ -163,6 +163,11 @@ std::string life_identity(const rr_life& life, uint32_t role) {
     return get_text(life.members[role].identity);
 }
 
+bool is_another_disk(const rr_life& life, uint32_t role, const member_device& now) {
+    const std::string had = life_identity(life, role);
+    return !had.empty() && had != now.identity.text;
+}
+
 md::uuid life_device_uuid(const rr_life& life, uint32_t role) {
     return get_uuid(life.members[role].device_uuid);
 }

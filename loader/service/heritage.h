@@ -58,6 +58,8 @@ void life_wrote(rr_life& life, uint64_t events, uint64_t utime);
 [[nodiscard]] std::string life_name(const rr_life& life);
 [[nodiscard]] std::string life_path(const rr_life& life, uint32_t role);
 [[nodiscard]] std::string life_identity(const rr_life& life, uint32_t role);
+// @now is known not to be what had @role last: a copy of it may be.
+[[nodiscard]] bool is_another_disk(const rr_life& life, uint32_t role, const member_device& now);
 [[nodiscard]] md::uuid life_device_uuid(const rr_life& life, uint32_t role);
 [[nodiscard]] md::uuid life_set_uuid(const rr_life& life);
 

@@ -68,6 +68,9 @@ const char* job_name(uint32_t kind) {
 array_jobs::array_jobs(rr_array* array, needs how) : array_(array), how_(std::move(how)) {
     // A dead daemon's: whoever halted it is gone, too.
     first_ = job().frontier;
+    total_ = job().by_region != 0 && how_.bitmap != nullptr
+                 ? how_.bitmap->needed_cells(first_)
+                 : job().end - std::min<uint64_t>(job().end, first_);
     checkpoint_ = job().frontier;
     job().halt = 0;
     // Cells above the frontier are done again, and what is wrong there is found again.
@@ -91,8 +94,10 @@ bool array_jobs::runs() const {
     return load(array_->job.kind) != RR_JOB_NONE;
 }
 
-void array_jobs::prepare(uint64_t from, uint64_t end) {
+// In one piece: plans may look at it.
+void array_jobs::prepare(uint64_t from, uint64_t end, bool by_region) {
     rr_job fresh{};
+    fresh.by_region = by_region ? 1 : 0;
     fresh.at_once = idle_depth;
     fresh.end = end;
     fresh.limit = end;
@@ -101,10 +106,54 @@ void array_jobs::prepare(uint64_t from, uint64_t end) {
     counted_ = {};
     paused_ = cancelled_ = false;
     first_ = checkpoint_ = looked_at_ = from;
+    done_before_ = 0;
+    total_ = end - from;
     told_percent_ = 0;
     kib_per_second_ = 0;
     looked_ = checkpoint_time_ = clock::now();
     credit_ = 0;
+}
+
+// The first run of regions that need it. One that is empty ends at once.
+void array_jobs::prepare_regions(uint64_t from) {
+    const auto run = how_.bitmap->next_needed(from);
+    const uint64_t all = cells_in_all();
+    prepare(run ? run->begin : all, run ? run->end : all, true);
+    total_ = how_.bitmap->needed_cells(from);
+}
+
+// Where one run is done and another is left, it is the next. Plans look at the frontier
+// meanwhile: nothing between the two is needed, so it may be on either side.
+bool array_jobs::next_run() {
+    if (job().by_region == 0 || how_.bitmap == nullptr)
+        return false;
+    how_.bitmap->done_up_to(job().end);
+    const auto run = how_.bitmap->next_needed(job().end);
+    if (!run)
+        return false;
+    std::lock_guard hold(lock_);
+    done_before_ += job().end - first_;
+    const uint64_t passed = run->begin - load(job().frontier);
+    looked_at_ += passed;
+    credited_next_ += passed;
+    first_ = run->begin;
+    job().done = 0;
+    store(job().next, run->begin);
+    store(job().frontier, run->begin);
+    store(job().end, run->end);
+    store(job().limit, run->end);
+    store(job().ended, 0);
+    how_.wake();
+    return true;
+}
+
+bool array_jobs::is_through() const {
+    return job().frontier >= job().end &&
+           (job().by_region == 0 || how_.bitmap == nullptr || !how_.bitmap->next_needed(job().end));
+}
+
+uint64_t array_jobs::done_cells() const {
+    return done_before_ + load(job().frontier) - first_;
 }
 
 // The kind last: queue 0 may look at any moment.
@@ -228,12 +277,15 @@ Status array_jobs::set_rates(sync_rates rates) {
     return {};
 }
 
-void array_jobs::begin_rebuild(uint32_t role, uint64_t done) {
+void array_jobs::begin_rebuild(uint32_t role, uint64_t done, bool by_region) {
     std::lock_guard hold(lock_);
     // The frontier, then the flag, then the kind: plans heed the first only where there is
     // the second, and the job gives up where it is not.
     hopeless_ = false;
-    prepare(done, cells_in_all());
+    if (by_region && how_.bitmap != nullptr)
+        prepare_regions(done);
+    else
+        prepare(done, cells_in_all());
     corrected_.at(role) = 0;
     uint64_t seen = load(array_->state);
     do {
@@ -246,7 +298,10 @@ void array_jobs::begin_rebuild(uint32_t role, uint64_t done) {
 
 void array_jobs::begin_resync() {
     std::lock_guard hold(lock_);
-    prepare(job().frontier, cells_in_all());
+    if (job().by_region != 0 && how_.bitmap != nullptr)
+        prepare_regions(job().frontier);
+    else
+        prepare(job().frontier, cells_in_all());
     launch(RR_JOB_RESYNC);
 }
 
@@ -300,8 +355,7 @@ nlohmann::json array_jobs::about() const {
 }
 
 void array_jobs::tell_progress() {
-    const uint64_t total = job().end - first_;
-    const uint64_t percent = total == 0 ? 100 : (load(job().frontier) - first_) * 100 / total;
+    const uint64_t percent = total_ == 0 ? 100 : done_cells() * 100 / total_;
     const uint64_t step = percent / told_every_percent * told_every_percent;
     if (step <= told_percent_ || step >= 100)
         return;
@@ -362,7 +416,8 @@ void array_jobs::keep_place(clock::time_point now) {
 void array_jobs::checkpoint(md::array_metadata& metadata, clock::time_point now) {
     const uint64_t frontier = load(job().frontier);
     const auto role = missing_role(array_);
-    if (!role || !is_due(frontier, now) || frontier >= job().end ||
+    // Between two runs nothing is left behind.
+    if (!role || !is_due(frontier, now) || (frontier >= job().end && job().by_region == 0) ||
         (load(array_->state) & RR_STATE_REBUILD) == 0)
         return;
     checkpoint_ = frontier;
@@ -424,6 +479,8 @@ void array_jobs::end_rebuild(md::array_metadata& metadata) {
 void array_jobs::end(md::array_metadata& metadata) {
     const uint32_t kind = job().kind;
     const bool whole = job().frontier >= job().end;
+    if (whole && job().error == 0 && !cancelled_ && next_run())
+        return;
     nlohmann::json told = about();
     finished now{kind, why_ended(), job().wrong_rows, 0, job().unreadable_cells, found()};
     for (const rr_u64 cells : job().mended)
@@ -443,6 +500,9 @@ void array_jobs::end(md::array_metadata& metadata) {
             fail_target(job().error != 0 ? -job().error : EIO);
         if (whole && (load(array_->state) & RR_STATE_MISSING) != 0)
             now.how = "the device failed";
+        // A plan may have seen the flag before the target failed, and look at the words now.
+        if (whole && how_.bitmap != nullptr)
+            how_.bitmap->need_nothing();
     }
     if (kind == RR_JOB_RESYNC && clear_state(array_, RR_STATE_RESYNC, RR_STATE_RESYNC))
         metadata.resync_finished();
@@ -493,6 +553,8 @@ void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
         return begin_what_waits();
     }
     tell_progress();
+    if (job().by_region != 0 && how_.bitmap != nullptr)
+        how_.bitmap->done_up_to(load(job().frontier));
     if (is_scrub())
         keep_place(now);
     else if (job().kind == RR_JOB_REBUILD)
@@ -508,7 +570,7 @@ void array_jobs::close(md::array_metadata& metadata) {
     const auto role = missing_role(array_);
     if (job().kind != RR_JOB_REBUILD || !role || (load(array_->state) & RR_STATE_REBUILD) == 0)
         return;
-    if (job().frontier >= job().end)
+    if (is_through())
         end_rebuild(metadata);
     else if (how_.flush(*role))
         record(metadata.rebuild_reached(*role, job().frontier * cell_sectors()));
@@ -526,14 +588,15 @@ nlohmann::json array_jobs::status() const {
     std::lock_guard hold(lock_);
     nlohmann::json out = {{"sync_min_kib", rates_.min_kib}, {"sync_max_kib", rates_.max_kib}};
     if (runs()) {
-        const uint64_t total = (job().end - first_) * cell_sectors();
-        const uint64_t done = (load(job().frontier) - first_) * cell_sectors();
+        const uint64_t total = total_ * cell_sectors();
+        const uint64_t done = done_cells() * cell_sectors();
         nlohmann::json now = {
             {"kind", job_name(job().kind)},
             {"state", !paused_                 ? "running"
                       : load(job().error) != 0 ? "stopped"
                                                : "paused"},
             {"from_sector", first_ * cell_sectors()},
+            {"by_bitmap", job().by_region != 0},
             {"done_sectors", done},
             {"total_sectors", total},
             {"percent",

@@ -21,6 +21,10 @@
 //
 // A job that is in the arena when a daemon takes over goes on from there.
 //
+// Where the array has a write-intent bitmap, a resync, and the rebuild of a member that
+// comes back, do the regions that need it, run after run (bitmap.h): each is a job of
+// the engine's, and the frontier jumps from the end of one to the begin of the next.
+//
 // Cost: a look is a few loads; a wake-up of queue 0 where it had to wait.
 #pragma once
 
@@ -38,6 +42,7 @@
 #include "base/result.h"
 #include "md/update.h"
 #include "ringraid/abi.h"
+#include "service/bitmap.h"
 #include "service/scrub_note.h"
 
 namespace rr {
@@ -56,6 +61,7 @@ public:
         std::function<void()> look = [] {};  // has look() called soon, from any thread
         // The member's rows that are in its cache. Who cannot is failed in the arena.
         std::function<bool(uint32_t role)> flush = [](uint32_t) { return true; };
+        array_bitmap* bitmap = nullptr;  // it outlives this object
         // What people and programs are told: an event of mdadm --monitor's, and of what.
         std::function<void(const std::string& event, const nlohmann::json& more)> tell =
             [](const std::string&, const nlohmann::json&) {};
@@ -80,14 +86,17 @@ public:
     [[nodiscard]] uint32_t corrected(uint32_t role) const;
 
     // From the thread that uses @metadata only.
-    // The device in @role, whose superblocks are written, is filled from @done cells on.
-    void begin_rebuild(uint32_t role, uint64_t done);
+    // The device in @role, whose superblocks are written, is filled from @done cells on;
+    // @by_region: where the bitmap needs it.
+    void begin_rebuild(uint32_t role, uint64_t done, bool by_region = false);
     // Parity is right up to the frontier; RR_STATE_RESYNC is set.
     void begin_resync();
     // A check that an earlier daemon did not end. It begins when the array is whole; after
     // a takeover it is the one that runs.
     void go_on(const scrub_note& note);
     void look(md::array_metadata& metadata, clock::time_point now);
+    // Another one from here on, or none.
+    void use_bitmap(array_bitmap* bitmap) { how_.bitmap = bitmap; }
     // Nothing is in work any more: what is done is recorded.
     void close(md::array_metadata& metadata);
     [[nodiscard]] bool runs() const;
@@ -103,7 +112,11 @@ private:
     };
 
     rr_job& job() const { return array_->job; }
-    void prepare(uint64_t from, uint64_t end);
+    void prepare(uint64_t from, uint64_t end, bool by_region = false);
+    void prepare_regions(uint64_t from);
+    bool next_run();
+    [[nodiscard]] bool is_through() const;
+    [[nodiscard]] uint64_t done_cells() const;
     void launch(uint32_t kind);
     void steer(clock::time_point now);
     void end(md::array_metadata& metadata);
@@ -132,7 +145,8 @@ private:
     std::atomic<bool> hopeless_{false};
     bool paused_ = false;
     bool cancelled_ = false;
-    uint64_t first_ = 0;  // cell
+    uint64_t first_ = 0;                    // cell, of this run
+    uint64_t done_before_ = 0, total_ = 0;  // cells, of all runs
     uint64_t told_percent_ = 0;
     uint64_t checkpoint_ = 0;  // cells
     clock::time_point checkpoint_time_, looked_, steered_;

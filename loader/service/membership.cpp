@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "service/membership.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
+#include "base/log.h"
 #include "md/whitelist.h"
 #include "members/spelling.h"
 #include "ringraid/abi.h"
@@ -134,6 +136,72 @@ Result<array_members> open_array(const std::vector<std::string>& paths,
     if (Status ok = check_block_size(out); !ok)
         return forward_error(ok.error());
     return out;
+}
+
+namespace {
+
+bool has_bitmap(const md::md_superblock& sb) {
+    return (sb.feature_map & md::feature_bitmap) != 0;
+}
+
+// On every member the same, or it is none.
+uint64_t room_for_bitmap(const array_members& members) {
+    uint64_t room = ~uint64_t{0};
+    for (const auto& member : members.plan.members) {
+        if (member)
+            room = std::min(
+                room, has_bitmap(member->superblock) ? md::bitmap_room(member->superblock) : 0);
+    }
+    return room;
+}
+
+// What gets what the bitmap names gets all, and no tool shall take it for the former.
+void rebuild_all(array_members& members) {
+    auto& half = members.plan.rebuilding;
+    if (!half || !half->by_bitmap)
+        return;
+    half->by_bitmap = false;
+    members.plan.features_to_clear |= md::feature_recovery_bitmap;
+}
+
+std::optional<md::bitmap> bitmap_on_members(const array_members& members) {
+    std::vector<md::bitmap_copy> copies;
+    for (uint32_t role = 0; role < members.plan.members.size(); role++) {
+        const auto& member = members.plan.members[role];
+        const auto& half = members.plan.rebuilding;
+        if (!member || (half && half->role == role))
+            continue;
+        auto copy = md::read_bitmap(members.devices[role]->fd.get(), member->superblock);
+        if (copy)
+            copies.push_back({role, std::move(*copy)});
+        else
+            log_info("the bitmap of {} is of no use: {}", member->path, describe(copy.error()));
+    }
+    return md::join_bitmaps(std::move(copies), members.plan.events);
+}
+
+}  // namespace
+
+void find_bitmap(array_members& members) {
+    bool any = false;
+    for (const auto& member : members.plan.members)
+        any = any || (member && has_bitmap(member->superblock));
+    if (!any)
+        return rebuild_all(members);
+    const uint64_t room = room_for_bitmap(members);
+    members.bitmap = bitmap_on_members(members);
+    // It is to be written to all of them.
+    if (members.bitmap && uint64_t{members.bitmap->pages()} * md::bitmap::page_bytes <= room)
+        return;
+    members.bitmap.reset();
+    auto chunk = md::choose_bitmap_chunk(members.plan.member_sectors, room, 0);
+    if (!chunk) {
+        log_error("the array's bitmap is given up: {}", describe(chunk.error()));
+        members.plan.features_to_clear |= md::feature_bitmap;
+        return rebuild_all(members);
+    }
+    log_info("no copy of the bitmap is up to date: all rows count as being written");
+    members.bitmap.emplace(members.plan.set_uuid, members.plan.member_sectors, *chunk, true);
 }
 
 std::optional<uint32_t> find_member(const array_members& members, const std::string& spelled) {

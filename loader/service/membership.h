@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "md/assemble.h"
+#include "md/bitmap.h"
 #include "md/update.h"
 #include "members/member.h"
 #include "members/nvme.h"
@@ -27,6 +28,7 @@ struct array_members {
     std::vector<std::optional<member_device>> devices;  // by role, opened O_EXCL
     std::vector<md::md_superblock> found;               // by role, as read from the device
     std::vector<spare_device> spares;
+    std::optional<md::bitmap> bitmap;  // as read, or of a new array; until it is served
     uint32_t logical_block_bytes = 512;
 
     [[nodiscard]] std::vector<const member_device*> present() const;
@@ -48,6 +50,10 @@ struct array_members {
 // name one device. Devices that the plan leaves out are closed again.
 Result<array_members> open_array(const std::vector<std::string>& paths,
                                  const md::assembly_options& options);
+
+// Reads what @members.plan says is there: fills @members.bitmap, or has the feature cleared
+// where it cannot be kept. A bitmap that cannot be believed has all its bits.
+void find_bitmap(array_members& members);
 
 // The role of the member that @spelled means: a role's number, or a device as
 // spell_device() of members/spelling.h has it. A member that is gone is found by

@@ -134,7 +134,17 @@ Status array_service::take_over(predecessor& left) {
     arena_.emplace(left.take_arena());
     const failures_so_far before(*array());
     reconcile_members();
+    find_bitmap(members_);
     Status served = open_durability();
+    if (served) {
+        make_bitmap();
+        const failures_so_far tried(*array());
+        if (bitmap_)
+            bitmap_->adopt();
+        else
+            give_up_regions(*array());
+        served = tried.bearable(*array());
+    }
     if (served)
         served = serve_what_was_left();
     if (!served)

@@ -15,13 +15,13 @@ namespace {
 
 // In the order of struct rr_counters.
 constexpr const char* counter_names[] = {
-    "reads",        "writes",      "flushes",      "read_sectors",   "write_sectors",
-    "direct_reads", "slot_reads",  "slot_writes",  "member_flushes", "full_cells",
-    "rcw_cells",    "rmw_cells",   "recon_cells",  "payload_cells",  "rebuilt_reads",
-    "repaired",     "read_errors", "write_errors", "retries",        "lock_waits",
-    "slot_waits",   "held_acks",   "replans",      "wakes",          "ticks",
-    "steps",        "cqes",        "sqes",         "submits",        "xor_bytes",
-    "copied_bytes"};
+    "reads",        "writes",       "flushes",      "read_sectors",   "write_sectors",
+    "direct_reads", "slot_reads",   "slot_writes",  "member_flushes", "full_cells",
+    "rcw_cells",    "rmw_cells",    "recon_cells",  "payload_cells",  "rebuilt_reads",
+    "repaired",     "read_errors",  "write_errors", "retries",        "lock_waits",
+    "slot_waits",   "region_waits", "held_acks",    "replans",        "wakes",
+    "ticks",        "steps",        "cqes",         "sqes",           "submits",
+    "xor_bytes",    "copied_bytes"};
 static_assert(sizeof(rr_counters) == std::size(counter_names) * sizeof(rr_u64),
               "every counter has a name");
 

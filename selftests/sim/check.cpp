@@ -166,7 +166,7 @@ void check_flushed(world& w, uint32_t submitted) {
     for (uint32_t role = 0; role < w.plan.config.members; role++) {
         if (w.unwritten() >> role & 1)
             continue;
-        w.disks[role].each_dirty([&](uint32_t writer) {
+        w.disks[role].each_dirty([&](uint32_t writer, uint32_t) {
             if (w.acknowledged[writer] && w.acknowledged[writer] < submitted)
                 w.wrong("a flush was acknowledged, but role {} can still lose write {}", role,
                         writer);
@@ -201,7 +201,7 @@ void check_fua(world& w, uint32_t serial) {
     for (uint32_t role = 0; role < w.plan.config.members; role++) {
         if (w.unwritten() >> role & 1)
             continue;
-        w.disks[role].each_dirty([&](uint32_t writer) {
+        w.disks[role].each_dirty([&](uint32_t writer, uint32_t) {
             if (writer == serial)
                 w.wrong("a FUA write was acknowledged, but role {} can still lose it", role);
         });
@@ -215,7 +215,16 @@ bool is_out(const world& w, const rr_action& a) {
         return false;
     if (!((w.known | w.arena->state) & RR_STATE_REBUILD))
         return true;
-    return is_read(a.act) && w.cell_of(w.row_of(a)) >= w.arena->job.frontier;
+    return is_read(a.act) && w.job_has_to(w.row_of(a));
+}
+
+// Its bit is on every member that is written to, whatever happens.
+void check_region(world& w, const rr_action& a) {
+    const uint64_t bit = w.bit_of(w.row_of(a));
+    for (uint32_t role = 0; role < w.plan.config.members; role++)
+        if (!(w.unwritten() >> role & 1) && !w.bitmap_disks[role].holds(bit))
+            return w.wrong("row {} is written, and its bit {} is not set on role {}", w.row_of(a),
+                           bit, role);
 }
 
 // What a job does to its cell.
@@ -301,6 +310,8 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
     if (is_write(a.act)) {
         if (w.clean && rr_host_slot(w.arena, queue, slot)->phase == RR_PHASE_WRITE)
             return w.wrong("a row is written while the superblocks say clean");
+        if (w.plan.bitmap && rr_host_slot(w.arena, queue, slot)->phase == RR_PHASE_WRITE)
+            check_region(w, a);
         note = {};
         check_alone(w, queue, a);
     } else if (rr_host_slot(w.arena, queue, slot)->phase == RR_PHASE_COPY_OUT) {
@@ -390,8 +401,8 @@ void check_rest(world& w) {
     rr_array* a = w.arena;
     for (uint32_t n = 0; n < a->queues; n++) {
         const rr_queue* q = rr_host_queue(a, n);
-        for (const rr_fifo* f :
-             {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait, &q->rest_wait})
+        for (const rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next,
+                                 &q->lock_wait, &q->rest_wait, &q->region_wait})
             if (f->head != RR_NIL)
                 return w.wrong("at rest, a list of queue {} is not empty", n);
         if (q->action_head != q->action_tail || q->retry_count || q->flushing || q->open)

@@ -24,6 +24,8 @@
 //   - in a crowd: no write waits while the others go round and round
 // While the superblocks say clean: no row is written, and each is whole on the
 //   disks, also after a power cut
+// A bitmap: no row is written before its bits are durable on all members, and no bit goes
+//   while a row of it is being written or can be lost
 // Each call: no failure is forgotten, and that of a target moves the epoch
 // Each job: it ends at its end or for a reason, finds what was planted and no more
 // Between calls, now and then: the row locks are what their holders say, a

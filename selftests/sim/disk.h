@@ -36,12 +36,12 @@ public:
     void flush();
     void power_cut(rng& chance);
 
-    // Calls f(writer) for every sector that a power cut could lose.
+    // Calls f(writer, row) for every sector that a power cut could lose.
     template <typename F>
     void each_dirty(F f) const {
         for (uint32_t row : dirty_)
             if (flags_[row] & flag_dirty)
-                f(writer_[row]);
+                f(writer_[row], row);
     }
 
     bool vanished = false;      // answers everything with an error

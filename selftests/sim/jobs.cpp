@@ -54,20 +54,44 @@ void world::wake_job() {
         later(1 + chance_.below(plan.delay), event_kind::message, 0, 0);
 }
 
+// The first stripe with cells in [from, end); by region: of a run of them, which these
+// are then.
+std::optional<uint32_t> world::next_stripe(uint64_t& from, uint64_t& end, bool by_region) const {
+    const uint32_t chunk = plan.config.chunk_sectors;
+    for (;;) {
+        if (by_region) {
+            const auto run = bitmap_->next_needed(from);
+            if (!run || run->begin == run->end)
+                return std::nullopt;
+            from = run->begin;
+            end = run->end;
+        }
+        for (uint32_t i = 0; i < plan.stripes; i++)
+            if (cell_of(i * chunk + chunk - 1) >= from && cell_of(i * chunk) < end)
+                return i;
+        if (!by_region)
+            return std::nullopt;
+        from = end;
+    }
+}
+
 // Orders the next piece at or behind cell `from`. False: there is none.
 bool world::begin_piece(uint32_t kind, uint64_t from) {
     const uint32_t chunk = plan.config.chunk_sectors;
-    uint32_t i = 0;
-    while (i < plan.stripes && cell_of(i * chunk + chunk - 1) < from)
-        i++;
-    if (i == plan.stripes)
+    rr_job& j = arena->job;
+    const bool by_region = j.by_region && (kind == RR_JOB_RESYNC || kind == RR_JOB_REBUILD);
+    uint64_t end = UINT64_MAX;
+    const auto first = next_stripe(from, end, by_region);
+    if (!first)
         return false;
+    const uint32_t i = *first;
     const uint64_t begin = std::max(from, cell_of(i * chunk));
     uint32_t last = i;
-    while (last + 1 < plan.stripes && plan.stripe[last + 1] == plan.stripe[last] + 1)
+    while (last + 1 < plan.stripes && plan.stripe[last + 1] == plan.stripe[last] + 1 &&
+           cell_of((last + 1) * chunk) < end)
         last++;
-    rr_job& j = arena->job;
     j.kind = RR_JOB_NONE;
+    j.by_region = by_region;
     // Nothing is between the pieces: what is skipped is as good as done.
     j.next = begin;
     j.frontier = begin;
@@ -113,8 +137,12 @@ void world::control_job() {
     if (broken() || member_writing_)
         return;
     if (arena->state & RR_STATE_RESYNC) {
-        if (!missing() && tries_left_ && begin_piece(RR_JOB_RESYNC, j.frontier))
+        if (missing() || !tries_left_)
+            return;
+        if (begin_piece(RR_JOB_RESYNC, j.frontier))
             wake_job();
+        else if (j.by_region)
+            resync_over();
     } else if (rebuilding()) {
         if (begin_piece(RR_JOB_REBUILD, j.frontier))
             wake_job();
@@ -132,6 +160,8 @@ void world::control_job() {
 void world::job_goes_on() {
     rr_job& j = arena->job;
     check_progress();
+    if (j.by_region)
+        control([&] { bitmap_->done_up_to(j.frontier); });
     bool news = plan.what != kind::prompt && chance_.below(2);
     if (j.limit < j.end && chance_.below(2)) {
         j.limit = std::min(j.end, j.limit + plan.limit_step);
@@ -182,6 +212,8 @@ void world::piece_over() {
         return wrong("a job ended at cell {}, its frontier at {}, its end at {}", j.next,
                      j.frontier, j.end);
     check_piece();
+    if (j.by_region)
+        control([&] { bitmap_->done_up_to(j.end); });
     // A member may have been lost after the last cell.
     if (broken() || (kind != RR_JOB_REBUILD && missing())) {
         j.kind = RR_JOB_NONE;
@@ -191,16 +223,21 @@ void world::piece_over() {
         return wake_job();
     if (kind == RR_JOB_REBUILD)
         return record_member();
-    if (kind == RR_JOB_RESYNC) {
-        // Parity first: the superblocks must not say more than the members hold.
-        for (uint32_t role = 0; role < plan.config.members; role++)
-            if (!disks[role].vanished)
-                disks[role].flush();
-        superblock_resync_ = false;
-        arena->state &= ~RR_STATE_RESYNC;
-        sum_->resyncs++;
-    }
+    if (kind == RR_JOB_RESYNC)
+        resync_over();
     j.kind = RR_JOB_NONE;
+}
+
+void world::resync_over() {
+    // Parity first: the superblocks must not say more than the members hold.
+    for (uint32_t role = 0; role < plan.config.members; role++)
+        if (!disks[role].vanished)
+            disks[role].flush();
+    superblock_resync_ = false;
+    if (arena->job.by_region)
+        bitmap_->need_nothing();
+    arena->state &= ~RR_STATE_RESYNC;
+    sum_->resyncs++;
 }
 
 // What a piece without an error has to have found.
@@ -246,7 +283,9 @@ void world::job_failed() {
     const uint32_t kind = j.kind;
     const uint32_t epoch = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
     const int32_t error = j.error;
-    if (error == -ECANCELED && epoch == job.epoch && !broken())
+    // Its target may have failed between two runs, before this one began.
+    const bool target_lost = kind == RR_JOB_REBUILD && !rebuilding();
+    if (error == -ECANCELED && epoch == job.epoch && !broken() && !target_lost)
         return wrong("a job of kind {} was cancelled without need", kind);
     if (error == -EIO) {
         uint32_t ever = 0;
@@ -265,6 +304,8 @@ void world::job_failed() {
     if (broken() || (kind == RR_JOB_REBUILD && !rebuilding()) ||
         (kind == RR_JOB_RESYNC && missing())) {
         sum_->targets_lost += kind == RR_JOB_REBUILD && !rebuilding();
+        if (kind == RR_JOB_REBUILD && !rebuilding() && plan.bitmap)
+            bitmap_->need_nothing();
         j.kind = RR_JOB_NONE;
         return;
     }
@@ -281,32 +322,68 @@ void world::job_failed() {
     }
     if (kind == RR_JOB_REBUILD)
         fail_member(static_cast<uint32_t>(__builtin_ctz(missing())));
+    if (kind == RR_JOB_REBUILD && plan.bitmap)
+        bitmap_->need_nothing();
     j.kind = RR_JOB_NONE;
 }
 
-// A fresh disk for the role that is missing, once that is recorded.
+// A fresh disk for the role that is missing, once that is recorded; or what it had.
 void world::replace_member() {
     if (!rebuilds_left_ || !failures_are_recorded())
         return;
     const uint32_t role = static_cast<uint32_t>(__builtin_ctz(missing()));
     if (!quiet(role))
         return;
-    say("role {} has a new disk", role);
     rebuilds_left_--;
     tries_left_ = 2;
+    const bool by_region = plan.bitmap && (may_return_ >> role & 1) &&
+                           member_events_[role] >= bitmap_->image().events_cleared() &&
+                           chance_.per_mille(plan.readd);
+    may_return_ &= ~(1U << role);
+    by_region ? bring_back(role) : bring_fresh(role);
+    // Of a member, the queues stand still: what it lacks is counted before its flag.
+    parked_ = by_region;
+    if (plan.bitmap)
+        bitmap_disks[role].format(bitmap_->image());
+    raise_events();
+    if (broken()) {
+        parked_ = false;
+        return;
+    }
+    if (plan.bitmap)
+        member_events_[role] = superblock_events_;
+    checkpoint_ = 0;
+    superblock_rebuild_ = true;
+    superblock_by_region_ = by_region;
+    if (chance_.per_mille(plan.target_fails))
+        later(chance_.below(chance_.below(2) ? 4000 : 400), event_kind::target, 0, role);
+    if (by_region)
+        bitmap_->need_all_set();
+    arena->job.next = arena->job.frontier = 0;
+    arena->job.by_region = by_region;
+    begin_piece(RR_JOB_REBUILD, 0);
+    arena->state |= RR_STATE_REBUILD;
+    parked_ = false;
+    sum_->rebuilds++;
+    sum_->returned += by_region;
+    wake_job();
+}
+
+void world::bring_fresh(uint32_t role) {
+    say("role {} has a new disk", role);
     const uint32_t rows = plan.stripes * plan.config.chunk_sectors;
     disks[role].reset(rows);
     for (uint32_t row = 0; row < rows; row++)
         disks[role].format(row, chance_.next());
-    checkpoint_ = 0;
-    superblock_rebuild_ = true;
-    if (chance_.per_mille(plan.target_fails))
-        later(chance_.below(chance_.below(2) ? 4000 : 400), event_kind::target, 0, role);
-    arena->job.next = arena->job.frontier = 0;
-    begin_piece(RR_JOB_REBUILD, 0);
-    arena->state |= RR_STATE_REBUILD;
-    sum_->rebuilds++;
-    wake_job();
+}
+
+// Its cache may have been lost with the cable.
+void world::bring_back(uint32_t role) {
+    say("role {} is back", role);
+    disk& d = disks[role];
+    if (chance_.below(2))
+        d.flush();
+    d.power_cut(chance_);
 }
 
 // The target, or what resync has written. False: the target is out.
@@ -332,6 +409,8 @@ void world::checkpoint() {
     const uint64_t frontier = arena->job.frontier;
     if (!(arena->state & (RR_STATE_REBUILD | RR_STATE_RESYNC)) || broken() || !flush_target())
         return;
+    if (rebuilding())
+        raise_events();
     say("checkpoint: cell {}", frontier);
     checkpoint_ = frontier;
 }
@@ -346,6 +425,8 @@ void world::record_member() {
 }
 
 void world::make_member() {
+    if (!broken() && rebuilding())
+        raise_events();
     if (broken() || !rebuilding()) {
         member_writing_ = false;
         return;
@@ -368,6 +449,10 @@ void world::tell_member() {
     // Bad sectors that requests met while it was missing could not be rewritten.
     spoils++;
     sum_->rebuilt_members++;
+    sum_->back_members += arena->job.by_region;
+    may_return_ |= missing();
+    if (plan.bitmap)
+        bitmap_->need_nothing();
     arena->state &= ~(RR_STATE_MISSING | RR_STATE_REBUILD);
 }
 

@@ -129,6 +129,13 @@ int report(const options& o, const job* jobs, bool died) {
                 "{}: {} members, {} targets lost, {} resumed\n",
                 sum.jobs, sum.halts, sum.job_kills, sum.wrong_rows, sum.resyncs, sum.rebuilds,
                 sum.rebuilt_members, sum.targets_lost, sum.resumed);
+        if (sum.bitmaps)
+            fmt::print(
+                "#   bitmaps {}: {} writes waited for a region, {} members came back ({} whole), "
+                "{} "
+                "partial resyncs, {} deaths at it\n",
+                sum.bitmaps, sum.region_waits, sum.returned, sum.back_members, sum.partial,
+                sum.deaths);
         fmt::print("{} {} {}: {} schedules, {} requests, {} failures\n", failed ? "not ok" : "ok",
                    ++number, name, sum.schedules, sum.requests, failed);
     }

@@ -14,7 +14,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 top=$(cd "$here/../.." && pwd -P)
-steps=200 schedules=20000
+steps=200 schedules=50000
 cxx=${CXX:-c++} cc=${CC:-cc}
 
 if [ -n "${1:-}" ]; then
@@ -31,6 +31,7 @@ compile() {
 	local flags=(-O2 -g "-I$1/bpf" "-I$1/bpf/include" "-I$1/loader")
 	case $2 in
 	*.c) "$cc" "${flags[@]}" -include "$here/interleave.h" -c -o "$3" "$1/$2" ;;
+	loader/service/*) "$cxx" -std=gnu++20 "${flags[@]}" -include "$here/interleave_control.h" -c -o "$3" "$1/$2" ;;
 	*) "$cxx" -std=gnu++20 "${flags[@]}" -c -o "$3" "$1/$2" ;;
 	esac
 }
@@ -38,26 +39,29 @@ compile() {
 sim_sources=()
 for f in "$here"/*.cpp; do sim_sources+=("selftests/sim/${f##*/}"); done
 engine_sources=(bpf/engine/host.c loader/engine/redo.cpp)
+# Of these a mutant compiles what its script names.
+control_sources=(loader/base/io.cpp loader/engine/layout.cpp loader/md/{bitmap,superblock,update}.cpp
+	loader/service/bitmap.cpp)
 object() { echo "$1/$(tr / _ <<<"${2%.*}").o"; }
 
 # What no mutation touches is compiled once.
 mkdir -p "$dir/common"
 fixed=()
-for s in "${sim_sources[@]}" loader/engine/layout.cpp; do
-	fixed+=("$(object "$dir/common" "$s")")
+for s in "${sim_sources[@]}" "${control_sources[@]}"; do
 	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
-	compile "$top" "$s" "${fixed[-1]}" &
+	compile "$top" "$s" "$(object "$dir/common" "$s")" &
 done
+for s in "${sim_sources[@]}"; do fixed+=("$(object "$dir/common" "$s")"); done
 wait
 
 # mutant NAME: prints one line, "killed ..." or why not.
 mutant() {
-	local script=$here/mutations/$1.sed tree=$dir/$1 file s out objects=()
+	local script=$here/mutations/$1.sed tree=$dir/$1 file s out objects=() sources=("${engine_sources[@]}")
 	file=$(sed -n 's/^# file: //p' "$script")
 	rm -rf "$tree"
 	mkdir -p "$tree/loader"
 	cp -r "$top/bpf" "$tree/bpf"
-	cp -r "$top/loader/engine" "$top/loader/base" "$tree/loader/"
+	cp -r "$top"/loader/{base,engine,md,service} "$tree/loader/"
 	for s in $file; do
 		sed -i -f "$script" "$tree/$s"
 		if cmp -s "$top/$s" "$tree/$s"; then
@@ -65,7 +69,14 @@ mutant() {
 			return
 		fi
 	done
-	for s in "${engine_sources[@]}"; do
+	for s in "${control_sources[@]}"; do
+		if [[ " $(tr '\n' ' ' <<<"$file")" == *" $s "* ]]; then
+			sources+=("$s")
+		else
+			objects+=("$(object "$dir/common" "$s")")
+		fi
+	done
+	for s in "${sources[@]}"; do
 		objects+=("$(object "$tree" "$s")")
 		compile "$tree" "$s" "${objects[-1]}" 2>"$tree/log" || { echo 'does not compile'; cat "$tree/log" >&2; return; }
 	done

@@ -280,6 +280,69 @@ void choose_jobs(schedule& s, rng r) {
     }
 }
 
+// The stripes with the gaps between them as short as a region may be, from @base on.
+void gather_stripes(schedule& s, rng& r, uint64_t base) {
+    uint64_t before = s.stripe[0];
+    s.stripe[0] = base;
+    for (uint32_t i = 1; i < s.stripes; i++) {
+        const uint64_t gap = s.stripe[i] - before;
+        before = s.stripe[i];
+        s.stripe[i] = s.stripe[i - 1] + (gap == 1 ? 1 : r.between(2, 12));
+    }
+    s.config.member_sectors = (s.stripe[s.stripes - 1] + 1 + r.below(3)) * s.config.chunk_sectors;
+}
+
+void choose_regions(schedule& s, rng& r) {
+    constexpr uint64_t bit_most = 1U << 22;
+    constexpr uint64_t bits_of_first_page = 30720;
+    array_config& c = s.config;
+    if (r.below(24) == 0) {
+        // Around a border of pages.
+        s.bitmap_chunk = 8;
+        gather_stripes(s, r, bits_of_first_page * 8 / c.chunk_sectors - r.below(s.stripes + 1));
+        c.region_sectors = uint64_t{8192} >> r.below(3);
+    } else if (c.member_sectors <= bit_most * 64 && r.below(4) == 0) {
+        c.region_sectors = std::bit_ceil(c.member_sectors) / 32;
+        s.bitmap_chunk = static_cast<uint32_t>(
+            std::clamp<uint64_t>(c.region_sectors >> r.below(3), 8, bit_most));
+    } else {
+        gather_stripes(s, r, r.below(16));
+        c.region_sectors = uint64_t{c.chunk_sectors} << r.below(4);
+        s.bitmap_chunk = static_cast<uint32_t>(c.region_sectors << r.below(3) >> r.below(3));
+        s.bitmap_chunk = std::max(s.bitmap_chunk, 8U);
+    }
+}
+
+void choose_bitmap(schedule& s, rng r) {
+    static constexpr uint32_t sleeps[] = {0, 0, 300, 2000};
+    static constexpr uint32_t chances[] = {0, 700, 1000};
+    s.bitmap = s.what != kind::crowd && r.below(2) != 0;
+    if (!s.bitmap)
+        return;
+    choose_regions(s, r);
+    s.bitmap_sleep = sleeps[r.below(std::size(sleeps))];
+    s.readd = chances[r.below(std::size(chances))];
+    if (s.what == kind::kill || s.what == kind::power_cut)
+        s.deaths = r.below(3);
+    s.death_at_io = r.below(3) != 0;
+    // A power cut meets the rebuild of a member that is back.
+    if (s.what == kind::power_cut && !s.missing && r.below(4) == 0) {
+        add_loss(s, r, r.below(s.config.members));
+        s.rebuild = true;
+        s.readd = 1000;
+        if (!s.rest)
+            choose_rest(s, r);
+        s.at_once = s.limit_step = 1;
+    }
+    // Or it comes before the superblocks tell of a member that was lost.
+    if (s.what == kind::power_cut && !s.missing && s.fault_count + 2 <= schedule::faults_max &&
+        r.below(3) != 0) {
+        add_loss(s, r, r.below(s.config.members));
+        const fault lost = s.faults[s.fault_count - 1];
+        s.add_fault({fault_kind::power_cut, 0, lost.after, lost.delay + r.below(400)});
+    }
+}
+
 }  // namespace
 
 const char* kind_name(kind k) {
@@ -299,6 +362,7 @@ schedule make_schedule(uint64_t seed, uint32_t requests) {
     if (s.what != kind::crowd && r.below(4) == 0)
         choose_rest(s, r);
     choose_jobs(s, rng(seed ^ 0x10b5));
+    choose_bitmap(s, rng(seed ^ 0xb17));
     return s;
 }
 

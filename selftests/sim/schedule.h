@@ -7,8 +7,9 @@
 // Arrays are huge and sparse: the stripes are neighbours at random places, and
 // some are chosen so that their cells share a row lock.
 //
-// Jobs are chosen last and by a seed of their own: what a schedule was without
-// them it still is.
+// Jobs, and then the bitmap, are chosen last and by seeds of their own: what a schedule
+// was without them it still is. With a bitmap the stripes move together, so that
+// regions are few.
 #pragma once
 
 #include <array>
@@ -86,6 +87,14 @@ struct schedule {
     uint32_t limit_step = 0;    // cells that the limit moves up at a time, 0: no limit
     uint32_t halt = 0;          // chance when the control plane looks
     uint32_t target_fails = 0;  // chance, for each rebuild
+
+    // The write-intent bitmap.
+    bool bitmap = false;
+    uint32_t bitmap_chunk = 0;  // sectors of a member
+    uint32_t bitmap_sleep = 0;  // until what is not written is idle
+    uint32_t readd = 0;         // chance that a lost member comes back with what it had
+    uint32_t deaths = 0;        // of the control plane at work with it
+    bool death_at_io = false;   // or at a word
 
     uint32_t fault_count = 0;
     std::array<fault, faults_max> faults{};

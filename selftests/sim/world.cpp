@@ -23,6 +23,11 @@ void rr_sim_interleave() {
     playing->interleave();
 }
 
+extern "C" void rr_sim_interleave_control();
+void rr_sim_interleave_control() {
+    playing->control_word();
+}
+
 namespace rr::sim {
 namespace {
 
@@ -33,6 +38,8 @@ constexpr uint64_t poll = 1500;
 constexpr uint32_t ios_max = 8192;
 // Of others, in the middle of one call. A long line of waiters touches much.
 constexpr uint32_t turns_max = 6;
+// It waits for members meanwhile.
+constexpr uint32_t control_turns_max = 20;
 
 bool later_than(const event& a, const event& b) {
     return a.time != b.time ? a.time > b.time : a.order > b.order;
@@ -180,11 +187,19 @@ void world::prepare() {
                 layout_.bytes - layout_.header.buffers_offset);
     if (plan.resync)
         arena->state |= RR_STATE_RESYNC;
+    deaths_left_ = 0;
+    depth_ = active_ = ios_used = 0;
+    parked_ = resting_ = clean = false;
+    superblock_by_region_ = false;
+    format_bitmap();
+    deaths_left_ = plan.deaths;
+    plan_death();
 }
 
 // Queues and their host start, at boot and after a crash.
 void world::restart_clients() {
     resting_ = true;
+    parked_ = false;
     heap_.clear();
     free_ios_.clear();
     ios_used = 0;
@@ -229,8 +244,11 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
             kind_name(s.what), s.config.members, s.config.chunk_sectors, s.config.layout,
             s.config.queues, s.config.depth, s.config.slots, (1U << arena->cell_shift) / 512,
             s.stripes, s.missing);
-        restart_clients();
-        trigger_faults();
+        mortally([this] {
+            raise_events();
+            restart_clients();
+            trigger_faults();
+        });
     }
     const uint32_t limit = 20000 + plan.requests * 300;
     while (failure_.empty() && !over_ && !heap_.empty()) {
@@ -238,7 +256,7 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
         const event e = heap_.back();
         heap_.pop_back();
         now_ = e.time;
-        turn(e);
+        mortally([&] { turn(e); });
         if (++events_ > limit)
             wrong("no end: {} requests are open after {} events", outstanding_, events_);
     }
@@ -250,16 +268,20 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
             check_rest(*this);
         if (failure_.empty())
             check_rows(*this, "at rest");
+        if (failure_.empty())
+            close_bitmap();
     }
     if (!failure_.empty() && verbose_)
         dump();
     sum.schedules++;
+    sum.bitmaps += plan.bitmap;
     sum.requests += submitted_;
     sum.events += events_;
     if (!over_ && failure_.empty())
         for (uint32_t q = 0; q < arena->queues; q++) {
             const rr_counters& n = rr_host_queue(arena, q)->count;
             sum.lock_waits += n.lock_waits;
+            sum.region_waits += n.region_waits;
             sum.slot_waits += n.slot_waits;
             sum.held += n.held_acks;
             sum.replans += n.replans;
@@ -274,6 +296,29 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
             sum.flushes += n.member_flushes;
         }
     return failure_;
+}
+
+// A death in the middle of it is followed by what comes after one.
+template <typename F>
+void world::mortally(F f) {
+    std::optional<death> how;
+    try {
+        f();
+    } catch (const death& met) {
+        how = met;
+    }
+    while (how) {
+        const bool power = how->power;
+        how.reset();
+        depth_ = active_ = 0;
+        parked_ = resting_ = false;
+        sum_->deaths++;
+        try {
+            power ? power_cut() : kill();
+        } catch (const death& met) {
+            how = met;
+        }
+    }
 }
 
 // What is not at rest, for a person who looks at a failure.
@@ -331,9 +376,11 @@ void world::turn(const event& e) {
             poll_planned_ = false;
             if (plan.what == kind::prompt && heap_.empty() && job_waits())
                 wrong("a job is never woken at cell {}", arena->job.next);
+            if (plan.what == kind::prompt && heap_.empty() && region_waits())
+                wrong("a write waits for its region for ever");
             control_look();
             // Where nothing else is to come, nothing is in flight and no timer runs.
-            if (!heap_.empty() || some_write_waits() || job_to_come() ||
+            if (!heap_.empty() || some_write_waits() || region_waits() || job_to_come() ||
                 (arena->state >> RR_STATE_EPOCH_SHIFT) != arena->durable_epoch)
                 plan_poll();
             break;
@@ -346,6 +393,7 @@ void world::turn(const event& e) {
             arena->durable_epoch = superblock_epoch_;
             break;
         case event_kind::dirty:
+            raise_events();
             say("awake");
             clean = getting_up_ = false;
             rest_ = arena->rest = 0;
@@ -368,7 +416,10 @@ void world::turn(const event& e) {
 
 void world::plan_poll() {
     poll_planned_ = true;
-    later(plan.rest ? poll / 20 : job_to_come() ? poll / 5 : poll, event_kind::poll, 0, 0);
+    uint64_t wait = plan.rest ? poll / 20 : job_to_come() ? poll / 5 : poll;
+    if (plan.bitmap)
+        wait = std::min(wait, bitmap_->wait() < std::chrono::seconds(1) ? poll / 20 : poll / 5);
+    later(wait, event_kind::poll, 0, 0);
 }
 
 // The job has something to do that nobody needs to tell it of.
@@ -378,13 +429,14 @@ bool world::job_waits() const {
 }
 
 // A call of the engine by a thread. `known` is what it has seen for sure.
-template <typename F>
-void world::engine(uint32_t thread, F f) {
+void world::enter(uint32_t thread) {
     if (!depth_)
-        turns_left_ = turns_max;
+        turns_left_ = thread == control_thread ? control_turns_max : turns_max;
     calls_[depth_++] = {thread, arena->state, arena->state};
     active_ |= 1U << thread;
-    f();
+}
+
+void world::leave(uint32_t thread) {
     const call& mine = calls_[--depth_];
     active_ &= ~(1U << thread);
     known = arena->state != mine.left ? arena->state : mine.known;
@@ -441,6 +493,9 @@ bool world::turn_of_another() {
         const uint32_t thread = thread_of(e);
         if (active_ >> thread & 1 || e.what == event_kind::poll)
             continue;
+        // Ticks that come before their time are nothing but ticks, and without an end.
+        if (e.what == event_kind::timer && e.time > now_)
+            continue;
         // A death in the middle of a call is not played.
         if (e.what == event_kind::fault && (plan.faults[e.index].what == fault_kind::kill ||
                                             plan.faults[e.index].what == fault_kind::power_cut))
@@ -478,17 +533,21 @@ bool world::members_fail() const {
 }
 
 void world::interleave() {
-    if (!plan.interleave || !depth_ || resting_)
+    if (!plan.interleave || !depth_ || resting_ || parked_)
         return;
     if (until_ > 0) {
         until_--;
         return;
     }
     until_ = chance_.below(2 * (members_fail() ? 2 : plan.interleave));
+    let_others(chance_.between(1, 3));
+}
+
+void world::let_others(uint32_t turns) {
     call& mine = calls_[depth_ - 1];
     if (arena->state != mine.left)
         mine.known = arena->state;
-    for (uint32_t turns = chance_.between(1, 3); turns > 0 && turns_left_ > 0; turns--) {
+    for (; turns > 0 && turns_left_ > 0; turns--) {
         turns_left_--;
         if (!failure_.empty() || !turn_of_another())
             break;
@@ -810,6 +869,7 @@ int world::fuse(const io& x) {
 }
 
 void world::control_look() {
+    look_at_bitmap();
     const uint32_t epoch = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
     if (epoch != superblock_epoch_ && !superblock_writing_) {
         superblock_writing_ = true;
@@ -861,6 +921,9 @@ void world::control_rest() {
 }
 
 void world::lie_down() {
+    raise_events();
+    if (plan.bitmap && !failures_are_recorded())
+        return;
     // A job may go on: it changes no row that anybody relies upon.
     if (rebuilding() && !flush_target())
         return;
@@ -880,9 +943,11 @@ void world::lie_down() {
 
 void world::control_superblock() {
     superblock_writing_ = false;
-    superblock_missing_ = missing();
-    superblock_rebuild_ = rebuilding();
-    superblock_epoch_ = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
+    const uint64_t state = arena->state;
+    raise_events();
+    superblock_missing_ = static_cast<uint32_t>(state & RR_STATE_MISSING);
+    superblock_rebuild_ = (state & RR_STATE_REBUILD) != 0;
+    superblock_epoch_ = static_cast<uint32_t>(state >> RR_STATE_EPOCH_SHIFT);
     const uint32_t refuses = who_refuses();
     say("superblocks: missing {:#x}, epoch {}, refused by {}", superblock_missing_,
         superblock_epoch_, static_cast<int32_t>(refuses));
@@ -1029,7 +1094,10 @@ void world::kill() {
     };
     say("the daemon dies");
     sum_->kills++;
+    parked_ = true;
     drop_in_flight();
+    make_durable();
+    adopt_bitmap();
     make_durable();
     if (chance_.below(4) == 0)
         redo(chance_.below(6));
@@ -1049,22 +1117,31 @@ void world::kill() {
 void world::power_cut() {
     say("power is cut");
     sum_->cuts++;
+    parked_ = true;
     drop_in_flight();
     const array_config& c = plan.config;
     for (uint32_t role = 0; role < c.members; role++)
         disks[role].power_cut(chance_);
+    for (uint32_t role = 0; plan.bitmap && role < c.members; role++)
+        bitmap_disks[role].power_cut(chance_);
     ever_vanished = 0;
     const bool rebuild = superblock_missing_ != 0 && superblock_rebuild_;
-    const bool resync = plan.resync && (!clean || superblock_resync_);
+    bool resync = (plan.bitmap || plan.resync) && (!clean || superblock_resync_);
     const uint64_t frontier = clean ? checkpoint_ : 0;
     // The arena's state is gone: this is what the superblocks say.
-    arena->state =
+    const uint64_t state =
         superblock_missing_ | (rebuild ? RR_STATE_REBUILD : 0) | (resync ? RR_STATE_RESYNC : 0);
-    arena->job.frontier = frontier;
+    init_arena({memory_, layout_.bytes}, layout_, superblock_missing_);
+    arena->state = state;
+    arena->job.next = arena->job.frontier = frontier;
+    // A dirty array with a member missing is refused.
+    const bool refused = superblock_missing_ && !(clean && rebuild);
+    if (!refused)
+        read_bitmap();
+    resync = (arena->state & RR_STATE_RESYNC) != 0;
     if (clean)
         check_rows(*this, "after a power cut at rest");
-    // A dirty array with a member missing is refused.
-    if (superblock_missing_ && !(clean && rebuild)) {
+    if (refused) {
         over_ = true;
         return;
     }
@@ -1088,8 +1165,12 @@ void world::power_cut() {
                         "value",
                         i, d, s, role);
             }
-            if (!gone && !resync)
+            if (!gone && !resync && !plan.bitmap)
                 disks[parity].format(row, sum);
+            if (plan.bitmap && !planted(row) && !gone && !unsynced(row) && others)
+                return wrong(
+                    "after a power cut parity of stripe {} sector {} is wrong, and no bit says so",
+                    i, s);
         }
     }
     for (client_request& r : requests_)
@@ -1097,12 +1178,10 @@ void world::power_cut() {
     outstanding_ = 0;
     superblock_epoch_ = recorded_epoch = 0;
     covered = written;
-    const uint64_t state = arena->state;
-    init_arena({memory_, layout_.bytes}, layout_, superblock_missing_);
-    arena->state = state;
-    arena->job.next = arena->job.frontier = frontier;
     superblock_resync_ = resync;
     checkpoint_ = frontier;
+    tries_left_ = plan.bitmap ? 2 : tries_left_;
+    raise_events();
     restart_clients();
 }
 

@@ -32,12 +32,17 @@
 // again with every unanswered request. A power cut loses the arena too; parity
 // is recomputed, every sector must hold what the model allows.
 //
+// Where the array has a write-intent bitmap the control plane's own class plays it; after
+// a power cut only what it names is resynced, and a member that comes back with what it
+// held is rebuilt where it says so (bitmap.cpp).
+//
 // What is checked is in check.h; the first thing wrong ends the run.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,9 +52,11 @@
 extern "C" {
 #include "engine/host.h"
 }
+#include "bitmap.h"
 #include "disk.h"
 #include "model.h"
 #include "schedule.h"
+#include "service/bitmap.h"
 
 namespace rr::sim {
 
@@ -144,6 +151,7 @@ struct totals {
     uint64_t jobs = 0, job_kills = 0, halts = 0;  // pieces; begun again
     uint64_t wrong_rows = 0, resyncs = 0, rebuilds = 0, rebuilt_members = 0, targets_lost = 0;
     uint64_t resumed = 0;  // rebuilds that a power cut met at rest
+    uint64_t bitmaps = 0, region_waits = 0, returned = 0, back_members = 0, partial = 0, deaths = 0;
     uint64_t rmw = 0, rcw = 0, full = 0, recon = 0, payload = 0, retries = 0, flushes = 0;
 };
 
@@ -179,14 +187,18 @@ public:
     uint64_t cell_of(uint32_t row) const;
     uint32_t stripe_of(uint32_t row) const { return row / plan.config.chunk_sectors; }
     bool planted(uint32_t row) const { return stripe_of(row) >= plan.client_stripes(); }
+    // The job's flag counts in a row.
+    bool job_has_to(uint32_t row) const;
+    // The row's bit in the bitmap.
+    uint64_t bit_of(uint32_t row) const;
     // Roles that are not there in a row; and those that nothing is written to.
     uint32_t missing_at(uint32_t row) const {
-        return rebuilding() && cell_of(row) < arena->job.frontier ? 0 : missing();
+        return rebuilding() && !job_has_to(row) ? 0 : missing();
     }
     uint32_t unwritten() const { return rebuilding() ? 0 : missing(); }
     // The row's parity means nothing.
     bool unsynced(uint32_t row) const {
-        return (arena->state & RR_STATE_RESYNC) && cell_of(row) >= arena->job.frontier;
+        return (arena->state & RR_STATE_RESYNC) && job_has_to(row);
     }
     bool of_job(uint32_t queue, const rr_action& a) const {
         return rr_token_kind(a.token) == RR_TOKEN_SLOT &&
@@ -201,6 +213,7 @@ public:
     schedule plan;
     rr_array* arena = nullptr;
     std::array<disk, RR_MEMBERS_MAX> disks;
+    std::array<bitmap_disk, RR_MEMBERS_MAX> bitmap_disks;
     model reference;
     std::vector<io> ios;
     uint32_t ios_used = 0;  // those behind were never in flight
@@ -230,6 +243,8 @@ public:
 
     // Before the engine touches a shared word.
     void interleave();
+    // ... and the control plane.
+    void control_word();
 
 private:
     // The engine's calls under way, the innermost last.
@@ -239,6 +254,10 @@ private:
         uint64_t left;   // the state as others left it
     };
     static constexpr uint32_t control_thread = queues_max;
+    // The daemon's, or all power is gone.
+    struct death {
+        bool power;
+    };
 
     void prepare();
     void boot(uint32_t missing, uint64_t state, uint32_t epoch);
@@ -246,10 +265,24 @@ private:
     void turn(const event& e);
     void plan_poll();
     template <typename F>
-    void engine(uint32_t thread, F f);
+    void engine(uint32_t thread, F f) {
+        enter(thread);
+        f();
+        leave(thread);
+    }
+    void enter(uint32_t thread);
+    void leave(uint32_t thread);
     template <typename F>
     void queue_call(uint32_t queue, F f, bool tick = false);
+    template <typename F>
+    void control(F f) {
+        engine(control_thread, f);
+    }
+    [[nodiscard]] bool in_control() const { return active_ >> control_thread & 1; }
+    template <typename F>
+    void mortally(F f);
     void fail_member(uint32_t role);
+    void let_others(uint32_t turns);
     uint32_t thread_of(const event& e) const;
     bool turn_of_another();
     bool members_fail() const;
@@ -282,6 +315,10 @@ private:
     [[nodiscard]] bool failures_are_recorded() const;
     [[nodiscard]] bool quiet(uint32_t role) const;
     bool begin_piece(uint32_t kind, uint64_t from);
+    std::optional<uint32_t> next_stripe(uint64_t& from, uint64_t& end, bool by_region) const;
+    void resync_over();
+    void bring_back(uint32_t role);
+    void bring_fresh(uint32_t role);
     void job_goes_on();
     void piece_over();
     void check_piece();
@@ -295,6 +332,25 @@ private:
     void make_member();
     void tell_member();
     void break_target();
+
+    // bitmap.cpp
+    void format_bitmap();
+    void make_bitmap(md::bitmap image);
+    md::bitmap read_copies(uint32_t without);
+    void adopt_bitmap();
+    void read_bitmap();
+    void record_events(uint64_t events);
+    void raise_events();
+    void look_at_bitmap();
+    void close_bitmap();
+    [[nodiscard]] bool region_waits() const;
+    void at_risk(bool at_io);
+    void plan_death();
+    void others();
+    void fail_in_control(uint32_t role);
+    void write_pages(const md::bitmap& image, std::span<const uint32_t> pages);
+    void flush_members();
+    void check_cleared(const md::bitmap& image);
 
     void strike(uint32_t index);
     void trigger_faults();
@@ -344,6 +400,14 @@ private:
     bool member_writing_ = false;
     uint64_t member_state_ = 0;  // that its record was made of
     uint32_t checks_left_ = 0, rebuilds_left_ = 0, tries_left_ = 0;
+    std::optional<array_bitmap> bitmap_;
+    std::optional<md::array_metadata> metadata_;  // its events
+    uint64_t superblock_events_ = 0;
+    std::array<uint64_t, RR_MEMBERS_MAX> member_events_{};
+    bool superblock_by_region_ = false;
+    uint32_t may_return_ = 0;  // roles whose device lacks but what was written without it
+    bool parked_ = false;      // no queue has a turn
+    uint32_t deaths_left_ = 0, death_in_ = 0;
     bool over_ = false;
     totals* sum_ = nullptr;
 };

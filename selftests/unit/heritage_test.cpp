@@ -198,6 +198,15 @@ TEST_F(Heritage, ADiskThatWasAwayIsKnownByItsSequenceNumber) {
     EXPECT_FALSE(was_away(life_, 1, device));
 }
 
+TEST_F(Heritage, WhatComesBackIsComparedWithTheDiskThatHadTheRole) {
+    EXPECT_FALSE(is_another_disk(life_, 1, *members_.devices[1]));
+    EXPECT_TRUE(is_another_disk(life_, 1, *members_.devices[2]));
+    // Missing since the start: nobody knows which disk it was.
+    members_.devices[1].reset();
+    fill_life(life_, members_, engine_host::bpf, false);
+    EXPECT_FALSE(is_another_disk(life_, 1, *members_.devices[2]));
+}
+
 TEST_F(Heritage, ARecordThatMakesNoSenseIsNone) {
     life_.phase = RR_LIFE_CLOSED + 1;
     EXPECT_EQ(check_life(life_, members_.plan.set_uuid).error().err, EINVAL);

@@ -553,6 +553,31 @@ TEST_F(MdAssemble, ARebuiltMemberCountsAsMissing) {
     EXPECT_EQ(error_of(plan_members()), ENODEV);
 }
 
+TEST_F(MdAssemble, AMemberRebuiltByBitmapSaysSo) {
+    members_[2].feature_map = md::feature_bitmap | md::feature_recovery_offset;
+    EXPECT_FALSE(plan_members()->rebuilding->by_bitmap);
+    members_[2].feature_map |= md::feature_recovery_bitmap;
+    const auto made = plan_members();
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_TRUE(made->rebuilding->by_bitmap);
+    EXPECT_EQ(made->features_to_clear, 0U);
+    // Without the other bit it is in sync, for md as well.
+    members_[2].feature_map = md::feature_bitmap | md::feature_recovery_bitmap;
+    EXPECT_FALSE(plan_members()->rebuilding);
+    EXPECT_TRUE(plan_members()->missing.empty());
+}
+
+TEST_F(MdAssemble, ABitmapIsKept) {
+    for (auto& member : members_) {
+        member.feature_map = md::feature_bitmap;
+        member.log_place = 8;
+    }
+    const auto made = plan_members();
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(made->features_to_clear, 0U);
+    EXPECT_EQ(made->members[0]->superblock.log_place, 8);
+}
+
 TEST_F(MdAssemble, DirtyAndRebuiltIsDirtyAndDegraded) {
     members_[2].feature_map = md::feature_recovery_offset;
     for (auto& member : members_)

@@ -104,6 +104,23 @@ TEST_F(MdUpdate, DirtyAndCleanAreOnEveryMemberWithMoreEvents) {
     }
 }
 
+TEST_F(MdUpdate, ABitmapThatWasGivenUpMayBeMadeAnew) {
+    change_on_disk([](md_superblock& sb) {
+        sb.feature_map |= md::feature_bitmap;
+        sb.log_place = 8;
+    });
+    auto plan = restart().value();
+    plan.features_to_clear |= md::feature_bitmap;
+    auto array = open(plan);
+    ASSERT_TRUE(array.mark_dirty());
+    EXPECT_EQ(on_disk(2).feature_map & md::feature_bitmap, 0U);
+    ASSERT_TRUE(array.set_bitmap(8));
+    EXPECT_NE(on_disk(2).feature_map & md::feature_bitmap, 0U);
+    EXPECT_EQ(on_disk(2).log_place, 8);
+    ASSERT_TRUE(array.mark_clean());
+    EXPECT_NE(on_disk(2).feature_map & md::feature_bitmap, 0U);
+}
+
 TEST_F(MdUpdate, RepeatedMarksWriteOnce) {
     auto array = open();
     EXPECT_TRUE(written_to(array.mark_dirty(), {0, 1, 2, 3}));
@@ -567,6 +584,144 @@ TEST_F(MdRebuild, DisksThatTakeNoSuperblockLeaveNoGapInTheEvents) {
     const auto plan = restart(1);
     ASSERT_TRUE(plan) << plan.error().what;
     EXPECT_EQ(plan->missing, std::vector<uint32_t>{1});
+}
+
+// --- The member that failed comes back, and gets what it missed.
+
+class MdReturn : public MdRebuild {
+protected:
+    void SetUp() override {
+        MdUpdate::SetUp();
+        change_on_disk([](md_superblock& sb) {
+            sb.feature_map |= md::feature_bitmap;
+            sb.log_place = 8;
+        });
+        array_.emplace(open());
+        ASSERT_TRUE(array_->mark_dirty());
+        ASSERT_TRUE(array_->mark_failed(1));
+        left_ = on_disk(1);
+    }
+    // Why it may not, when one of the superblocks is another; 0: it may.
+    int refused(const std::function<void(md_superblock& of, md_superblock& own)>& change,
+                const std::vector<uint32_t>& taken = {}) {
+        md_superblock of = *array_->member(0), own = left_;
+        change(of, own);
+        auto made = md::make_returning(of, own, 131072, taken);
+        return made ? 0 : made.error().err;
+    }
+    md_superblock left_;
+};
+
+TEST_F(MdReturn, ItsSuperblockHasTheFactsOfToday) {
+    const md_superblock& of = *array_->member(0);
+    auto made = md::make_returning(of, left_, 131072, {});
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(made->device_uuid, left_.device_uuid);
+    EXPECT_EQ(made->dev_number, 1U);
+    EXPECT_EQ(made->events, of.events);
+    EXPECT_EQ(made->dev_roles, of.dev_roles);
+    EXPECT_EQ(made->log_place, 8);
+    EXPECT_NE(made->feature_map & md::feature_bitmap, 0U);
+    EXPECT_EQ(made->role(), md::role_faulty) << "it has its role to get yet";
+}
+
+TEST_F(MdReturn, WhoMayLackMoreIsRefused) {
+    using sb = md_superblock;
+    EXPECT_EQ(refused([](sb&, sb&) {}), 0);
+    EXPECT_EQ(refused([](sb&, sb& own) { own.events -= 1; }), 0) << "the bitmap judges that";
+    const std::vector<std::pair<const char*, std::function<void(sb&, sb&)>>> cases = {
+        {"another set", [](sb&, sb& own) { own.set_uuid[0] ^= 1; }},
+        {"another size", [](sb& of, sb&) { of.size -= of.chunk_sectors; }},
+        {"another chunk", [](sb& of, sb&) { of.chunk_sectors /= 2; }},
+        {"another layout", [](sb& of, sb&) { of.layout ^= 1; }},
+        {"another level", [](sb& of, sb&) { of.level = 4; }},
+        {"another number of members", [](sb& of, sb&) { of.raid_disks = 5; }},
+        {"a spare", [](sb&, sb& own) { own.dev_roles[1] = md::role_spare; }},
+        {"faulty by itself", [](sb&, sb& own) { own.dev_roles[1] = md::role_faulty; }},
+        {"half built", [](sb&, sb& own) { own.feature_map |= md::feature_recovery_offset; }},
+        {"replacing", [](sb&, sb& own) { own.feature_map |= md::feature_replacement; }},
+        {"events of the array's future", [](sb& of, sb& own) { own.events = of.events + 1; }},
+        {"events that it cannot have", [](sb& of, sb& own) { own.events = of.events; }},
+        {"served without another", [](sb&, sb& own) { own.dev_roles[2] = md::role_faulty; }},
+        {"another has changed",
+         [](sb& of, sb&) {
+             of.dev_roles.resize(5, md::role_spare);
+             of.dev_roles[2] = md::role_spare;
+             of.dev_roles[4] = 2;
+         }},
+        {"its number is active", [](sb& of, sb&) { of.dev_roles[1] = 1; }},
+        {"another has its role",
+         [](sb& of, sb&) {
+             of.dev_roles.resize(5, md::role_spare);
+             of.dev_roles[4] = 1;
+         }},
+        {"data behind the end", [](sb&, sb& own) { own.data_offset += 131072; }},
+        {"data a bit behind the end",
+         [](sb&, sb& own) { own.data_offset = 131072 - own.size + 8; }},
+        {"data nowhere", [](sb&, sb& own) { own.data_offset = ~uint64_t{0} - 8; }},
+        {"less data than the array", [](sb&, sb& own) { own.data_size = own.size - 8; }}};
+    for (const auto& [what, change] : cases)
+        EXPECT_NE(refused(change), 0) << what;
+    EXPECT_NE(refused([](sb&, sb&) {}, {4, 1}), 0) << "a spare has its number";
+}
+
+TEST_F(MdReturn, ItsOwnSuperblockIsFirstAndSaysByBitmap) {
+    auto own = md::make_returning(*array_->member(0), left_, 131072, {});
+    ASSERT_TRUE(own);
+    constexpr uint32_t both = md::feature_recovery_offset | md::feature_recovery_bitmap;
+    EXPECT_TRUE(written_to(array_->begin_rebuild(1, *own, true), {1, 0, 2, 3}));
+    EXPECT_EQ(on_disk(1).role(), 1U);
+    EXPECT_EQ(on_disk(1).feature_map & both, both);
+    EXPECT_EQ(on_disk(1).recovery_offset, 0U);
+    EXPECT_EQ(on_disk(0).role_of(1), 1U);
+    EXPECT_EQ(on_disk(0).feature_map & both, 0U);
+    ASSERT_TRUE(array_->rebuild_reached(1, 4096));
+    ASSERT_TRUE(array_->mark_clean());
+    auto half = restart();
+    ASSERT_TRUE(half && half->rebuilding);
+    EXPECT_TRUE(half->rebuilding->by_bitmap);
+    EXPECT_EQ(half->rebuilding->sectors, 4096U);
+    ASSERT_TRUE(array_->rebuild_finished(1));
+    EXPECT_EQ(on_disk(1).feature_map & both, 0U);
+    EXPECT_TRUE(restart()->missing.empty());
+}
+
+// What is filled anew says so, whatever it was.
+TEST_F(MdReturn, ARebuildOfAllTakesTheBitBack) {
+    auto own = md::make_returning(*array_->member(0), left_, 131072, {});
+    ASSERT_TRUE(own);
+    own->feature_map |= md::feature_recovery_bitmap;
+    ASSERT_TRUE(array_->begin_rebuild(1, *own));
+    EXPECT_EQ(on_disk(1).feature_map & md::feature_recovery_bitmap, 0U);
+    ASSERT_TRUE(array_->mark_clean());
+    EXPECT_FALSE(restart()->rebuilding->by_bitmap);
+}
+
+TEST_F(MdReturn, CutOffAnywhereItIsNotBelieved) {
+    for (int writes = 0; writes <= 4; writes++) {
+        SetUp();
+        auto own = md::make_returning(*array_->member(0), left_, 131072, {});
+        ASSERT_TRUE(own);
+        writes_left_ = writes;
+        (void)array_->begin_rebuild(1, *own, true);
+        writes_left_ = -1;
+        const auto made = restart(-1, true);
+        ASSERT_TRUE(made) << writes << ": " << made.error().what;
+        EXPECT_EQ(made->missing, std::vector<uint32_t>{1}) << writes;
+        if (made->rebuilding) {
+            EXPECT_EQ(made->rebuilding->sectors, 0U);
+            EXPECT_TRUE(made->rebuilding->by_bitmap);
+        }
+    }
+}
+
+// Half of it done, it fails: it is filled anew next time.
+TEST_F(MdReturn, ATargetThatFailsDoesNotReturnByTheBitmap) {
+    auto own = md::make_returning(*array_->member(0), left_, 131072, {});
+    ASSERT_TRUE(own);
+    ASSERT_TRUE(array_->begin_rebuild(1, *own, true));
+    ASSERT_TRUE(array_->mark_failed(1));
+    EXPECT_FALSE(md::make_returning(*array_->member(0), on_disk(1), 131072, {}));
 }
 
 }  // namespace

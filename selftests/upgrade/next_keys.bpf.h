@@ -64,13 +64,12 @@ KV_KEY(9, tick_us, __u64, ATOMIC, KV_RANGE(100, 1000000), KV_WAS(tick_ms), KV_SE
 struct rr_next_counters {
     __u64 copied_bytes, xor_bytes;
     __u64 submits, sqes, cqes, steps;
-    __u64 ticks, wakes, replans, held_acks, slot_waits, lock_waits;
+    __u64 ticks, wakes, replans, held_acks, region_waits, slot_waits, lock_waits;
     __u64 retries, write_errors, read_errors;
     __u64 repaired, rebuilt_reads;
     __u64 payload_cells, recon_cells, rmw_cells, rcw_cells, full_cells;
     __u64 member_flushes, slot_writes, slot_reads, direct_reads;
     __u64 write_sectors, read_sectors, flushes, writes, reads;
-    __u64 reserved;
 };
 
 struct rr_kept_counters {

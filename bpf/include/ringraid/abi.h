@@ -10,6 +10,7 @@
  *
  *   rr_array            this header: geometry, limits, members, state
  *   rr_life             whose arena it is (life.h), for the control plane only
+ *   u32[regions]        what is known of each region (engine/region.h)
  *   rr_queue[queues]    one per ublk queue, written by that queue only
  *   rr_request[...]     one per tag of each queue
  *   rr_slot[...]        one per row operation of each queue
@@ -22,9 +23,9 @@
  * 1/16 of a cell and the grain of row locks.
  *
  * Ownership: q->* and what hangs on it belongs to the queue's thread. Shared
- * and atomic: rr_array.state, rr_lock. Written by the control plane only:
- * rr_array.durable_epoch and park, the orders in rr_array.job, and the header
- * before service.
+ * and atomic: rr_array.state, rr_lock, the regions. Written by the control plane
+ * only: rr_array.durable_epoch, park and region_era, the orders in rr_array.job,
+ * and the header before service.
  *
  * The arena doubles as the redo log of a daemon that dies: a slot whose phase
  * is RR_PHASE_WRITE holds in its buffers all that its member writes carry
@@ -43,6 +44,8 @@ enum {
 	RR_DEPTH_MAX = 256,
 	RR_SLOTS_MAX = 256,
 	RR_LOCKS = 4096,
+	RR_REGIONS_MAX = 65536,
+	RR_REGION_BLOCKS = 64, /* bits of rr_array.regions_asked */
 	RR_CELL_BYTES_MAX = 65536,
 	RR_CELLS_MAX = 16, /* cells in a chunk */
 	RR_UNITS_MAX = 16, /* lock units in a cell */
@@ -81,6 +84,14 @@ RR_STEP int rr_state_is_out(rr_u64 state, rr_u32 role)
 	return (state >> (role & (RR_MEMBERS_MAX - 1)) & 1) && !(state & RR_STATE_REBUILD);
 }
 
+/* A region: rows that share what the write-intent bitmap says of them (engine/region.h). */
+enum rr_region_flags {
+	RR_REGION_SET = 1 << 0,	    /* its bits are durable on all members: it may be written */
+	RR_REGION_TOUCHED = 1 << 1, /* and was since somebody looked */
+	RR_REGION_ASKED = 1 << 2,   /* a write waits until it is set */
+	RR_REGION_NEEDED = 1 << 3,  /* a resync, or a rebuild by region, has to do it */
+};
+
 struct rr_member {
 	rr_u64 data_offset; /* sectors */
 	rr_s32 error;	    /* errno that failed it, 0 = none */
@@ -103,8 +114,10 @@ struct rr_job {
 	rr_u32 halt;	/* no further cell is begun */
 	rr_u32 at_once; /* cells in work at most */
 	rr_u32 pad0;
-	rr_u64 end;   /* the first cell that is not the job's */
-	rr_u64 limit; /* the first cell that may not be begun yet */
+	rr_u64 end;	  /* the first cell that is not the job's */
+	rr_u64 limit;	  /* the first cell that may not be begun yet */
+	rr_u32 by_region; /* rows above the frontier are as those below, unless needed */
+	rr_u32 pad2;
 	/* Written by queue 0, which does the work. */
 	rr_u64 next;	 /* cells below were begun */
 	rr_u64 frontier; /* cells below are done */
@@ -143,13 +156,20 @@ struct rr_array {
 	rr_u64 queues_offset;
 	rr_u64 user_base; /* where the daemon maps the arena */
 	rr_u64 life_offset;
-	rr_u64 pad0[11];
+	rr_u64 regions_offset;
+	rr_u32 regions;
+	rr_u32 region_shift; /* log2 of the stripes of one */
+	rr_u32 regions_on;   /* writes heed them */
+	rr_u32 pad3;
+	rr_u64 pad0[8];
 	rr_u64 state; /* RR_STATE_*, changed by compare-and-swap */
 	rr_u64 pad1[7];
 	rr_u32 durable_epoch; /* the last epoch that is in the superblocks */
 	rr_u32 park;	      /* queues finish what they have, and leave their programs */
 	rr_u32 rest;	      /* not 0: no write starts (engine/rest.h) */
-	rr_u32 pad2[13];
+	rr_u32 region_era;    /* which writes have seen regions as they are now */
+	rr_u64 regions_asked; /* mask of blocks of regions, one of which is asked for */
+	rr_u32 pad2[10];
 	struct rr_job job;
 	struct rr_member members[RR_MEMBERS_MAX];
 };
@@ -177,9 +197,9 @@ struct rr_request {
 	rr_u16 retries;
 	rr_u8 op;
 	rr_u8 flags;
-	rr_u16 wanted_roles; /* roles with a bit in want[]; for writes bit 0 */
-	rr_u16 rebuilt;	     /* mask: the role whose rebuild delivers what its peers have */
-	rr_u16 pad;
+	rr_u16 wanted_roles;	     /* roles with a bit in want[]; for writes bit 0 */
+	rr_u16 rebuilt;		     /* mask: the role whose rebuild delivers what its peers have */
+	rr_u16 era;		     /* of writes: rr_queue.era when it came */
 	rr_u16 want[RR_MEMBERS_MAX]; /* cells still to start, by role (reads) or in [0] */
 };
 
@@ -322,7 +342,7 @@ struct rr_counters {
 	rr_u64 rebuilt_reads; /* reads answered by parity */
 	rr_u64 repaired;      /* bad blocks rewritten */
 	rr_u64 read_errors, write_errors, retries;
-	rr_u64 lock_waits, slot_waits, held_acks, replans, wakes, ticks;
+	rr_u64 lock_waits, slot_waits, region_waits, held_acks, replans, wakes, ticks;
 	rr_u64 steps, cqes, sqes, submits; /* the host's */
 	rr_u64 xor_bytes, copied_bytes;
 };
@@ -339,19 +359,22 @@ struct rr_queue {
 	rr_u32 flush_retries;
 	rr_u16 free_slot;
 	rr_u16 free_slots;
-	struct rr_fifo slot_wait;  /* tags */
-	struct rr_fifo held;	   /* tags: done, but a failure is not durable */
-	struct rr_fifo flush_now;  /* tags of the round in flight */
-	struct rr_fifo flush_next; /* tags of the next round */
-	struct rr_fifo lock_wait;  /* slots */
-	struct rr_fifo rest_wait;  /* tags of writes that came at rest */
+	struct rr_fifo slot_wait;   /* tags */
+	struct rr_fifo held;	    /* tags: done, but a failure is not durable */
+	struct rr_fifo flush_now;   /* tags of the round in flight */
+	struct rr_fifo flush_next;  /* tags of the next round */
+	struct rr_fifo lock_wait;   /* slots */
+	struct rr_fifo rest_wait;   /* tags of writes that came at rest */
+	struct rr_fifo region_wait; /* tags of writes whose region is not set */
 	rr_u32 retry_count;
-	rr_u32 open; /* client requests that are started and not answered */
-	rr_u32 writes_open;
-	rr_u32 came;	    /* client requests, ever */
-	rr_u32 writes_came; /* ... that write */
-	rr_u32 rested;	    /* the rr_array.rest at which no write was open */
-	rr_u32 job_look;    /* the job may begin a cell, or be over: job.h */
+	rr_u32 open;	       /* client requests that are started and not answered */
+	rr_u32 writes_open[2]; /* by the lowest bit of their era */
+	rr_u32 era;	       /* rr_array.region_era when it last looked */
+	rr_u32 region_look;    /* a region may have been set */
+	rr_u32 came;	       /* client requests, ever */
+	rr_u32 writes_came;    /* ... that write */
+	rr_u32 rested;	       /* the rr_array.rest at which no write was open */
+	rr_u32 job_look;       /* the job may begin a cell, or be over: job.h */
 	/* the host's */
 	rr_u32 started;
 	rr_u32 sq_tail;

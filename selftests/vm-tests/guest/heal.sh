@@ -20,14 +20,6 @@ array() {
 	fill
 }
 
-# busy: clients work, and have begun.
-busy() {
-	local before
-	before=$(counter writes)
-	background load
-	eventually "clients write" counts writes $((before + 20))
-}
-
 job() { st "job.now.$1"; }
 # goes_on: whole, or being rebuilt; by one look, as the one may become the other between two.
 goes_on() { [ "$(st 'state == "healthy" or .job.now.kind == "rebuild"')" = true ]; }

@@ -239,6 +239,14 @@ background() {
 	background=$!
 }
 
+# busy: clients work, and have begun.
+busy() {
+	local before
+	before=$(counter writes)
+	background load
+	eventually "clients write" counts writes $((before + 20))
+}
+
 # end_background: no client saw an error or a wrong byte.
 end_background() {
 	local rc=0
