@@ -137,16 +137,9 @@ private:
         return {};
     }
 
-    // True when @sb tells the same of the array as the freshest, roles apart.
-    bool same_array(const md_superblock& sb) const {
-        const md_superblock& fresh = superblock(*freshest_);
-        return sb.level == fresh.level && sb.layout == fresh.layout &&
-               sb.chunk_sectors == fresh.chunk_sectors;
-    }
-
     bool same_facts(const md_superblock& sb) const {
         const md_superblock& fresh = superblock(*freshest_);
-        if (!same_array(sb) || sb.raid_disks != fresh.raid_disks || sb.size != fresh.size)
+        if (!same_layout(sb, fresh) || sb.raid_disks != fresh.raid_disks || sb.size != fresh.size)
             return false;
         const auto numbers =
             static_cast<uint32_t>(std::max(sb.dev_roles.size(), fresh.dev_roles.size()));
@@ -195,7 +188,7 @@ private:
                 fmt::format("missed writes: {} events, the array has {}", sb.events, fresh.events));
             return std::nullopt;
         }
-        if (!same_array(sb)) {
+        if (!same_layout(sb, fresh)) {
             exclude(i, exclusion::mismatch, "level, layout or chunk differ from the array's");
             return std::nullopt;
         }
@@ -249,17 +242,8 @@ private:
 
     // What the member's superblock becomes with its next write.
     md_superblock refreshed(size_t i) const {
-        const md_superblock& fresh = superblock(*freshest_);
-        md_superblock sb = superblock(i);
-        sb.set_name = fresh.set_name;
-        sb.ctime = fresh.ctime;
-        sb.size = fresh.size;
-        sb.raid_disks = fresh.raid_disks;
-        sb.utime = fresh.utime;
-        sb.events = fresh.events;
+        md_superblock sb = with_facts(superblock(i), superblock(*freshest_));
         sb.resync_offset = plan_.clean ? resync_none : 0;
-        sb.logical_block_size = fresh.logical_block_size;
-        sb.dev_roles = fresh.dev_roles;
         return sb;
     }
 

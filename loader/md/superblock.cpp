@@ -285,6 +285,24 @@ Result<uuid> parse_uuid(const std::string& text) {
     return id;
 }
 
+bool same_layout(const md_superblock& one, const md_superblock& other) {
+    return one.level == other.level && one.layout == other.layout &&
+           one.chunk_sectors == other.chunk_sectors;
+}
+
+md_superblock with_facts(md_superblock own, const md_superblock& of) {
+    own.set_name = of.set_name;
+    own.ctime = of.ctime;
+    own.size = of.size;
+    own.raid_disks = of.raid_disks;
+    own.utime = of.utime;
+    own.events = of.events;
+    own.resync_offset = of.resync_offset;
+    own.logical_block_size = of.logical_block_size;
+    own.dev_roles = of.dev_roles;
+    return own;
+}
+
 uint32_t sb_csum(std::span<const uint8_t> block, uint32_t max_dev) {
     const size_t bytes = sb_header_bytes + 2 * size_t{max_dev};
     uint64_t sum = 0;
@@ -405,8 +423,7 @@ Result<md_superblock> make_spare(const md_superblock& of, uint64_t sectors,
 namespace {
 
 bool same_shape(const md_superblock& one, const md_superblock& other) {
-    return one.set_uuid == other.set_uuid && one.level == other.level &&
-           one.layout == other.layout && one.chunk_sectors == other.chunk_sectors &&
+    return one.set_uuid == other.set_uuid && same_layout(one, other) &&
            one.raid_disks == other.raid_disks && one.size == other.size;
 }
 
@@ -441,15 +458,7 @@ Result<md_superblock> make_returning(const md_superblock& of, const md_superbloc
     if ((now != role_faulty && now != role_spare) ||
         std::ranges::find(taken, own.dev_number) != taken.end())
         return fail(EINVAL, "another device has its number");
-    md_superblock sb = own;
-    sb.set_name = of.set_name;
-    sb.ctime = of.ctime;
-    sb.utime = of.utime;
-    sb.events = of.events;
-    sb.resync_offset = of.resync_offset;
-    sb.logical_block_size = of.logical_block_size;
-    sb.dev_roles = of.dev_roles;
-    return sb;
+    return with_facts(own, of);
 }
 
 uint64_t md_time_now() {

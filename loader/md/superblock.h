@@ -114,6 +114,11 @@ struct md_superblock {
     [[nodiscard]] bool has(feature bit) const { return (feature_map & bit) != 0; }
 };
 
+// The two lay data out in one way.
+[[nodiscard]] bool same_layout(const md_superblock& one, const md_superblock& other);
+// @own with all that is the array's, not the member's, as @of has it.
+[[nodiscard]] md_superblock with_facts(md_superblock own, const md_superblock& of);
+
 // Checksum of a superblock with its checksum field taken as zero.
 // @block holds at least the header and @max_dev roles.
 [[nodiscard]] uint32_t sb_csum(std::span<const uint8_t> block, uint32_t max_dev);
