@@ -223,7 +223,7 @@ Result<bitmap> read_bitmap(int fd, const md_superblock& sb) {
 Status write_bitmap(int fd, const md_superblock& sb, const bitmap& image,
                     std::span<const uint32_t> pages) {
     // Whatever came before: neither superblock nor data.
-    if (bitmap_room(sb) < uint64_t{image.pages()} * bitmap::page_bytes)
+    if (bitmap_room(sb) < image.bytes())
         return fail(EINVAL, "the bitmap has no place at sector {}",
                     int64_t{sb_sector} + sb.log_place);
     for (size_t i = 0; i < pages.size();) {

@@ -64,6 +64,7 @@ public:
 
     // What is on the disk: header and bits, in pages.
     [[nodiscard]] uint32_t pages() const;
+    [[nodiscard]] uint64_t bytes() const { return bytes_.size(); }
     [[nodiscard]] std::span<const uint8_t> page(uint32_t number) const;
     // The pages changed since the last call, in order.
     [[nodiscard]] std::vector<uint32_t> take_changed();

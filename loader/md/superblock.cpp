@@ -245,10 +245,8 @@ void fill_new_constants(md_superblock& sb, const new_array& spec) {
     sb.resync_offset = spec.clean ? resync_none : 0;
     sb.bblog_sectors = bblog_size;
     sb.bblog_offset = static_cast<int32_t>(8 + log_sectors);
-    if (spec.bitmap) {
-        sb.feature_map |= feature_bitmap;
-        sb.log_place = 8;
-    }
+    if (spec.bitmap)
+        name_bitmap(sb);
     sb.dev_roles.assign(new_max_dev, uint16_t{role_spare});
     for (uint32_t i = 0; i < sb.raid_disks; i++)
         sb.dev_roles[i] = static_cast<uint16_t>(i);
@@ -301,6 +299,11 @@ md_superblock with_facts(md_superblock own, const md_superblock& of) {
     own.logical_block_size = of.logical_block_size;
     own.dev_roles = of.dev_roles;
     return own;
+}
+
+void name_bitmap(md_superblock& sb) {
+    sb.feature_map |= feature_bitmap;
+    sb.log_place = sb_bytes / 512;
 }
 
 uint32_t sb_csum(std::span<const uint8_t> block, uint32_t max_dev) {
@@ -413,7 +416,7 @@ Result<md_superblock> make_spare(const md_superblock& of, uint64_t sectors,
     sb.bblog_sectors = 0;
     sb.bblog_offset = 0;
     // A bitmap lies where the member's does, before the same data.
-    if ((sb.feature_map & feature_bitmap) == 0)
+    if (!sb.has(feature_bitmap))
         sb.log_place = 0;
     if (sb.dev_roles.size() <= number)
         sb.dev_roles.resize(number + 1, role_spare);

@@ -119,6 +119,9 @@ struct md_superblock {
 // @own with all that is the array's, not the member's, as @of has it.
 [[nodiscard]] md_superblock with_facts(md_superblock own, const md_superblock& of);
 
+// It tells of a bitmap from here on, where mdadm puts a new one: right behind it.
+void name_bitmap(md_superblock& sb);
+
 // Checksum of a superblock with its checksum field taken as zero.
 // @block holds at least the header and @max_dev roles.
 [[nodiscard]] uint32_t sb_csum(std::span<const uint8_t> block, uint32_t max_dev);

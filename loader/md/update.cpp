@@ -231,17 +231,15 @@ void array_metadata::reads_corrected(uint32_t role, uint32_t sectors) {
         sum = std::numeric_limits<uint32_t>::max();
 }
 
-Result<update_report> array_metadata::set_bitmap(int32_t place) {
+Result<update_report> array_metadata::set_bitmap(bool there) {
     // One that was given up at the start is another one.
     features_to_clear_ &= ~uint32_t{feature_bitmap};
     for (auto& member : members_) {
         if (!member)
             continue;
         clear_features(*member, feature_bitmap);
-        if (place != 0) {
-            member->feature_map |= feature_bitmap;
-            member->log_place = place;
-        }
+        if (there)
+            name_bitmap(*member);
     }
     return write_as_it_is(std::nullopt);
 }

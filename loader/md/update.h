@@ -113,8 +113,8 @@ public:
     // the next mark, which is then written also where nothing else is new.
     void reads_corrected(uint32_t role, uint32_t sectors);
 
-    // They tell of a bitmap @place sectors behind them, whose pages are durable; 0: of none.
-    [[nodiscard]] Result<update_report> set_bitmap(int32_t place);
+    // They tell of a bitmap whose pages are durable where name_bitmap() has it; or of none.
+    [[nodiscard]] Result<update_report> set_bitmap(bool there);
 
     // The parity of every stripe is right again; nothing is written.
     void resync_finished() { synced_ = resync_none; }

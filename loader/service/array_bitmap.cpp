@@ -22,12 +22,8 @@ extern "C" {
 namespace rr {
 namespace {
 
-// Where make_new() of md/superblock.h has it, and mdadm: behind the superblock.
-constexpr int32_t place_behind_superblock = 8;
-
 md::md_superblock with_bitmap(md::md_superblock sb) {
-    sb.feature_map |= md::feature_bitmap;
-    sb.log_place = place_behind_superblock;
+    md::name_bitmap(sb);
     return sb;
 }
 
@@ -93,7 +89,7 @@ Status array_service::add_bitmap(uint32_t chunk_sectors) {
             std::lock_guard hold(parts_lock_);
             for (auto& member : members_.plan.members) {
                 if (member)
-                    member->superblock = with_bitmap(member->superblock);
+                    md::name_bitmap(member->superblock);
             }
         }
         members_.bitmap.emplace(set_uuid_, array()->member_sectors, chunk_sectors, true);
@@ -104,7 +100,7 @@ Status array_service::add_bitmap(uint32_t chunk_sectors) {
         durability_->settle();
         bitmap_->begin(false, 0);
         durability_->use_bitmap(&*bitmap_);
-        auto written = metadata_->set_bitmap(place_behind_superblock);
+        auto written = metadata_->set_bitmap(true);
         done = written ? Status{} : forward_error(written.error());
         if (written)
             lose_unwritten(*array(), *written);
@@ -115,7 +111,7 @@ Status array_service::add_bitmap(uint32_t chunk_sectors) {
 Status array_service::drop_bitmap() {
     Status done;
     durability_->run([&] {
-        auto written = metadata_->set_bitmap(0);
+        auto written = metadata_->set_bitmap(false);
         if (!written) {
             done = forward_error(written.error());
             return;
@@ -150,8 +146,8 @@ Result<nlohmann::json> array_service::change_bitmap(const nlohmann::json& reques
     if ((state & RR_STATE_MISSING) != 0)
         return with_hint(fail(EBUSY, "a member is missing"), "add a device first: ringraid add");
     // Before the one that there is goes.
-    auto sectors = choose_chunk(chunk);
-    if (wanted && !sectors)
+    auto sectors = wanted ? choose_chunk(chunk) : 0U;
+    if (!sectors)
         return forward_error(sectors.error());
     Status done;
     if (bitmap_)

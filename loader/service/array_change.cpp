@@ -302,8 +302,7 @@ Result<md::md_superblock> array_service::what_returns(const member_device& devic
         if (of != nullptr)
             out = md::make_returning(*of, *own, device.sectors, spare_numbers());
         const md::bitmap& image = bitmap_->image();
-        if (out && ((own->feature_map & md::feature_bitmap) == 0 ||
-                    md::bitmap_room(*own) < uint64_t{image.pages()} * md::bitmap::page_bytes))
+        if (out && (!own->has(md::feature_bitmap) || md::bitmap_room(*own) < image.bytes()))
             out = fail(EINVAL, "it has no bitmap");
         if (out && own->events < image.events_cleared())
             out = fail(EINVAL, "it was away before the bitmap's time");

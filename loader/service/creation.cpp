@@ -62,7 +62,7 @@ void erase_all(const array_members& members) {
 // Its parity is right everywhere or nowhere.
 Status plan_bitmap(const creation& what, array_members& members) {
     const md::md_superblock& sb = members.found[0];
-    if ((sb.feature_map & md::feature_bitmap) == 0)
+    if (!sb.has(md::feature_bitmap))
         return {};
     auto chunk = md::choose_bitmap_chunk(sb.size, md::bitmap_room(sb), what.bitmap_chunk_sectors);
     if (!chunk)

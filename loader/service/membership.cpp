@@ -140,17 +140,14 @@ Result<array_members> open_array(const std::vector<std::string>& paths,
 
 namespace {
 
-bool has_bitmap(const md::md_superblock& sb) {
-    return (sb.feature_map & md::feature_bitmap) != 0;
-}
-
 // On every member the same, or it is none.
 uint64_t room_for_bitmap(const array_members& members) {
     uint64_t room = ~uint64_t{0};
     for (const auto& member : members.plan.members) {
         if (member)
-            room = std::min(
-                room, has_bitmap(member->superblock) ? md::bitmap_room(member->superblock) : 0);
+            room = std::min(room, member->superblock.has(md::feature_bitmap)
+                                      ? md::bitmap_room(member->superblock)
+                                      : 0);
     }
     return room;
 }
@@ -185,13 +182,13 @@ std::optional<md::bitmap> bitmap_on_members(const array_members& members) {
 void find_bitmap(array_members& members) {
     bool any = false;
     for (const auto& member : members.plan.members)
-        any = any || (member && has_bitmap(member->superblock));
+        any = any || (member && member->superblock.has(md::feature_bitmap));
     if (!any)
         return rebuild_all(members);
     const uint64_t room = room_for_bitmap(members);
     members.bitmap = bitmap_on_members(members);
     // It is to be written to all of them.
-    if (members.bitmap && uint64_t{members.bitmap->pages()} * md::bitmap::page_bytes <= room)
+    if (members.bitmap && members.bitmap->bytes() <= room)
         return;
     members.bitmap.reset();
     auto chunk = md::choose_bitmap_chunk(members.plan.member_sectors, room, 0);

@@ -114,7 +114,7 @@ TEST_F(MdUpdate, ABitmapThatWasGivenUpMayBeMadeAnew) {
     auto array = open(plan);
     ASSERT_TRUE(array.mark_dirty());
     EXPECT_EQ(on_disk(2).feature_map & md::feature_bitmap, 0U);
-    ASSERT_TRUE(array.set_bitmap(8));
+    ASSERT_TRUE(array.set_bitmap(true));
     EXPECT_NE(on_disk(2).feature_map & md::feature_bitmap, 0U);
     EXPECT_EQ(on_disk(2).log_place, 8);
     ASSERT_TRUE(array.mark_clean());
