@@ -51,6 +51,8 @@ std::string job_line(const nlohmann::json& status);
 
 // Bytes from "64K", "1M", "2G" or a plain number.
 Result<uint64_t> parse_bytes(const std::string& text);
+// How much of a member a bit of the bitmap stands for: one sector at least, and whole ones.
+Result<uint64_t> parse_bitmap_chunk(const std::string& text);
 
 // What changes between two versions of a store's keys, as diff_json() has it.
 void print_changes(const nlohmann::json& keys);

@@ -60,6 +60,14 @@ Result<uint64_t> parse_bytes(const std::string& text) {
     return value << shift;
 }
 
+Result<uint64_t> parse_bitmap_chunk(const std::string& text) {
+    auto bytes = parse_bytes(text);
+    if (bytes && (*bytes == 0 || *bytes % (1U << RR_SECTOR_SHIFT) != 0))
+        return with_hint(fail(EINVAL, "a bitmap chunk of {} bytes", *bytes),
+                         "use a power of two from 4K to 2G");
+    return bytes;
+}
+
 Result<nlohmann::json> find_running(const std::string& array) {
     std::vector<nlohmann::json> found;
     std::error_code ignored;

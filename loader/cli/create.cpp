@@ -98,7 +98,7 @@ int create(const context& ctx, const create_flags& flags) {
         say_chunk(flags, *chunk);
     options->devices = flags.devices;
     auto bitmap_chunk =
-        flags.bitmap_chunk.empty() ? Result<uint64_t>(0) : parse_bytes(flags.bitmap_chunk);
+        flags.bitmap_chunk.empty() ? Result<uint64_t>(0) : parse_bitmap_chunk(flags.bitmap_chunk);
     if (!bitmap_chunk)
         return print_error(ctx, bitmap_chunk.error());
     options->create = creation{[flags](const std::vector<member_device>& members) {

@@ -204,12 +204,9 @@ private:
     }
 
     Status take_chunk(const std::string& text) {
-        auto value = parse_bytes(text);
+        auto value = parse_bitmap_chunk(text);
         if (!value)
             return forward_error(value.error());
-        if (*value == 0 || *value % (1U << RR_SECTOR_SHIFT) != 0)
-            return with_hint(fail(EINVAL, "a bitmap chunk of {} bytes", *value),
-                             "use a power of two from 4K to 2G");
         bitmap_["chunk_bytes"] = *value;
         return {};
     }

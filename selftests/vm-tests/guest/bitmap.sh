@@ -175,6 +175,8 @@ changed() {
 	sound /dev/disk1
 	judge "${disks[@]}"
 	wipe "${disks[@]}"
+	refused 'bitmap chunk of 100 bytes' ringraid create t "${disks[@]}" --bitmap-chunk 100
+	blank "${disks[@]}"
 	start t "${disks[@]}" --no-bitmap --size 16M --wait
 	[ "$(mdadm --examine /dev/disk0 | grep -c Bitmap)" = 0 ] || fail "made with a bitmap"
 	stop
