@@ -19,6 +19,7 @@ extern "C" void rr_sim_interleave_control();
 #define __atomic_store_n(...) (rr_sim_interleave_control(), __atomic_store_n(__VA_ARGS__))
 #define __atomic_exchange_n(...) (rr_sim_interleave_control(), __atomic_exchange_n(__VA_ARGS__))
 #define __atomic_add_fetch(...) (rr_sim_interleave_control(), __atomic_add_fetch(__VA_ARGS__))
+#define __atomic_or_fetch(...) (rr_sim_interleave_control(), __atomic_or_fetch(__VA_ARGS__))
 #define __atomic_compare_exchange_n(...) \
     (rr_sim_interleave_control(), __atomic_compare_exchange_n(__VA_ARGS__))
 /* NOLINTEND(bugprone-reserved-identifier) */
