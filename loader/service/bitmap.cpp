@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/words.h"
+
 extern "C" {
 #include "engine/host.h"
 }
@@ -14,11 +16,6 @@ namespace {
 
 constexpr std::chrono::milliseconds wait_for_era(20);
 constexpr uint64_t sectors_to_bytes = 512;
-
-template <typename T>
-T load(const T& word) {
-    return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
-}
 
 }  // namespace
 
@@ -31,15 +28,19 @@ rr_u32& array_bitmap::word(uint64_t region) const {
     return words[region];
 }
 
-uint64_t array_bitmap::cell_of(uint64_t region) const {
-    const uint64_t all = array_->member_sectors >> (array_->cell_shift - RR_SECTOR_SHIFT);
-    return std::min(all, region << (array_->region_shift + array_->geometry.chunk_shift +
-                                    RR_SECTOR_SHIFT - array_->cell_shift));
+uint64_t array_bitmap::region_sectors() const {
+    return uint64_t{1} << (array_->region_shift + array_->geometry.chunk_shift);
 }
 
 std::pair<uint64_t, uint64_t> array_bitmap::sectors_of(uint64_t region) const {
-    const uint32_t shift = array_->region_shift + array_->geometry.chunk_shift;
-    return {region << shift, std::min<uint64_t>((region + 1) << shift, array_->member_sectors)};
+    return {region * region_sectors(),
+            std::min<uint64_t>((region + 1) * region_sectors(), array_->member_sectors)};
+}
+
+// The last region's end is the member's.
+uint64_t array_bitmap::cell_of(uint64_t region) const {
+    return std::min<uint64_t>(region * region_sectors(), array_->member_sectors) >>
+           (array_->cell_shift - RR_SECTOR_SHIFT);
 }
 
 // Queues change words, too.
@@ -162,12 +163,10 @@ void array_bitmap::look_for_idle() {
 void array_bitmap::clear_bits_of(uint64_t region) {
     const uint64_t chunk = image_.chunk_sectors();
     const auto [from, to] = sectors_of(region);
-    const uint64_t region_sectors = uint64_t{1}
-                                    << (array_->region_shift + array_->geometry.chunk_shift);
     for (uint64_t bit = from / chunk; bit * chunk < to; bit++) {
         bool used = false;
-        for (uint64_t other = bit * chunk / region_sectors;
-             other < array_->regions && other * region_sectors < (bit + 1) * chunk; other++)
+        for (uint64_t other = bit * chunk / region_sectors();
+             other < array_->regions && other * region_sectors() < (bit + 1) * chunk; other++)
             used = used || load(word(other)) != 0;
         if (!used)
             image_.clear(bit);
@@ -235,9 +234,7 @@ void array_bitmap::close(const md::array_metadata& metadata) {
 }
 
 std::optional<array_bitmap::run> array_bitmap::next_needed(uint64_t cell) const {
-    const uint64_t shift =
-        array_->region_shift + array_->geometry.chunk_shift + RR_SECTOR_SHIFT - array_->cell_shift;
-    uint64_t region = cell >> shift;
+    uint64_t region = (cell << (array_->cell_shift - RR_SECTOR_SHIFT)) / region_sectors();
     while (region < array_->regions && (load(word(region)) & RR_REGION_NEEDED) == 0)
         region++;
     if (region >= array_->regions)
@@ -292,11 +289,10 @@ void give_up_regions(rr_array& array) {
 }
 
 nlohmann::json array_bitmap::status() const {
-    return {
-        {"chunk_bytes", image_.chunk_sectors() * sectors_to_bytes},
-        {"region_bytes", sectors_to_bytes << (array_->region_shift + array_->geometry.chunk_shift)},
-        {"bits", image_.bits()},
-        {"set_bits", set_bits_.load()}};
+    return {{"chunk_bytes", image_.chunk_sectors() * sectors_to_bytes},
+            {"region_bytes", region_sectors() * sectors_to_bytes},
+            {"bits", image_.bits()},
+            {"set_bits", set_bits_.load()}};
 }
 
 }  // namespace rr

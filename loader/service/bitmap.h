@@ -92,8 +92,9 @@ public:
 
 private:
     [[nodiscard]] rr_u32& word(uint64_t region) const;
-    [[nodiscard]] uint64_t cell_of(uint64_t region) const;
+    [[nodiscard]] uint64_t region_sectors() const;
     [[nodiscard]] std::pair<uint64_t, uint64_t> sectors_of(uint64_t region) const;
+    [[nodiscard]] uint64_t cell_of(uint64_t region) const;
     [[nodiscard]] bool failures_are_durable() const;
     [[nodiscard]] bool may_clear() const;
     [[nodiscard]] bool old_era_is_over() const;

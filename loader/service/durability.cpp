@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "engine/queue.h"
+#include "engine/words.h"
 
 extern "C" {
 #include "engine/host.h"
@@ -19,10 +20,6 @@ namespace rr {
 namespace {
 
 constexpr std::chrono::milliseconds look_at_jobs(100);
-
-uint64_t load(const rr_u64& word) {
-    return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
-}
 
 }  // namespace
 

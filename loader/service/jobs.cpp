@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/words.h"
 #include "service/closing.h"
 
 extern "C" {
@@ -26,16 +27,6 @@ constexpr auto steer_every = std::chrono::milliseconds(50);
 constexpr auto speed_over = std::chrono::milliseconds(900);
 constexpr uint64_t told_every_percent = 20;
 constexpr double credit_seconds = 0.5;
-
-template <typename T>
-T load(const T& word) {
-    return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
-}
-
-template <typename T>
-void store(T& word, std::type_identity_t<T> value) {
-    __atomic_store_n(&word, value, __ATOMIC_SEQ_CST);
-}
 
 double seconds(array_jobs::clock::duration d) {
     return std::chrono::duration<double>(d).count();

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "engine/queue.h"
+#include "engine/words.h"
 #include "service/closing.h"
 
 extern "C" {
@@ -19,11 +20,6 @@ constexpr std::chrono::milliseconds look_usually(1000);
 constexpr std::chrono::milliseconds look_when_asked(20);
 // Longer than a queue takes that has nothing to do.
 constexpr std::chrono::milliseconds patience(2000);
-
-template <typename T>
-T load(const T& word) {
-    return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
-}
 
 }  // namespace
 
