@@ -15,10 +15,6 @@
 #include "service/closing.h"
 #include "service/report.h"
 
-extern "C" {
-#include "engine/host.h"
-}
-
 namespace rr {
 namespace {
 
@@ -51,10 +47,8 @@ void array_service::write_bitmap(const md::bitmap& image, std::span<const uint32
             continue;
         Status ok =
             md::write_bitmap(members_.devices[role]->fd.get(), member->superblock, image, pages);
-        if (ok)
-            continue;
-        rr_host_fail(array(), role, -(ok.error().err != 0 ? ok.error().err : EIO));
-        log_error("the bitmap of member {} cannot be written: {}", role, describe(ok.error()));
+        if (!ok)
+            lose_member(*array(), members_, role, ok.error());
     }
 }
 

@@ -15,7 +15,6 @@
 #include <set>
 #include <thread>
 
-#include "base/io.h"
 #include "base/log.h"
 #include "resync/resync.h"
 #include "service/array_service.h"
@@ -25,10 +24,6 @@
 #include "service/name_link.h"
 #include "service/report.h"
 #include "service/socket.h"
-
-extern "C" {
-#include "engine/host.h"
-}
 
 namespace rr {
 namespace {
@@ -605,14 +600,7 @@ Status array_service::start_device() {
         answer_failed();
         ask_for_spare();
     };
-    how.jobs.flush = [this](uint32_t role) {
-        if (Status ok = sync_data(members_.devices[role]->fd.get()); !ok) {
-            log_error("member {} cannot be flushed: {}", role, describe(ok.error()));
-            rr_host_fail(array(), role, -(ok.error().err != 0 ? ok.error().err : EIO));
-            return false;
-        }
-        return true;
-    };
+    how.jobs.flush = [this](uint32_t role) { return flush_member(*array(), members_, role); };
     how.jobs.tell = [this](const std::string& event, const nlohmann::json& more) {
         tell(event, more);
     };

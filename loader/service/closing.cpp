@@ -40,14 +40,6 @@ bool is_out(const rr_array& array, uint32_t role) {
     return rr_state_is_out(array.state, role) != 0;
 }
 
-void lose(rr_array& array, const array_members& members, uint32_t role, const Error& why) {
-    // Before it is told: nobody may read the log, and then that waits.
-    rr_host_fail(&array, role, -(why.err != 0 ? why.err : EIO));
-    const std::string path = members.devices[role] ? members.devices[role]->path : "";
-    log_error("member {} ({}) cannot be flushed or written: {}; it is out", role, path,
-              describe(why));
-}
-
 // The failures so far, durable on the others; those that cannot be written to fail, too.
 Status record_failures(rr_array& array, md::array_metadata& metadata,
                        const array_members& members) {
@@ -58,7 +50,7 @@ Status record_failures(rr_array& array, md::array_metadata& metadata,
         if (!written)
             return forward_error(written.error());
         for (const md::member_write_error& lost : written->failed)
-            lose(array, members, lost.role, lost.error);
+            lose_member(array, members, lost.role, lost.error);
     }
     return {};
 }
@@ -94,6 +86,14 @@ Status failures_so_far::bearable(const rr_array& array) const {
         "nothing is lost so far. Look at the kernel log, mend the disks and try again");
 }
 
+void lose_member(rr_array& array, const array_members& members, uint32_t role, const Error& why) {
+    // Before it is told: nobody may read the log, and then that waits.
+    rr_host_fail(&array, role, -(why.err != 0 ? why.err : EIO));
+    const std::string path = members.devices[role] ? members.devices[role]->path : "";
+    log_error("member {} ({}) cannot be flushed or written: {}; it is out", role, path,
+              describe(why));
+}
+
 Status try_members(rr_array& array, const array_members& members) {
     if (health_of(&array) == array_health::failed)
         return {};
@@ -103,7 +103,7 @@ Status try_members(rr_array& array, const array_members& members) {
             continue;
         Status taken = md::write_superblock(members.devices[role]->fd.get(), members.found[role]);
         if (!taken)
-            lose(array, members, role, taken.error());
+            lose_member(array, members, role, taken.error());
     }
     return before.bearable(array);
 }
@@ -115,12 +115,17 @@ void lose_unwritten(rr_array& array, const md::update_report& report) {
     }
 }
 
+bool flush_member(rr_array& array, const array_members& members, uint32_t role) {
+    Status ok = sync_data(members.devices[role]->fd.get());
+    if (!ok)
+        lose_member(array, members, role, ok.error());
+    return static_cast<bool>(ok);
+}
+
 void flush_members(rr_array& array, const array_members& members) {
     for (uint32_t role = 0; role < members.devices.size(); role++) {
-        if (!members.devices[role] || is_out(array, role))
-            continue;
-        if (Status ok = sync_data(members.devices[role]->fd.get()); !ok)
-            lose(array, members, role, ok.error());
+        if (members.devices[role] && !is_out(array, role))
+            (void)flush_member(array, members, role);
     }
 }
 
@@ -143,7 +148,7 @@ Status close_array(rr_array& array, md::array_metadata& metadata, const array_me
         if (written->complete())
             return {};
         for (const md::member_write_error& lost : written->failed)
-            lose(array, members, lost.role, lost.error);
+            lose_member(array, members, lost.role, lost.error);
     }
 }
 

@@ -39,7 +39,13 @@ private:
     uint64_t state_;
 };
 
-// All members that are in use; one that cannot is out, in @array.state.
+// The member in @role could not be flushed or written: it is out, in @array.state.
+void lose_member(rr_array& array, const array_members& members, uint32_t role, const Error& why);
+
+// What the member in @role has in its cache. False: it cannot, and is out.
+bool flush_member(rr_array& array, const array_members& members, uint32_t role);
+
+// The same, of all members that are in use.
 void flush_members(rr_array& array, const array_members& members);
 
 // EIO: two members failed, now or before; the array is dirty. Failures are put into
