@@ -24,10 +24,7 @@ constexpr uuid id = {1, 2, 3};
 class Jobs : public testing::Test {
 protected:
     Jobs() : array_(test::shape(count, 128)) {
-        md::array_metadata::state initial;
-        for (const md::md_superblock& sb : test::must_make(test::four_members()))
-            initial.members.emplace_back(sb);
-        metadata_.emplace(std::move(initial),
+        metadata_.emplace(test::state_of(test::four_members()),
                           [this](uint32_t role, const md::md_superblock& sb) -> Status {
                               disk_[role] = sb;
                               return {};

@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "md/superblock.h"
+#include "md/update.h"
 
 namespace rr::test {
 
@@ -135,6 +136,14 @@ inline std::vector<md::md_superblock> must_make(const md::new_array& spec) {
     if (!made)
         ADD_FAILURE() << describe(made.error());
     return made.value();
+}
+
+// What array_metadata starts from, on the members of a new array.
+inline md::array_metadata::state state_of(const md::new_array& spec) {
+    md::array_metadata::state initial;
+    for (const md::md_superblock& sb : must_make(spec))
+        initial.members.emplace_back(sb);
+    return initial;
 }
 
 inline void store_csum(block& bytes, uint32_t max_dev) {

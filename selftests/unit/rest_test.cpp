@@ -27,10 +27,7 @@ constexpr uint32_t count = 4;
 class Rest : public testing::Test {
 protected:
     Rest() : array_(two_queues()) {
-        md::array_metadata::state initial;
-        for (const md::md_superblock& sb : test::must_make(test::four_members()))
-            initial.members.emplace_back(sb);
-        metadata_.emplace(std::move(initial),
+        metadata_.emplace(test::state_of(test::four_members()),
                           [this](uint32_t role, const md::md_superblock& sb) -> Status {
                               if (unwritable_.contains(role))
                                   return fail(EIO, "no");

@@ -34,11 +34,8 @@ protected:
         : array_(two_queues(region_sectors, sectors)) {
         md::new_array spec = test::four_members();
         spec.bitmap = true;
-        md::array_metadata::state initial;
-        for (const md::md_superblock& sb : test::must_make(spec))
-            initial.members.emplace_back(sb);
         metadata_.emplace(
-            std::move(initial), [](uint32_t, const md::md_superblock&) -> Status { return {}; },
+            test::state_of(spec), [](uint32_t, const md::md_superblock&) -> Status { return {}; },
             md::events_witness{
                 [this](uint64_t events, uint64_t) { bitmap_->before_events(events); }, {}});
         md::bitmap image({}, sectors, bit_sectors, false);

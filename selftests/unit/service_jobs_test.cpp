@@ -31,10 +31,7 @@ protected:
     ServiceJobs() : array_(config()) {
         md::new_array spec = test::four_members();
         spec.bitmap = true;
-        md::array_metadata::state initial;
-        for (const md::md_superblock& sb : test::must_make(spec))
-            initial.members.emplace_back(sb);
-        metadata_.emplace(std::move(initial),
+        metadata_.emplace(test::state_of(spec),
                           [this](uint32_t role, const md::md_superblock& sb) -> Status {
                               disk_[role] = sb;
                               return {};

@@ -183,7 +183,6 @@ half_takes_no_writes() {
 	stop
 	judge "${late[@]}"
 }
-is_clean() { [ "$(st clean)" = true ]; }
 
 # A member that cannot be had now: it is asked for, and whoever names the others does
 # without it.

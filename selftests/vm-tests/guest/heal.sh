@@ -27,19 +27,10 @@ is_rebuilding() { [ "$(job kind)" = rebuild ]; }
 is_past() { [ "$(job percent | cut -d. -f1)" -ge "$1" ] 2>/dev/null; }
 is_idle() { [ "$(job kind)" = null ]; }
 is_paused() { [ "$(job state)" = paused ]; }
-is_clean() { [ "$(st clean)" = true ]; }
 is_whole() { is_state healthy && [ "$(job kind)" = null ]; }
 
 # events EVENT: how often the log tells of it.
 events() { grep -c "event: $1 " "/run/ringraid/$(st uuid | tr : -)/log" || true; }
-
-# copy FROM:TO...: disks, by number.
-copy() {
-	local c
-	for c in "$@"; do
-		quietly dd if="/dev/disk${c%:*}" of="/dev/disk${c#*:}" bs=1M iflag=direct oflag=direct status=none
-	done
-}
 
 # slowly: a rebuild that takes its time. halfway: one that waits at about half.
 slowly() {
@@ -290,9 +281,7 @@ checked() {
 	quietly ringraid check t --from 2M --wait
 	stop
 	take "${disks[@]}"
-	echo check >/sys/block/md0/md/sync_action
-	md_idle
-	[ "$(md_attr mismatch_cnt)" = 8 ] || fail "md counts $(md_attr mismatch_cnt)"
+	mismatches 8 "of the row that was spoilt"
 	give
 	again "${disks[@]}"
 	quietly ringraid repair t --wait

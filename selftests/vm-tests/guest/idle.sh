@@ -10,7 +10,6 @@ array() {
 	start t "${disks[@]}" --chunk 64K --assume-clean --clean-after "$1" "${@:2}"
 }
 
-is_clean() { [ "$(st clean)" = true ]; }
 rests() { eventually "the array is clean" is_clean; }
 
 # say CLEAN DISK...: the superblocks do.

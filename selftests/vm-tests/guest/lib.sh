@@ -60,6 +60,14 @@ disks() {
 	echo
 }
 
+# copy FROM:TO...: disks, by number.
+copy() {
+	local c
+	for c in "$@"; do
+		quietly dd if="/dev/disk${c%:*}" of="/dev/disk${c#*:}" bs=1M iflag=direct oflag=direct status=none
+	done
+}
+
 # wipe DISK...: as new, all zero.
 wipe() {
 	local d
@@ -194,6 +202,7 @@ st() { (ringraid --json status 2>/dev/null || true) | jq -r ".$1"; }
 counter() { ringraid --json stats | jq -r ".$1"; }
 counts() { [ "$(counter "$1")" -gt "$2" ]; }
 is_state() { [ "$(st state)" = "$1" ]; }
+is_clean() { [ "$(st clean)" = true ]; }
 
 # state WANTED: the health in words and as exit code.
 state() {
@@ -279,14 +288,15 @@ md_idle() {
 	while [ "$(md_attr sync_action)" != idle ]; do sleep 0.1; done
 }
 
-# check: md reads every stripe and counts those whose parity is wrong.
-check() {
+# mismatches SECTORS [WHAT]: md reads every stripe, and in so many sectors parity is wrong.
+mismatches() {
 	[ "$(md_attr degraded)" = 0 ] || fail "md is degraded: nothing to check"
 	md_idle
 	echo check >"/sys/block/${md#/dev/}/md/sync_action"
 	md_idle
-	[ "$(md_attr mismatch_cnt)" = 0 ] || fail "md check: $(md_attr mismatch_cnt) sectors with wrong parity, $*"
+	[ "$(md_attr mismatch_cnt)" = "$1" ] || fail "md check: $(md_attr mismatch_cnt) sectors with wrong parity, not $*"
 }
+check() { mismatches 0 "$@"; }
 
 # judge DISK...: the disks of a stopped, healthy array.
 judge() {

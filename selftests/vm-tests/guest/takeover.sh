@@ -78,7 +78,6 @@ md_at_rest() {
 	[ "$(events_of "${ours[0]}")" = "$before" ] || say "md left other events: no test of the time"
 	md_wins $!
 }
-is_clean() { [ "$(st clean)" = true ]; }
 events_of() { ringraid --json examine "$1" | jq '.devices[0].events'; }
 
 # One row is in the making at the kill; md writes its neighbour in the same row.
