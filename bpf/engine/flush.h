@@ -70,7 +70,8 @@ RR_FN int rr_flush_round(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 	q->flush_next.head = RR_NIL;
 	q->flushing = 1;
 	rr_for (i, RR_MEMBERS_MAX) {
-		if ((rr_u32)i >= a->geometry.members)
+		/* And the replacement, which is behind them. */
+		if ((rr_u32)i >= a->geometry.members + !!(state & RR_STATE_REPLACE))
 			break;
 		if (rr_state_is_out(state, i) || !rr_flush_needed(a, q, i))
 			continue;

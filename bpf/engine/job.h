@@ -6,6 +6,7 @@
  *   repair    READ all                     -> where it is wrong, WRITE parity
  *   resync    as repair, of rows whose parity means nothing yet
  *   rebuild   READ all but what is missing -> XOR -> WRITE it
+ *   replace   READ the member; where it cannot be read, as rebuild -> WRITE the replacement
  *
  * The control plane writes what is to be done into rr_array.job, puts the state flag
  * of a rebuild or a resync into rr_array.state, and sends a message. Queue 0 does the
@@ -29,16 +30,20 @@
  *   between        written, and not read            not read: no RMW, nothing rebuilt
  *   not begun      not there                        not read
  *
+ * The replacement of a member is written, and never read: as the missing role of a
+ * rebuild, but the member is there, and all that says above of being read is its affair.
+ *
  * Clients first: a job takes free slots only, leaves a quarter of them, and none
  * while a request waits for one; but one cell may always be in work, so it ends:
  * where it finds no slot for that, it has the next one, before requests that wait.
  * `at_once` and `limit` are the control plane's: how deep, and how fast.
  *
- * Errors. A check goes on after a cell of which two blocks cannot be read. A rebuild
- * and a resync do not: what they would write is made up. They stop there, with the
+ * Errors. A check goes on after a cell of which two blocks cannot be read. A rebuild,
+ * a resync and a replacement do not: what they would write is made up. They stop there, with the
  * frontier on that cell at the latest.
  *
- * Cost: N member reads a cell, and one XOR over them; one write where one is due.
+ * Cost: N member reads a cell, and one XOR over them; one write where one is due. Of a
+ * replacement: a read and a write.
  */
 #ifndef RINGRAID_ENGINE_JOB_H
 #define RINGRAID_ENGINE_JOB_H
@@ -60,13 +65,16 @@ RR_FN int rr_job_plan(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr
 	rr_u64 state = rr_load(a->state);
 	rr_u32 missing = rr_state_missing(state);
 	rr_u32 reads = rr_all_roles(a);
+	rr_u64 flag = rr_job_flag(a->job.kind);
 	int rebuild = a->job.kind == RR_JOB_REBUILD;
 
 	s->epoch = rr_state_epoch(state);
 	if ((state & RR_STATE_BROKEN) || rebuild != (missing != RR_NO_ROLE) ||
-	    (rebuild && !(state & RR_STATE_REBUILD)))
+	    (state & flag) != flag)
 		return rr_slot_finish(a, q, slot, -RR_ECANCELED);
 	s->plan = RR_PLAN_RCW;
+	if (a->job.kind == RR_JOB_REPLACE)
+		reads = 1U << (a->replaced & (RR_MEMBERS_MAX - 1));
 	if (rebuild) {
 		s->plan = RR_PLAN_REBUILD;
 		s->role = missing;
@@ -78,19 +86,51 @@ RR_FN int rr_job_plan(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr
 	return 0;
 }
 
+/* The cell's blocks of @roles, which may name the replacement, are written. */
+RR_STEP void rr_job_write_roles(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 roles)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 role;
+
+	s->write_mask = roles;
+	rr_for_roles (role, roles) {
+		s->from[role] = s->lo;
+		s->to[role] = s->hi;
+	}
+	rr_count(q, slot_writes, rr_count_bits(roles));
+	rr_slot_enter(a, q, slot, RR_PHASE_WRITE, roles);
+}
+
 /* The cell's block of @role is computed from the others, and written. */
 RR_FN int rr_job_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 		       rr_u32 role)
 {
-	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
+	rr_u32 also = a->job.kind == RR_JOB_REPLACE ? rr_replacement_bit(a->geometry.members) : 0;
 
 	rr_slot_xor(a, q, slot, r, rr_all_roles(a) & ~(1U << r));
-	s->from[r] = s->lo;
-	s->to[r] = s->hi;
-	s->write_mask = 1U << r;
-	rr_count(q, slot_writes, 1);
-	rr_slot_enter(a, q, slot, RR_PHASE_WRITE, s->write_mask);
+	rr_job_write_roles(a, q, slot, 1U << r | also);
+	return 0;
+}
+
+/* The replaced member was read, or could not be: then the others say what it held. */
+RR_FN int rr_job_replace(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 role = a->replaced & (RR_MEMBERS_MAX - 1);
+
+	if (s->plan == RR_PLAN_REBUILD) {
+		a->job.mended[role]++;
+		return rr_job_write(a, q, slot, role);
+	}
+	if (s->bad == RR_NO_ROLE) {
+		rr_job_write_roles(a, q, slot, rr_replacement_bit(a->geometry.members));
+		return 0;
+	}
+	s->plan = RR_PLAN_REBUILD;
+	s->read_mask = rr_all_roles(a) & ~(1U << role);
+	rr_count(q, slot_reads, a->geometry.members - 1);
+	rr_slot_enter(a, q, slot, RR_PHASE_READ, s->read_mask);
 	return 0;
 }
 
@@ -156,6 +196,8 @@ RR_FN int rr_job_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		return rr_job_unreadable(a, q, slot);
 	if (kind == RR_JOB_REBUILD)
 		return rr_job_write(a, q, slot, s->role);
+	if (kind == RR_JOB_REPLACE)
+		return rr_job_replace(a, q, slot);
 	if (s->bad == RR_NO_ROLE)
 		return rr_job_compare(a, q, slot);
 	/* Data that parity was not computed from cannot be computed from it. */

@@ -14,6 +14,11 @@
  * no rebuild (region.h). It is then a member there, and fails like one: the flag goes
  * and the epoch moves on.
  *
+ * A replacement is a member that nobody reads: it is written and flushed, and where it
+ * fails the flag goes and the epoch moves on, as nothing may be acknowledged before the
+ * superblocks have given it up. When a member fails it is given up as well: the array
+ * then has better use for the device.
+ *
  * The second failure of a member is not recorded in superblocks: the array
  * stops taking writes and stays dirty, so that what is left can be judged.
  */
@@ -48,22 +53,28 @@ RR_STEP rr_u32 rr_patience(rr_s32 res)
 	return res ? 1 : rr_retries_max() / 8 + 1;
 }
 
-/* The state after @role has failed; as it is: nothing of it was in use. */
-RR_STEP rr_u64 rr_state_after_loss(rr_u64 state, rr_u64 bit)
+/* The state after the member, or the @replacement, of @bit has failed; as it is: that was not in
+ * use. */
+RR_STEP rr_u64 rr_state_after_loss(rr_u64 state, rr_u64 bit, rr_u64 replacement)
 {
+	if (bit == replacement)
+		return state & RR_STATE_REPLACE
+			       ? (state & ~RR_STATE_REPLACE) + (1ULL << RR_STATE_EPOCH_SHIFT)
+			       : state;
 	if (state & bit)
 		return state & RR_STATE_REBUILD
 			       ? (state & ~RR_STATE_REBUILD) + (1ULL << RR_STATE_EPOCH_SHIFT)
 			       : state;
 	if (state & RR_STATE_MISSING)
 		return state | RR_STATE_BROKEN;
-	return (state | bit) + (1ULL << RR_STATE_EPOCH_SHIFT);
+	return ((state & ~RR_STATE_REPLACE) | bit) + (1ULL << RR_STATE_EPOCH_SHIFT);
 }
 
-/* Takes @role out of use. 1: now, 0: it was out, -1: it is the second. */
+/* Takes @role, or the replacement, out of use. 1: now, 0: it was out, -1: it is the second. */
 RR_FN int rr_member_fail(rr_array_t *a RR_ARG_ARENA, rr_u32 role, rr_s32 error)
 {
 	rr_u64 bit = 1ULL << (role & (RR_MEMBERS_MAX - 1));
+	rr_u64 replacement = rr_replacement_bit(a->geometry.members);
 	rr_u64 seen = rr_load(a->state);
 	rr_u64 next, found;
 	rr_s32 i;
@@ -73,8 +84,8 @@ RR_FN int rr_member_fail(rr_array_t *a RR_ARG_ARENA, rr_u32 role, rr_s32 error)
 		rr_store(a->members[role & (RR_MEMBERS_MAX - 1)].error, -error);
 	/* The word changes with members, and they are few: no retry is endless. */
 	rr_for (i, 16) {
-		next = rr_state_after_loss(seen, bit);
-		if (next == seen && (seen & bit))
+		next = rr_state_after_loss(seen, bit, replacement);
+		if (next == seen && ((seen & bit) || bit == replacement))
 			return 0;
 		found = rr_swap_if(a->state, seen, next);
 		if (found == seen)

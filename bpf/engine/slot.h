@@ -112,7 +112,8 @@ RR_FN int rr_slot_emit(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 			act = s->fua ? RR_ACT_WRITE_FUA : RR_ACT_WRITE;
 	}
 	rr_emit(a, q, act, r, s->tag, rr_token(RR_TOKEN_SLOT, r, slot), position,
-		rr_buffer(a, q, slot, r) + ((rr_u64)from << RR_SECTOR_SHIFT),
+		rr_buffer(a, q, slot, r < a->geometry.members ? r : a->replaced) +
+			((rr_u64)from << RR_SECTOR_SHIFT),
 		(to - from) << RR_SECTOR_SHIFT);
 	return 0;
 }
@@ -139,6 +140,14 @@ RR_STEP void rr_slot_enter_copy(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u3
 	rr_slot_enter(a, q, slot, phase, roles);
 }
 
+/* The flag of a job that fills a device; 0 for those that do not. */
+RR_STEP rr_u64 rr_job_flag(rr_u32 kind)
+{
+	return kind == RR_JOB_REBUILD	? RR_STATE_REBUILD
+	       : kind == RR_JOB_REPLACE ? RR_STATE_REPLACE
+					: 0;
+}
+
 /* A job's cell is over; @error ends the job. */
 RR_FN int rr_job_cell_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 			   rr_s32 error)
@@ -151,7 +160,7 @@ RR_FN int rr_job_cell_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	a->job.in_work--;
 	q->job_look = 1;
 	/* The write of a cell is no success if it put its target out. */
-	if (!error && a->job.kind == RR_JOB_REBUILD && !(rr_load(a->state) & RR_STATE_REBUILD))
+	if (!error && rr_job_flag(a->job.kind) && !(rr_load(a->state) & rr_job_flag(a->job.kind)))
 		error = -RR_ECANCELED;
 	if (error) {
 		if (!a->job.error) {
@@ -445,6 +454,22 @@ RR_FN int rr_slot_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	return 0;
 }
 
+/*
+ * What the replaced member gets, its replacement gets as well; where the job has not
+ * begun it is not there, as a rebuild's target (job.h).
+ */
+RR_STEP void rr_slot_write_replacement(rr_array_t *a, rr_slot_t *s)
+{
+	rr_u32 role = a->replaced & (RR_MEMBERS_MAX - 1);
+	rr_u32 index = a->geometry.members & (RR_MEMBERS_MAX - 1);
+
+	if (!(s->write_mask >> role & 1) || s->cell >= rr_load(a->job.next))
+		return;
+	s->from[index] = s->from[role];
+	s->to[index] = s->to[role];
+	s->write_mask |= 1U << index;
+}
+
 /* The payload is in the buffers: parity, then the member writes. */
 RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
@@ -464,6 +489,8 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 		s->from[lost] = s->lo;
 		s->to[lost] = s->hi;
 	}
+	if (state & RR_STATE_REPLACE)
+		rr_slot_write_replacement(a, s);
 	rr_count(q, copied_bytes,
 		 (rr_u64)rr_count_bits(s->data_mask) * (s->hi - s->lo) << RR_SECTOR_SHIFT);
 	rr_count(q, slot_writes, rr_count_bits(s->write_mask));
@@ -503,7 +530,8 @@ RR_STEP void rr_slot_write_failed(rr_array_t *a, rr_queue_t *q, rr_slot_t *s, rr
 	rr_count(q, write_errors, 1);
 	rr_fail_from(a, q, role, res);
 	/* Not the member that is out, but a second one: the row is lost. */
-	if (s->phase == RR_PHASE_WRITE && !(rr_load(a->state) >> role & 1))
+	if (s->phase == RR_PHASE_WRITE && role < a->geometry.members &&
+	    !(rr_load(a->state) >> role & 1))
 		s->error = -RR_EIO;
 }
 

@@ -33,6 +33,7 @@ void add_examine(CLI::App& app, context& ctx);
 void add_features(CLI::App& app, context& ctx);
 void add_add(CLI::App& app, context& ctx);
 void add_remove(CLI::App& app, context& ctx);
+void add_replace(CLI::App& app, context& ctx);
 void add_jobs(CLI::App& app, context& ctx);
 void add_events(CLI::App& app, context& ctx);
 void add_upgrade(CLI::App& app, context& ctx);

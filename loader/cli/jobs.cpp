@@ -297,12 +297,45 @@ void add_remove(CLI::App& app, context& ctx) {
     });
 }
 
+namespace {
+
+struct replace_options {
+    std::string array, member, with;
+    bool force = false, wait = false;
+};
+
+int replace(const context& ctx, const replace_options& how) {
+    nlohmann::json order = {
+        {"command", "replace"}, {"member", spell_device(how.member)}, {"force", how.force}};
+    if (!how.with.empty())
+        order["with"] = spell_device(how.with);
+    auto told = ask_array(how.array, order, change_timeout_ms);
+    if (!told || !how.wait)
+        return answer(ctx, told, "the member is being replaced: ringraid watch");
+    return wait(ctx, how.array);
+}
+
+}  // namespace
+
+void add_replace(CLI::App& app, context& ctx) {
+    auto how = std::make_shared<replace_options>();
+    CLI::App* command = app.add_subcommand(
+        "replace", "put another device in a member's place: the array stays redundant");
+    command->add_option("array", how->array, "name, uuid or block device")->required();
+    command->add_option("member", how->member, "role, or device path")->required();
+    command->add_option("--with", how->with,
+                        "the new device, what is on it is lost (default: a spare)");
+    command->add_flag("--force", how->force, "although something is on it");
+    command->add_flag("--wait", how->wait, "until it has the place");
+    command->callback([how, &ctx] { ctx.run = [how, &ctx] { return replace(ctx, *how); }; });
+}
+
 void add_jobs(CLI::App& app, context& ctx) {
     add_check(app, ctx, "check", "compare parity with the data, and count where it differs");
     add_check(app, ctx, "repair", "make parity from the data where it differs");
     add_order(app, ctx, "pause", "let the check, repair, rebuild or resync wait");
     add_order(app, ctx, "resume", "... and go on");
-    add_order(app, ctx, "cancel", "end a check or a repair");
+    add_order(app, ctx, "cancel", "end a check, a repair or a replacement");
     auto array = std::make_shared<std::string>();
     auto words = std::make_shared<std::vector<std::string>>();
     CLI::App* setting = app.add_subcommand("set", "change a setting of a running array");

@@ -45,7 +45,8 @@ Status check_config(const array_config& c) {
 // Everything that a queue can have emitted and not yet had completed.
 uint64_t actions_needed(const array_config& c, uint32_t read_cut) {
     uint64_t pieces = (c.members - 1) * uint64_t{std::max(1U, c.chunk_sectors / read_cut)};
-    return c.depth * (pieces + 1) + uint64_t{c.slots} * c.members + c.members;
+    const uint64_t written = c.members + 1;  // a replacement, too
+    return c.depth * (pieces + 1) + c.slots * written + written;
 }
 
 // Whole stripes, so that a request lies in one region.
@@ -88,7 +89,7 @@ Result<arena_layout> plan_layout(const array_config& c) {
     h.zero_copy = c.zero_copy;
     h.member_sectors = c.member_sectors;
     h.array_sectors = c.member_sectors * (c.members - 1);
-    for (uint32_t i = 0; i < c.members; i++)
+    for (uint32_t i = 0; i < RR_MEMBERS_MAX; i++)
         h.members[i].data_offset = c.data_offset[i];
 
     size_regions(h, c);

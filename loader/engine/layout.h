@@ -31,7 +31,8 @@ struct array_config {
     bool zero_copy = true;
     uint64_t member_sectors = 0;                    // used per member, whole chunks
     uint64_t region_sectors = uint64_t{128} << 10;  // of a member, at the least; a power of two
-    std::array<uint64_t, RR_MEMBERS_MAX> data_offset{};  // sectors, by role
+    std::array<uint64_t, RR_MEMBERS_MAX>
+        data_offset{};  // sectors, by role; the replacement's behind
     uint64_t arena_bytes_max = uint64_t{4} << 30;
 };
 

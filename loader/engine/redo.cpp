@@ -24,9 +24,11 @@ rr_array* array_of(std::span<std::byte> memory) {
 
 Status check_slot(const rr_array* a, const rr_slot* s) {
     const uint64_t cell_sectors = 1ULL << (a->cell_shift - RR_SECTOR_SHIFT);
-    if (s->cell >= a->member_sectors / cell_sectors || s->write_mask >> a->geometry.members != 0)
+    const uint32_t known =
+        ((1U << a->geometry.members) - 1) | rr_replacement_bit(a->geometry.members);
+    if (s->cell >= a->member_sectors / cell_sectors || (s->write_mask & ~known) != 0)
         return fail(EINVAL, "a record names cell {} of roles {:#x}", s->cell, s->write_mask);
-    for (uint32_t role = 0; role < a->geometry.members; role++)
+    for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++)
         if (s->write_mask >> role & 1 &&
             (s->from[role] >= s->to[role] || s->to[role] > cell_sectors))
             return fail(EINVAL, "a record names sectors {} to {} of a cell", s->from[role],
@@ -43,8 +45,10 @@ void each_record(rr_array* a, F f) {
                 f(q, n, s);
 }
 
+// Also of the index of the replacement.
 bool out(const rr_array* a, uint32_t role) {
-    return rr_state_is_out(a->state, role) != 0;
+    return role < a->geometry.members ? rr_state_is_out(a->state, role) != 0
+                                      : (a->state & RR_STATE_REPLACE) == 0;
 }
 
 }  // namespace
@@ -64,7 +68,8 @@ Status check_arena(std::span<std::byte> memory) {
     const uint32_t chunk_bytes_shift = a->geometry.chunk_shift + RR_SECTOR_SHIFT;
     if (!std::has_single_bit(a->actions) || a->actions > actions_limit ||
         a->cell_shift > chunk_bytes_shift || 1U << a->cell_shift > RR_CELL_BYTES_MAX ||
-        a->cell_shift < RR_SECTOR_SHIFT || a->member_sectors == 0)
+        a->cell_shift < RR_SECTOR_SHIFT || a->member_sectors == 0 ||
+        a->replaced >= a->geometry.members)
         return fail(EINVAL, "the arena's header makes no sense");
     const uint64_t last_stripe = (a->member_sectors - 1) >> a->geometry.chunk_shift;
     // The sectors of one are a number.
@@ -104,22 +109,23 @@ Result<redo_report> redo_writes(std::span<std::byte> memory, redo_io& io) {
         if (hopeless())
             return;
         done.slots++;
-        for (uint32_t role = 0; role < a->geometry.members; role++) {
+        for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
             if (!(s->write_mask >> role & 1) || out(a, role))
                 continue;
+            const uint32_t of = role < a->geometry.members ? role : a->replaced;
             const uint64_t skip = uint64_t{s->from[role]} << RR_SECTOR_SHIFT;
             const uint64_t bytes = uint64_t(s->to[role] - s->from[role]) << RR_SECTOR_SHIFT;
             const uint64_t position = (a->members[role].data_offset << RR_SECTOR_SHIFT) +
                                       (s->cell << a->cell_shift) + skip;
-            const int err = io.write(role, position,
-                                     memory.subspan(rr_host_buffer(a, q, n, role) + skip, bytes));
+            const int err =
+                io.write(role, position, memory.subspan(rr_host_buffer(a, q, n, of) + skip, bytes));
             if (err)
                 rr_host_fail(a, role, -err);
             done.writes++;
             done.bytes += bytes;
         }
     });
-    for (uint32_t role = 0; role < a->geometry.members; role++)
+    for (uint32_t role = 0; role <= a->geometry.members && role < RR_MEMBERS_MAX; role++)
         if (!out(a, role) && !hopeless())
             if (const int err = io.flush(role))
                 rr_host_fail(a, role, -err);

@@ -59,6 +59,8 @@ public:
             step = check_members();
         if (step)
             step = check_completeness();
+        if (step)
+            settle_replacement();
         if (!step)
             return forward_error(step.error());
         std::sort(plan_.excluded.begin(), plan_.excluded.end(),
@@ -261,13 +263,72 @@ private:
             const auto position = position_of(i);
             if (!position || !fits(i))
                 continue;
+            if (superblock(i).has(feature_replacement)) {
+                if (Status ok = hold_replacement(i, *position); !ok)
+                    return ok;
+                continue;
+            }
             auto& seat = plan_.members[*position];
             if (seat)
                 return duplicate(seat->path, candidates_[i].path,
                                  fmt::format("claim role {}", *position));
             seat = assembled_member{i, candidates_[i].path, refreshed(i)};
         }
+        seat_replacement();
         return {};
+    }
+
+    Status hold_replacement(size_t i, uint32_t role) {
+        if (superblock(*freshest_).raid_disks == RR_MEMBERS_MAX)
+            return with_hint(fail(ENOTSUP, "array has a member that is being replaced"),
+                             "of so many members md alone can do that: mdadm --wait");
+        if (plan_.replacement)
+            return duplicate(plan_.replacement->device.path, candidates_[i].path,
+                             "replace a member");
+        const md_superblock& own = superblock(i);
+        const uint64_t size = superblock(*freshest_).size;
+        plan_.replacement = replacing_member{
+            role, is_being_filled(own) ? std::min(own.recovery_offset, size) : size,
+            assembled_member{i, candidates_[i].path, refreshed(i)}};
+        return {};
+    }
+
+    // The member is not here: its place is that of the replacement, as far as it came.
+    void seat_replacement() {
+        if (!plan_.replacement || plan_.members[plan_.replacement->role])
+            return;
+        assembled_member& device = plan_.replacement->device;
+        device.superblock.feature_map &= ~uint32_t{feature_replacement};
+        if (is_being_filled(device.superblock))
+            plan_.late.push_back(plan_.replacement->role);
+        plan_.members[plan_.replacement->role] = std::move(device);
+        plan_.replacement.reset();
+    }
+
+    void settle_replacement() {
+        if (!plan_.replacement)
+            return;
+        replacing_member& replacement = *plan_.replacement;
+        const size_t i = replacement.device.candidate;
+        if (const auto why = why_no_replacement(i)) {
+            exclude(i, exclusion::spare,
+                    fmt::format("was to replace member {}: {}", replacement.role, *why));
+            return plan_.replacement.reset();
+        }
+        if (plan_.needs_resync)
+            replacement.sectors = replacement.device.superblock.recovery_offset = 0;
+    }
+
+    std::optional<std::string> why_no_replacement(size_t i) {
+        if (plan_.degraded())
+            return "the array is degraded, and can have it as a spare";
+        if (candidates_[i].unusable)
+            return describe(*candidates_[i].unusable);
+        auto terms = check_servable(superblock(i));
+        if (!terms)
+            return describe(terms.error());
+        plan_.features_to_clear |= terms->features_to_clear;
+        return std::nullopt;
     }
 
     static Status duplicate(const std::string& one, const std::string& other,

@@ -28,6 +28,11 @@
 //      superblock says, is being rebuilt: the array is degraded, and goes on with it,
 //      unless it contradicts an equally fresh member: a rebuild that was cut off as it
 //      began, or that went on without it. Nobody needs what is on it. Spares are kept.
+//      One whose own superblock says that it is a replacement shares the role with the
+//      member that it becomes a copy of. Where that one is not here it is as a rebuild
+//      that has come so far; where another is not, it is left out: the array needs it as
+//      a spare. After a crash it is one of nothing: what was being written may be on the
+//      member alone.
 //   8. A member in good standing that is here and cannot be used now (read-only,
 //      in somebody's hands) refuses the array: it is no lost one.
 //
@@ -95,6 +100,12 @@ struct rebuilding_member {
     bool by_bitmap = false;  // of the rest, what the bitmap does not name
 };
 
+struct replacing_member {
+    uint32_t role = 0;
+    uint64_t sectors = 0;  // of the member's data that are there
+    assembled_member device;
+};
+
 struct assembly_plan {
     rr_geometry geometry{};
     uuid set_uuid{};
@@ -107,6 +118,7 @@ struct assembly_plan {
     std::vector<uint32_t> missing;                         // roles
     std::vector<uint32_t> late;                            // of those, by rule 5
     std::optional<rebuilding_member> rebuilding;           // in `members` and in `missing`
+    std::optional<replacing_member> replacement;           // of a member that is there
     std::vector<size_t> spares;                            // candidates that could take a role
     std::vector<excluded_device> excluded;                 // by input index
     bool clean = false;

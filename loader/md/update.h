@@ -33,6 +33,18 @@
 //   rebuild_reached()    after its rows were flushed
 //   rebuild_finished()   the same, of all rows
 //
+// A replacement. The device that becomes a copy of a member has the member's role, too, and
+// its own superblock says that it is one, and how far. It gets all that the others get,
+// under the index behind the roles:
+//
+//   begin_replacement()      its own superblock first, as above
+//   replacement_reached()    after its rows were flushed
+//   replacement_finished()   the same, of all rows: its own superblock first, then all
+//                            others call the old member's number faulty; that one's
+//                            superblock stays behind
+//
+// When a member fails it is one no longer: its number is a spare's.
+//
 // Cost: one 4 KiB write and one flush per member, in sequence. Not thread-safe.
 #pragma once
 
@@ -59,7 +71,8 @@ struct update_report {
     [[nodiscard]] bool complete() const { return failed.empty(); }
 };
 
-// Makes a superblock durable on the member in @role.
+// Makes a superblock durable on the member in @role; on the replacement where that is
+// their number.
 using superblock_writer = std::function<Status(uint32_t role, const md_superblock& sb)>;
 
 // Writes with write_superblock() to the descriptor of each role, which it
@@ -84,6 +97,7 @@ public:
         // or failed leaves some behind. Its write is finished before the next one begins: cut
         // off, too, that one would leave them two behind, too old to be believed.
         std::vector<uint64_t> events_found = {};
+        std::optional<md_superblock> replacement = {};  // assembly_plan's
     };
     // As assembly_plan or make_new() hand it over; nothing is written yet.
     array_metadata(state initial, superblock_writer writer, events_witness witness = {});
@@ -109,6 +123,17 @@ public:
     [[nodiscard]] Result<update_report> rebuild_reached(uint32_t role, uint64_t sectors);
     [[nodiscard]] Result<update_report> rebuild_finished(uint32_t role);
 
+    // @own, of make_spare(), is to become a copy of the member in @role. EEXIST: there is one
+    // already. EINVAL: no such member, or no room for one.
+    [[nodiscard]] Result<update_report> begin_replacement(uint32_t role, md_superblock own);
+    // The first @sectors of the member's data are on it. EINVAL: there is none.
+    [[nodiscard]] Result<update_report> replacement_reached(uint64_t sectors);
+    // It is the member. EINVAL: there is none. EAGAIN: some superblock is late. Where an error
+    // comes back, or nothing was written, all is as before.
+    [[nodiscard]] Result<update_report> replacement_finished();
+    // It is none any more: a spare, or @failed. Its own superblock is not written.
+    [[nodiscard]] Result<update_report> end_replacement(bool failed);
+
     // @sectors of @role could not be read and were written again: its superblock tells with
     // the next mark, which is then written also where nothing else is new.
     void reads_corrected(uint32_t role, uint32_t sectors);
@@ -128,20 +153,28 @@ public:
     [[nodiscard]] const std::optional<md_superblock>& member(uint32_t role) const {
         return members_.at(role);
     }
+    [[nodiscard]] const std::optional<md_superblock>& replacement() const { return replacement_; }
 
 private:
     enum class written_state { unknown, dirty, clean };
 
     void declare_faulty(uint32_t role);
+    void set_number(uint32_t number, uint16_t role);
+    void drop_replacement(uint16_t becomes);
+    void forget_strangers();
+    std::optional<md_superblock>& at(uint32_t index);
     std::vector<member_write_error> catch_up();
     [[nodiscard]] bool needs(const std::vector<member_write_error>& behind) const;
     Result<update_report> write_all(uint64_t resync_offset,
-                                    std::optional<uint32_t> first = std::nullopt);
-    Result<update_report> write_as_it_is(std::optional<uint32_t> first);
+                                    std::optional<uint32_t> first = std::nullopt,
+                                    std::optional<uint32_t> without = std::nullopt);
+    Result<update_report> write_as_it_is(std::optional<uint32_t> first,
+                                         std::optional<uint32_t> without = std::nullopt);
     Status write_own(uint32_t role, uint64_t now, uint64_t resync_offset);
     Result<update_report> change_to(written_state wanted, uint64_t resync_offset);
 
     std::vector<std::optional<md_superblock>> members_;
+    std::optional<md_superblock> replacement_;
     uint32_t features_to_clear_;
     uint64_t synced_;  // sectors of each member whose parity is right, or resync_none
     struct late_write {

@@ -21,8 +21,6 @@ struct refused_feature {
 constexpr refused_feature refused_features[] = {
     {feature_reshape | feature_reshape_backwards | feature_new_offset, "a reshape in progress",
      "let md finish the reshape: mdadm --assemble, then wait with mdadm --wait"},
-    {feature_replacement, "a member that is being replaced",
-     "let md finish the replacement: mdadm --wait"},
     {feature_clustered, "a cluster of hosts that share it", "this array must stay with md-cluster"},
     {feature_journal, "a journal device",
      "remove it under md: mdadm --readonly, then mdadm --manage --fail and --remove the journal"},
@@ -31,7 +29,7 @@ constexpr refused_feature refused_features[] = {
 
 constexpr uint32_t ppl_bits = feature_ppl | feature_multiple_ppls;
 constexpr uint32_t allowed_bits = feature_bitmap | feature_bad_blocks | feature_recovery_offset |
-                                  feature_recovery_bitmap | ppl_bits;
+                                  feature_recovery_bitmap | feature_replacement | ppl_bits;
 constexpr uint64_t bblog_sectors_most = 8;  // md reads one page
 
 Status check_shape(const md_superblock& sb) {

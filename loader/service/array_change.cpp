@@ -117,6 +117,9 @@ Result<member_device> array_service::open_newcomer(const std::string& path, bool
                 fail(EEXIST, "{} and {} are one disk by what they say", path, member->path),
                 "use a disk that is not in the array");
     }
+    if (const member_device* copy = members_.device(members_.replacement_index());
+        copy != nullptr && copy->identity.strong && same_disk(copy->identity, device->identity))
+        return fail(EEXIST, "{} and {} are one disk by what they say", path, copy->path);
     for (const spare_device& spare : members_.spares) {
         if (spare.device.identity.strong && same_disk(spare.device.identity, device->identity))
             return fail(EEXIST, "{} and {} are one disk by what they say", path, spare.device.path);

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -130,7 +131,9 @@ std::vector<array_service::order> array_service::taken_orders() {
 
 Result<nlohmann::json> array_service::change(const nlohmann::json& request) {
     const std::string command = request.value("command", "");
-    if (command != "add" && command != "remove" && command != "spare" && command != "bitmap")
+    static const std::set<std::string> of_devices = {"add",     "remove",   "spare",  "bitmap",
+                                                     "replace", "replaced", "release"};
+    if (!of_devices.contains(command))
         return upgrade(request);
     auto done = change_devices(command, request);
     // An error comes after what went well.
@@ -148,8 +151,13 @@ Result<nlohmann::json> array_service::change_devices(const std::string& command,
         return remove_device(request);
     if (command == "bitmap")
         return change_bitmap(request);
-    if (Status ok = use_spare(); !ok)
-        return forward_error(ok.error());
+    if (command == "replace")
+        return replace_member(request);
+    Status done = command == "replaced"  ? finish_replacement()
+                  : command == "release" ? release_replacement()
+                                         : use_spare();
+    if (!done)
+        return forward_error(done.error());
     return nlohmann::json{};
 }
 
@@ -161,8 +169,7 @@ void array_service::ask_for_spare() {
         if (members_.spares.empty() || !empty_role() || durability_->jobs()->is_hopeless())
             return;
     }
-    Fd nobody;
-    take_order({{"command", "spare"}}, nobody);
+    ask_for("spare");
 }
 
 void array_service::open_events() {
@@ -178,9 +185,14 @@ void array_service::open_events() {
 void array_service::tell(const std::string& event, nlohmann::json more) {
     if (more.contains("role")) {
         const auto role = more["role"].get<uint32_t>();
-        if (members_.devices[role])
-            more["device"] = members_.devices[role]->path;
-        news_->heard(event, role);
+        const bool replaces = more.value("job", "") == job_name(RR_JOB_REPLACE);
+        const member_device* device =
+            members_.device(replaces && members_.replacement ? members_.replacement_index() : role);
+        if (device != nullptr)
+            more["device"] = device->path;
+        // The member that is replaced is one all the time.
+        if (!replaces)
+            news_->heard(event, role);
     }
     log_info("event: {} {}", event, to_line(more));
     if (events_)

@@ -145,6 +145,7 @@ private:
     Status end_for_a_new_start(predecessor& left);
     Status fence_device();
     void reconcile_members();
+    void take_up_replacement();
     Status serve_what_was_left();
     Status try_all_members();
     Status redo_rows();
@@ -211,6 +212,18 @@ private:
     [[nodiscard]] bool is_let_go(uint32_t role) const;
     [[nodiscard]] std::optional<uint32_t> empty_role() const;
     [[nodiscard]] const md::md_superblock* some_superblock() const;
+
+    // array_replace.cpp
+    [[nodiscard]] Status check_replaceable() const;
+    Result<spare_device> choose_replacement(const std::string& path, bool force);
+    Result<nlohmann::json> replace_member(const nlohmann::json& request);
+    Status seat_replacement(uint32_t role, spare_device& taken);
+    Status begin_replacement(uint32_t role, spare_device& taken);
+    void ask_for(const char* command);
+    Status finish_replacement();
+    Status change_places(std::optional<member_device>& old);
+    void adopt_replacement(std::optional<member_device>& old);
+    Status release_replacement();
 
     // array_bitmap.cpp
     void make_bitmap();

@@ -58,6 +58,8 @@ array_config config_for(const service_options& options, const array_members& mem
         if (const auto& member = members.plan.members[role])
             config.data_offset[role] = member->superblock.data_offset;
     }
+    if (members.replacement)
+        config.data_offset[geometry.members] = members.replacement->superblock.data_offset;
     return config;
 }
 
@@ -410,6 +412,15 @@ Status array_service::make_arena() {
         array()->job.by_region = half->by_bitmap && members_.bitmap ? 1 : 0;
         array()->state |= RR_STATE_REBUILD;
     }
+    if (const auto& copy = members_.replacement) {
+        array()->replaced = copy->role;
+        // Not where parity comes first: of what is written meanwhile it gets nothing.
+        if (!members_.plan.needs_resync) {
+            array()->job.frontier = array()->job.next =
+                copy->sectors >> (array()->cell_shift - RR_SECTOR_SHIFT);
+            array()->state |= RR_STATE_REPLACE;
+        }
+    }
     fill_life(*life_record(), members_, host_, options_.passthrough);
     life_record()->mark = ublk_device::mark_of(set_uuid_);
     life_record()->ublk_device = device_->number();
@@ -493,7 +504,7 @@ Status array_service::open_metadata() {
         return {};  // a takeover has it already
     // Devices may change.
     auto write = [this](uint32_t role, const md::md_superblock& sb) {
-        return md::write_superblock(members_.devices[role]->fd.get(), sb);
+        return md::write_superblock(members_.device(role)->fd.get(), sb);
     };
     metadata_.emplace(members_.metadata_state(), write, witness());
     if (durability_)
@@ -599,7 +610,10 @@ Status array_service::start_device() {
         tell_failures();
         answer_failed();
         ask_for_spare();
+        if (members_.replacement && !metadata_->replacement())
+            ask_for("release");
     };
+    how.jobs.replace = [this] { ask_for("replaced"); };
     how.jobs.flush = [this](uint32_t role) { return flush_member(*array(), members_, role); };
     how.jobs.tell = [this](const std::string& event, const nlohmann::json& more) {
         tell(event, more);
@@ -646,6 +660,8 @@ void array_service::start_jobs() {
             jobs->begin_resync();
         else if (idle && half && (array()->state & RR_STATE_REBUILD) != 0)
             jobs->begin_rebuild(half->role, array()->job.frontier, array()->job.by_region != 0);
+        if (members_.replacement && array()->job.kind != RR_JOB_REPLACE)
+            jobs->begin_replacement(array()->job.frontier);
         if (note)
             jobs->go_on(*note);
     });

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "members/spelling.h"
 #include "service/array_service.h"
 #include "service/report.h"
 #include "service/socket.h"
@@ -38,7 +39,8 @@ bool take_out(rr_array* array, uint32_t role) {
         }
         // Before the state, which makes others look at it.
         array->members[role].error = ENODEV;
-        uint64_t next = (seen | 1ULL << role) + (1ULL << RR_STATE_EPOCH_SHIFT);
+        uint64_t next =
+            ((seen & ~RR_STATE_REPLACE) | 1ULL << role) + (1ULL << RR_STATE_EPOCH_SHIFT);
         if (__atomic_compare_exchange_n(&array->state, &seen, next, false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST))
             return true;
@@ -58,7 +60,8 @@ std::optional<life_event> event_of(const std::string& command, bool force) {
     if (command == "fail")
         return life_event::fail;
     // All that parks the queues.
-    if (command == "upgrade" || command == "add" || command == "remove" || command == "bitmap")
+    if (command == "upgrade" || command == "add" || command == "remove" || command == "replace" ||
+        command == "bitmap")
         return life_event::upgrade;
     if (command == "job")
         return life_event::fail;
@@ -109,6 +112,12 @@ std::optional<std::string> array_service::fail_member(const std::string& spelled
     if (life_ != life_state::serving && life_ != life_state::parked)
         return to_line(error_json({EBUSY, "nothing is served at this moment", ""}));
     const auto role = find_member(members_, spelled);
+    const auto& replacement = members_.replacement;
+    if (!role && replacement && find_device({&replacement->device}, spelled)) {
+        rr_host_fail(array(), members_.replacement_index(), -ENODEV);
+        durability_->look();
+        return to_line({{"schema", json_schema}, {"ok", true}, {"role", replacement->role}});
+    }
     if (!role)
         return to_line(error_json({ENOENT, fmt::format("{} is not a member", spelled),
                                    "ringraid status shows the members"}));
@@ -158,6 +167,9 @@ nlohmann::json array_service::member_status() const {
             one["identity"] = device->identity.text;
             one["corrected_read_sectors"] = corrected_reads(static_cast<uint32_t>(role));
         }
+        if (members_.replacement && members_.replacement->role == role)
+            one["replacement"] = {{"device", members_.replacement->device.path},
+                                  {"identity", members_.replacement->device.identity.text}};
         if ((missing || second) && !rebuilt && array()->members[role].error != 0)
             one["error"] = std::strerror(array()->members[role].error);
         out.push_back(one);
@@ -249,6 +261,8 @@ nlohmann::json array_service::state_file() const {
     }
     for (const spare_device& spare : members_.spares)
         state["devices"].push_back(spare.device.path);
+    if (members_.replacement)
+        state["devices"].push_back(members_.replacement->device.path);
     return state;
 }
 

@@ -40,6 +40,10 @@ bool is_out(const rr_array& array, uint32_t role) {
     return rr_state_is_out(array.state, role) != 0;
 }
 
+bool is_replacing(const rr_array& array) {
+    return (array.state & RR_STATE_REPLACE) != 0;
+}
+
 // The failures so far, durable on the others; those that cannot be written to fail, too.
 Status record_failures(rr_array& array, md::array_metadata& metadata,
                        const array_members& members) {
@@ -52,10 +56,22 @@ Status record_failures(rr_array& array, md::array_metadata& metadata,
         for (const md::member_write_error& lost : written->failed)
             lose_member(array, members, lost.role, lost.error);
     }
+    if (!lost_replacement(array, metadata))
+        return {};
+    auto written = metadata.end_replacement(true);
+    if (!written)
+        return forward_error(written.error());
+    for (const md::member_write_error& lost : written->failed)
+        lose_member(array, members, lost.role, lost.error);
     return {};
 }
 
 }  // namespace
+
+bool lost_replacement(const rr_array& array, const md::array_metadata& metadata) {
+    return metadata.replacement() && !is_replacing(array) &&
+           array.members[array.geometry.members].error != 0;
+}
 
 // At most one role: a second failure is not recorded (decision 0005).
 void failures_so_far::restore(rr_array& array, const md::array_metadata* metadata) const {
@@ -71,6 +87,10 @@ void failures_so_far::restore(rr_array& array, const md::array_metadata* metadat
             metadata->has_written() && !metadata->member(role))
             state = (state & ~RR_STATE_REBUILD) + (uint64_t{1} << RR_STATE_EPOCH_SHIFT);
     }
+    // A replacement that was given up meanwhile stays so.
+    if (!is_replacing(array) && (state & RR_STATE_REPLACE) != 0 && metadata != nullptr &&
+        metadata->has_written() && !metadata->replacement())
+        state = (state & ~RR_STATE_REPLACE) + (uint64_t{1} << RR_STATE_EPOCH_SHIFT);
     for (uint32_t role = 0; role < array.geometry.members; role++) {
         if ((state >> role & 1) == 0)
             array.members[role].error = 0;
@@ -89,7 +109,8 @@ Status failures_so_far::bearable(const rr_array& array) const {
 void lose_member(rr_array& array, const array_members& members, uint32_t role, const Error& why) {
     // Before it is told: nobody may read the log, and then that waits.
     rr_host_fail(&array, role, -(why.err != 0 ? why.err : EIO));
-    const std::string path = members.devices[role] ? members.devices[role]->path : "";
+    const member_device* device = members.device(role);
+    const std::string path = device != nullptr ? device->path : "";
     log_error("member {} ({}) cannot be flushed or written: {}; it is out", role, path,
               describe(why));
 }
@@ -116,7 +137,7 @@ void lose_unwritten(rr_array& array, const md::update_report& report) {
 }
 
 bool flush_member(rr_array& array, const array_members& members, uint32_t role) {
-    Status ok = sync_data(members.devices[role]->fd.get());
+    Status ok = sync_data(members.device(role)->fd.get());
     if (!ok)
         lose_member(array, members, role, ok.error());
     return static_cast<bool>(ok);
@@ -127,6 +148,8 @@ void flush_members(rr_array& array, const array_members& members) {
         if (members.devices[role] && !is_out(array, role))
             (void)flush_member(array, members, role);
     }
+    if (members.replacement && is_replacing(array))
+        (void)flush_member(array, members, members.replacement_index());
 }
 
 Status close_array(rr_array& array, md::array_metadata& metadata, const array_members& members) {
@@ -168,6 +191,9 @@ void take_out_as_left(array_members& members, const rr_array& array) {
             members.devices[role].reset();
         }
     }
+    if (members.replacement && ((array.state & (RR_STATE_MISSING | RR_STATE_BROKEN)) != 0 ||
+                                array.members[members.replacement_index()].error != 0))
+        members.replacement.reset();
 }
 
 md::events_witness life_witness(rr_life& life) {

@@ -39,7 +39,8 @@ private:
     uint64_t state_;
 };
 
-// The member in @role could not be flushed or written: it is out, in @array.state.
+// The member in @role, or the replacement, could not be flushed or written: it is out, in
+// @array.state.
 void lose_member(rr_array& array, const array_members& members, uint32_t role, const Error& why);
 
 // What the member in @role has in its cache. False: it cannot, and is out.
@@ -56,7 +57,11 @@ Status close_array(rr_array& array, md::array_metadata& metadata, const array_me
 // the arena knows are durable. Errors as of redo_writes().
 Result<redo_report> redo_on(std::span<std::byte> arena, const array_members& members);
 
-// Members that @array counts as out are let go: their devices are closed.
+// The replacement has failed, and superblocks still tell of it.
+[[nodiscard]] bool lost_replacement(const rr_array& array, const md::array_metadata& metadata);
+
+// Members that @array counts as out are let go: their devices are closed. So is a
+// replacement that it has given up.
 void take_out_as_left(array_members& members, const rr_array& array);
 
 // Keeps @life's events.

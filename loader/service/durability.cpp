@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "engine/queue.h"
 #include "engine/words.h"
+#include "service/closing.h"
 
 extern "C" {
 #include "engine/host.h"
@@ -128,6 +129,7 @@ void durability::settle() {
 }
 
 void durability::record_failures() {
+    end_lost_replacement();
     for (;;) {
         uint64_t state = load(array_->state);
         auto epoch = static_cast<uint32_t>(state >> RR_STATE_EPOCH_SHIFT);
@@ -155,11 +157,31 @@ void durability::record_failures() {
                 rr_host_fail(array_, lost.role, -lost.error.err);
             }
         }
+        end_lost_replacement();
         __atomic_store_n(&array_->durable_epoch, epoch, __ATOMIC_SEQ_CST);
         wake_queues();
         if (how_.recorded)
             how_.recorded();
     }
+}
+
+// Before the epoch: what it missed is acknowledged then. Also of one that waits for its
+// time, whose loss moves none.
+void durability::end_lost_replacement() {
+    if (metadata_ == nullptr || !lost_replacement(*array_, *metadata_))
+        return;
+    const uint32_t index = array_->geometry.members;
+    const int error = array_->members[index].error;
+    // One that was told to is of use as a spare.
+    auto written = metadata_->end_replacement(error != ECANCELED);
+    log_error("the replacement of member {} is given up: {}", load(array_->replaced),
+              std::strerror(error));
+    if (!written)
+        log_error("{}", describe(written.error()));
+    else
+        lose_unwritten(*array_, *written);
+    if (how_.recorded)
+        how_.recorded();
 }
 
 void durability::wake_queues() {

@@ -93,6 +93,7 @@ public:
 private:
     void main();
     void record_failures();
+    void end_lost_replacement();
     void drain_messages();
     void run_asked();
     [[nodiscard]] std::chrono::milliseconds wait() const;

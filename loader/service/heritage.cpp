@@ -47,11 +47,10 @@ bool is_our_time(const rr_life& life, uint64_t utime) {
            at < md::md_microseconds(life.utime_next);
 }
 
-// What is different about the member in @role; empty when nothing is.
-std::string difference(const rr_life& life, uint32_t role, const array_members& members) {
-    const auto& device = members.devices[role];
-    const md::md_superblock& found = members.found[role];
-    const rr_life_member& had = life.members[role];
+// What is different about a member that had @index; empty when nothing is.
+std::string difference(const rr_life& life, uint32_t index, const member_device* device,
+                       const md::md_superblock& found) {
+    const rr_life_member& had = life.members[index];
     if (get_uuid(had.device_uuid) != found.device_uuid)
         return fmt::format("{} is another member (device uuid {}, it was {})", device->path,
                            md::to_string(found.device_uuid),
@@ -77,6 +76,10 @@ void remember_member(rr_life& life, uint32_t role, const member_device& now,
     out.diskseq = now.identity.diskseq;
 }
 
+void forget_member(rr_life& life, uint32_t role) {
+    life.members[role] = {};
+}
+
 void fill_life(rr_life& life, const array_members& members, engine_host host, bool passthrough) {
     static_assert(sizeof(md::uuid) == RR_LIFE_UUID_BYTES);
     life = {};
@@ -99,6 +102,12 @@ void fill_life(rr_life& life, const array_members& members, engine_host host, bo
             continue;
         remember_member(life, static_cast<uint32_t>(role), *device,
                         members.plan.members[role]->superblock.device_uuid);
+    }
+    if (const auto& copy = members.replacement) {
+        life.events = std::min<uint64_t>(life.events, copy->found.events);
+        life.members[members.replacement_index()].utime = copy->found.utime;
+        remember_member(life, members.replacement_index(), copy->device,
+                        copy->superblock.device_uuid);
     }
 }
 
@@ -139,16 +148,47 @@ Status check_heritage(const rr_array& array, const rr_life& life, const array_me
         array.geometry.layout != now.layout || array.member_sectors != members.plan.member_sectors)
         return fail(ESTALE, "the array has another shape than the dead daemon's");
     std::string all;
+    auto compare = [&](uint32_t index, const member_device& device,
+                       const md::md_superblock& found) {
+        std::string one = difference(life, index, &device, found);
+        if (one.empty() && array.members[index].data_offset != found.data_offset)
+            one = fmt::format("{} has moved its data", device.path);
+        if (!one.empty())
+            all += (all.empty() ? "" : "; ") + one;
+    };
     for (uint32_t role = 0; role < members.devices.size(); role++) {
         if (!members.devices[role] || rr_state_is_out(array.state, role) != 0)
             continue;
-        std::string one = difference(life, role, members);
-        if (one.empty() && array.members[role].data_offset != members.found[role].data_offset)
-            one = fmt::format("{} has moved its data", members.devices[role]->path);
-        if (!one.empty())
-            all += (all.empty() ? "" : "; ") + one;
+        const bool moved = role == array.replaced && has_replaced(array, life, members);
+        compare(moved ? members.replacement_index() : role, *members.devices[role],
+                members.found[role]);
+    }
+    if (const auto& copy = members.replacement; copy && (array.state & RR_STATE_REPLACE) != 0) {
+        if (copy->role != array.replaced)
+            all += fmt::format("{}{} replaces another member", all.empty() ? "" : "; ",
+                               copy->device.path);
+        compare(members.replacement_index(), copy->device, copy->found);
     }
     return all.empty() ? Status{} : Status(fail(ESTALE, "{}", all));
+}
+
+bool has_replaced(const rr_array& array, const rr_life& life, const array_members& members) {
+    const uint32_t role = array.replaced;
+    return (array.state & RR_STATE_REPLACE) != 0 && !members.replacement && members.devices[role] &&
+           get_uuid(life.members[role].device_uuid) != members.found[role].device_uuid &&
+           get_uuid(life.members[members.replacement_index()].device_uuid) ==
+               members.found[role].device_uuid;
+}
+
+// Nothing was in flight: the queues were parked.
+void end_replaced(rr_array& array, rr_life& life, const array_members& members) {
+    const uint32_t role = array.replaced;
+    const uint32_t index = members.replacement_index();
+    array.members[role].data_offset = array.members[index].data_offset;
+    remember_member(life, role, *members.devices[role], members.found[role].device_uuid);
+    forget_member(life, index);
+    array.job.kind = RR_JOB_NONE;
+    array.state = (array.state & ~RR_STATE_REPLACE) + (uint64_t{1} << RR_STATE_EPOCH_SHIFT);
 }
 
 std::string life_name(const rr_life& life) {

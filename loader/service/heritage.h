@@ -31,6 +31,8 @@ void fill_life(rr_life& life, const array_members& members, engine_host host, bo
 void remember_member(rr_life& life, uint32_t role, const member_device& now,
                      const md::uuid& device_uuid);
 
+void forget_member(rr_life& life, uint32_t role);
+
 // Where a member is now.
 void remember_place(rr_life& life, uint32_t role, const member_device& now);
 
@@ -44,10 +46,18 @@ void life_wrote(rr_life& life, uint64_t events, uint64_t utime);
 // EINVAL: the record is no record. ESTALE, with what differs: another array's.
 [[nodiscard]] Status check_life(const rr_life& life, const md::uuid& set_uuid);
 
-// Every member that is there is what the dead daemon of @array left; members that
-// failed under it are not compared. ESTALE, with all that is different.
+// Every member that is there is what the dead daemon of @array left, and so is the
+// replacement; members that failed under it are not compared. A replacement may have its
+// role already (has_replaced()). ESTALE, with all that is different.
 [[nodiscard]] Status check_heritage(const rr_array& array, const rr_life& life,
                                     const array_members& members);
+
+// The daemon died between the superblocks that gave the replacement its role and the record.
+[[nodiscard]] bool has_replaced(const rr_array& array, const rr_life& life,
+                                const array_members& members);
+
+// Then the rest: the arena has it in its role, and no replacement.
+void end_replaced(rr_array& array, rr_life& life, const array_members& members);
 
 // The disk of a member that agrees was detached since @life was written, and
 // may have lost what it had acknowledged: a living daemon would have taken the

@@ -27,6 +27,7 @@ constexpr auto steer_every = std::chrono::milliseconds(50);
 constexpr auto speed_over = std::chrono::milliseconds(900);
 constexpr uint64_t told_every_percent = 20;
 constexpr double credit_seconds = 0.5;
+constexpr auto ask_again = std::chrono::seconds(1);
 
 double seconds(array_jobs::clock::duration d) {
     return std::chrono::duration<double>(d).count();
@@ -52,7 +53,7 @@ bool clear_state(rr_array* array, uint64_t bits, uint64_t needed) {
 }  // namespace
 
 const char* job_name(uint32_t kind) {
-    static constexpr std::array names = {"none", "check", "repair", "resync", "rebuild"};
+    static constexpr std::array names = {"none", "check", "repair", "resync", "rebuild", "replace"};
     return kind < names.size() ? names[kind] : "unknown";
 }
 
@@ -193,7 +194,11 @@ void array_jobs::go_on(const scrub_note& note) {
 void array_jobs::begin_what_waits() {
     std::lock_guard hold(lock_);
     const uint64_t not_now = RR_STATE_RESYNC | RR_STATE_MISSING | RR_STATE_BROKEN;
-    if (!waiting_ || runs() || (load(array_->state) & not_now) != 0)
+    if (runs() || (load(array_->state) & not_now) != 0)
+        return;
+    if (replacement_waits_)
+        return launch_replacement();
+    if (!waiting_)
         return;
     const scrub_note note = *std::exchange(waiting_, std::nullopt);
     const uint64_t from = note.reached / cell_sectors();
@@ -250,6 +255,11 @@ Status array_jobs::cancel() {
     }
     if (kind == RR_JOB_NONE)
         return fail(ENOENT, "no job is under way");
+    if (kind == RR_JOB_REPLACE) {
+        rr_host_fail(array_, replacement(), -ECANCELED);
+        how_.look();
+        return {};
+    }
     if (kind != RR_JOB_CHECK && kind != RR_JOB_REPAIR)
         return with_hint(fail(EBUSY, "the array needs its {}", job_name(kind)),
                          "ringraid pause makes it wait");
@@ -285,6 +295,61 @@ void array_jobs::begin_rebuild(uint32_t role, uint64_t done, bool by_region) {
     } while (!__atomic_compare_exchange_n(&array_->state, &seen, seen | RR_STATE_REBUILD, false,
                                           __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
     launch(RR_JOB_REBUILD);
+}
+
+void array_jobs::begin_replacement(uint64_t done) {
+    {
+        std::lock_guard hold(lock_);
+        replacement_waits_ = done;
+        corrected_.at(load(array_->replaced)) = 0;
+    }
+    begin_what_waits();
+}
+
+// As begin_rebuild(). Where clients may have written meanwhile nothing of it is there.
+void array_jobs::launch_replacement() {
+    uint64_t seen = load(array_->state);
+    const bool known = (seen & RR_STATE_REPLACE) != 0;
+    const uint64_t from = known ? *replacement_waits_ : 0;
+    replacement_waits_.reset();
+    prepare(from, cells_in_all());
+    do {
+        if ((seen & (RR_STATE_MISSING | RR_STATE_BROKEN)) != 0)
+            return;
+    } while (!__atomic_compare_exchange_n(&array_->state, &seen, seen | RR_STATE_REPLACE, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    launch(RR_JOB_REPLACE);
+}
+
+bool array_jobs::is_to_replace() const {
+    std::lock_guard hold(lock_);
+    return load(job().kind) == RR_JOB_REPLACE && load(job().ended) != 0 && job().error == 0 &&
+           job().frontier >= job().end && (load(array_->state) & RR_STATE_REPLACE) != 0;
+}
+
+void array_jobs::replaced() {
+    // Where a member failed at this moment the flag is gone, and the epoch has moved.
+    (void)clear_state(array_, RR_STATE_REPLACE, RR_STATE_REPLACE);
+    end_replacement(false);
+}
+
+void array_jobs::end_replacement(bool lost) {
+    const uint32_t role = load(array_->replaced);
+    nlohmann::json told = about();
+    finished now{RR_JOB_REPLACE, why_ended(), 0, 0, job().unreadable_cells, found()};
+    const int error = array_->members[replacement()].error;
+    if (lost && (job().error == 0 || job().error == -ECANCELED))
+        now.how = error == ECANCELED ? "cancelled"
+                  : error != 0       ? "the device failed"
+                                     : "a member failed meanwhile";
+    now.mended_cells = job().mended[role];
+    told["how"] = now.how;
+    how_.tell("RebuildFinished", told);
+    if (!lost)
+        how_.tell("SpareActive", {{"role", role}});
+    std::lock_guard hold(lock_);
+    last_ = std::move(now);
+    store(job().kind, RR_JOB_NONE);
 }
 
 void array_jobs::begin_resync() {
@@ -342,7 +407,19 @@ nlohmann::json array_jobs::about() const {
     nlohmann::json out = {{"job", job_name(job().kind)}};
     if (const auto role = missing_role(array_); role && job().kind == RR_JOB_REBUILD)
         out["role"] = *role;
+    if (job().kind == RR_JOB_REPLACE)
+        out["role"] = load(array_->replaced);
     return out;
+}
+
+// The index of the device that the job fills, while it does.
+std::optional<uint32_t> array_jobs::target() const {
+    const uint64_t state = load(array_->state);
+    const uint32_t kind = load(job().kind);
+    if (kind == RR_JOB_REBUILD && (state & RR_STATE_REBUILD) != 0)
+        return missing_role(array_);
+    return kind == RR_JOB_REPLACE && (state & RR_STATE_REPLACE) != 0 ? std::optional(replacement())
+                                                                     : std::nullopt;
 }
 
 void array_jobs::tell_progress() {
@@ -406,19 +483,26 @@ void array_jobs::keep_place(clock::time_point now) {
 
 void array_jobs::checkpoint(md::array_metadata& metadata, clock::time_point now) {
     const uint64_t frontier = load(job().frontier);
-    const auto role = missing_role(array_);
+    const auto role = target();
     // Between two runs nothing is left behind.
-    if (!role || !is_due(frontier, now) || (frontier >= job().end && job().by_region == 0) ||
-        (load(array_->state) & RR_STATE_REBUILD) == 0)
+    if (!role || !is_due(frontier, now) || (frontier >= job().end && job().by_region == 0))
         return;
     checkpoint_ = frontier;
     checkpoint_time_ = now;
-    if (how_.flush(*role))
-        record(metadata.rebuild_reached(*role, frontier * cell_sectors()));
+    record_reached(metadata, *role, frontier);
+}
+
+// The rows below @frontier are on the device behind @index: flushed, then the superblocks.
+void array_jobs::record_reached(md::array_metadata& metadata, uint32_t index, uint64_t frontier) {
+    if (!how_.flush(index))
+        return;
+    const uint64_t sectors = frontier * cell_sectors();
+    record(index == replacement() ? metadata.replacement_reached(sectors)
+                                  : metadata.rebuild_reached(index, sectors));
 }
 
 void array_jobs::fail_target(int error) {
-    if (const auto role = missing_role(array_); role && (load(array_->state) & RR_STATE_REBUILD))
+    if (const auto role = target())
         rr_host_fail(array_, *role, -error);
 }
 
@@ -470,6 +554,10 @@ void array_jobs::end_rebuild(md::array_metadata& metadata) {
 void array_jobs::end(md::array_metadata& metadata) {
     const uint32_t kind = job().kind;
     const bool whole = job().frontier >= job().end;
+    if (kind == RR_JOB_REPLACE) {
+        fail_target(job().error != 0 ? -job().error : EIO);
+        return end_replacement(true);
+    }
     if (whole && job().error == 0 && !cancelled_ && next_run())
         return;
     nlohmann::json told = about();
@@ -518,11 +606,19 @@ void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
         over = load(job().ended) != 0;
         // What cannot go on waits for nothing: a spare does.
         const uint64_t state = load(array_->state);
-        const bool lost = job().kind == RR_JOB_REBUILD  ? (state & RR_STATE_REBUILD) == 0
-                          : job().kind == RR_JOB_RESYNC ? false
-                                                        : (state & RR_STATE_MISSING) != 0;
+        const bool lost = job().kind == RR_JOB_REBUILD   ? (state & RR_STATE_REBUILD) == 0
+                          : job().kind == RR_JOB_REPLACE ? (state & RR_STATE_REPLACE) == 0
+                          : job().kind == RR_JOB_RESYNC  ? false
+                                                         : (state & RR_STATE_MISSING) != 0;
         if (over && paused_ && !lost)
             return;
+        if (over && !lost && job().kind == RR_JOB_REPLACE && job().error == 0 &&
+            job().frontier >= job().end) {
+            if (now - asked_ >= ask_again && load(rr_host_queue(array_, 0)->gone) == 0)
+                how_.replace();
+            asked_ = now;
+            return;
+        }
         // Nothing went wrong: its queue ends with the device, and close() records how far it
         // came; or a pause was taken back at that moment.
         if (over && !lost && !cancelled_ && job().error == 0 && load(job().frontier) < job().end) {
@@ -548,7 +644,7 @@ void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
         how_.bitmap->done_up_to(load(job().frontier));
     if (is_scrub())
         keep_place(now);
-    else if (job().kind == RR_JOB_REBUILD)
+    else if (job().kind == RR_JOB_REBUILD || job().kind == RR_JOB_REPLACE)
         checkpoint(metadata, now);
 }
 
@@ -558,13 +654,13 @@ void array_jobs::close(md::array_metadata& metadata) {
         const bool goes_on = !cancelled_ && job().error == 0 && job().frontier < job().end;
         how_.keep(goes_on ? std::optional(place()) : std::nullopt);
     }
-    const auto role = missing_role(array_);
-    if (job().kind != RR_JOB_REBUILD || !role || (load(array_->state) & RR_STATE_REBUILD) == 0)
+    const auto role = target();
+    if (!role)
         return;
-    if (is_through())
+    if (job().kind == RR_JOB_REBUILD && is_through())
         end_rebuild(metadata);
-    else if (how_.flush(*role))
-        record(metadata.rebuild_reached(*role, job().frontier * cell_sectors()));
+    else
+        record_reached(metadata, *role, job().frontier);
 }
 
 // Positions on the members, in sectors from their data's start.
@@ -599,10 +695,8 @@ nlohmann::json array_jobs::status() const {
         if (kib_per_second_ > 0)
             now["finish_seconds"] =
                 static_cast<uint64_t>(static_cast<double>(total - done) / 2 / kib_per_second_);
-        if (job().kind == RR_JOB_REBUILD) {
-            if (const auto role = missing_role(array_))
-                now["role"] = *role;
-        }
+        now.update(about());
+        now.erase("job");
         out["now"] = now;
     }
     if (waiting_)

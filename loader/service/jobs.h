@@ -14,6 +14,9 @@
 //             write of it on; md counts so, 8 sectors each time. What a dead daemon
 //             counted since its last one is lost
 //   resync    at the end the superblocks may say clean again
+//   replace   as rebuild; at the end nothing may be in flight while the two change places,
+//             which is the main thread's affair (array_replace.cpp): it is asked, and the
+//             job is over when it says so
 //
 // Rates are md's: KiB/s of each member, sync-max while nobody uses the array, sync-min
 // at least while somebody does. Between the two a job has one cell in work, so it gets
@@ -68,6 +71,8 @@ public:
         // Where a check is, for the next start; nothing: there is none. Waits for nothing.
         std::function<void(const std::optional<scrub_note>&)> keep =
             [](const std::optional<scrub_note>&) {};
+        // All of a replacement is there: replaced() is to be called. Now and then.
+        std::function<void()> replace = [] {};
     };
 
     // The arena outlives this object.
@@ -89,6 +94,13 @@ public:
     // The device in @role, whose superblocks are written, is filled from @done cells on;
     // @by_region: where the bitmap needs it.
     void begin_rebuild(uint32_t role, uint64_t done, bool by_region = false);
+    // A replacement is in the superblocks, and in the arena, of whose data the first @done
+    // cells are there. It begins when parity is right.
+    void begin_replacement(uint64_t done);
+    // All cells of a replacement are done, and nothing else is the matter.
+    [[nodiscard]] bool is_to_replace() const;
+    // It has the place of the member. While nothing is in flight; an epoch passes.
+    void replaced();
     // Parity is right up to the frontier; RR_STATE_RESYNC is set.
     void begin_resync();
     // A check that an earlier daemon did not end. It begins when the array is whole; after
@@ -121,6 +133,10 @@ private:
     void steer(clock::time_point now);
     void end(md::array_metadata& metadata);
     void end_rebuild(md::array_metadata& metadata);
+    void end_replacement(bool lost);
+    void launch_replacement();
+    [[nodiscard]] uint32_t replacement() const { return array_->geometry.members; }
+    [[nodiscard]] std::optional<uint32_t> target() const;
     void begin_what_waits();
     void checkpoint(md::array_metadata& metadata, clock::time_point now);
     void keep_place(clock::time_point now);
@@ -130,6 +146,7 @@ private:
     void tell_progress();
     [[nodiscard]] nlohmann::json about() const;
     void fail_target(int error);
+    void record_reached(md::array_metadata& metadata, uint32_t index, uint64_t frontier);
     void record(const Result<md::update_report>& written);
     void count_corrected(md::array_metadata& metadata);
     [[nodiscard]] uint64_t cell_sectors() const;
@@ -158,6 +175,8 @@ private:
     clock::time_point credited_ = clock::now();
     std::optional<finished> last_;
     std::optional<scrub_note> waiting_;
+    std::optional<uint64_t> replacement_waits_;  // cells
+    clock::time_point asked_;
     std::array<rr_u64, RR_MEMBERS_MAX> counted_{};      // of the job's mended cells
     std::array<uint32_t, RR_MEMBERS_MAX> corrected_{};  // sectors
 };

@@ -25,9 +25,19 @@ std::vector<const member_device*> array_members::present() const {
 std::vector<int> array_members::fds() const {
     std::vector<int> out;
     out.reserve(devices.size());
-    for (const auto& device : devices)
-        out.push_back(device ? device->fd.get() : -1);
+    for (uint32_t i = 0; i <= replacement_index() && i < RR_MEMBERS_MAX; i++)
+        out.push_back(device(i) != nullptr ? device(i)->fd.get() : -1);
     return out;
+}
+
+uint32_t array_members::replacement_index() const {
+    return static_cast<uint32_t>(devices.size());
+}
+
+const member_device* array_members::device(uint32_t index) const {
+    if (index < devices.size())
+        return devices[index] ? &*devices[index] : nullptr;
+    return replacement ? &replacement->device : nullptr;
 }
 
 uint32_t array_members::missing_mask() const {
@@ -45,6 +55,8 @@ md::array_metadata::state array_members::metadata_state() const {
     state.needs_resync = plan.needs_resync;
     for (const md::md_superblock& sb : found)
         state.events_found.push_back(sb.events);
+    if (replacement)
+        state.replacement = replacement->superblock;
     return state;
 }
 
@@ -57,15 +69,14 @@ std::vector<resync_member> array_members::resync_members() const {
 }
 
 Result<std::vector<std::optional<nvme_namespace>>> array_members::open_namespaces() const {
-    std::vector<std::optional<nvme_namespace>> out(devices.size());
-    for (size_t role = 0; role < devices.size(); role++) {
-        const auto& device = devices[role];
-        if (!device)
+    std::vector<std::optional<nvme_namespace>> out(fds().size());
+    for (uint32_t i = 0; i < out.size(); i++) {
+        if (device(i) == nullptr)
             continue;
-        auto opened = open_nvme(*device);
+        auto opened = open_nvme(*device(i));
         if (!opened)
             return forward_error(opened.error());
-        out[role] = std::move(*opened);
+        out[i] = std::move(*opened);
     }
     return out;
 }
@@ -96,6 +107,22 @@ member_device open_if_any(const std::string& path, md::candidate& as) {
     as.disk = device->identity.strong ? device->identity.text : "";
     as.superblock = md::read_superblock(device->fd.get());
     return std::move(*device);
+}
+
+// Of the device that the plan has as one.
+Status take_replacement(array_members& out, std::vector<member_device>& opened,
+                        const std::vector<md::candidate>& candidates) {
+    if (!out.plan.replacement)
+        return {};
+    const md::replacing_member& plan = *out.plan.replacement;
+    const size_t i = plan.device.candidate;
+    auto terms = md::check_servable_member(opened[i].fd.get(), plan.device.superblock);
+    if (!terms)
+        return forward_error(terms.error());
+    out.logical_block_bytes = std::max(out.logical_block_bytes, opened[i].logical_block_bytes);
+    out.replacement = replacement_device{plan.role, plan.sectors, std::move(opened[i]),
+                                         *candidates[i].superblock, plan.device.superblock};
+    return {};
 }
 
 }  // namespace
@@ -130,6 +157,8 @@ Result<array_members> open_array(const std::vector<std::string>& paths,
         out.logical_block_bytes =
             std::max(out.logical_block_bytes, out.devices[role]->logical_block_bytes);
     }
+    if (Status ok = take_replacement(out, opened, candidates); !ok)
+        return forward_error(ok.error());
     for (const size_t i : out.plan.spares)
         out.spares.push_back({std::move(opened[i]), *candidates[i].superblock});
     out.logical_block_bytes = std::max(out.logical_block_bytes, out.plan.logical_block_bytes);

@@ -23,16 +23,29 @@ struct spare_device {
     md::md_superblock superblock;
 };
 
+// Becomes a copy of the member in `role`. Its index is the one behind all roles.
+struct replacement_device {
+    uint32_t role = 0;
+    uint64_t sectors = 0;  // of its data that were there at the start
+    member_device device;
+    md::md_superblock found;       // as read from it
+    md::md_superblock superblock;  // what update.h starts from
+};
+
 struct array_members {
     md::assembly_plan plan;
     std::vector<std::optional<member_device>> devices;  // by role, opened O_EXCL
     std::vector<md::md_superblock> found;               // by role, as read from the device
     std::vector<spare_device> spares;
+    std::optional<replacement_device> replacement;
     std::optional<md::bitmap> bitmap;  // as read, or of a new array; until it is served
     uint32_t logical_block_bytes = 512;
 
     [[nodiscard]] std::vector<const member_device*> present() const;
-    [[nodiscard]] std::vector<int> fds() const;  // by role, -1 where missing
+    // By role and the replacement's behind them, where it may have one; -1 where missing.
+    [[nodiscard]] std::vector<int> fds() const;
+    [[nodiscard]] uint32_t replacement_index() const;
+    [[nodiscard]] const member_device* device(uint32_t index) const;  // null: missing
     [[nodiscard]] uint32_t missing_mask() const;
     // What md::array_metadata starts from.
     [[nodiscard]] md::array_metadata::state metadata_state() const;

@@ -178,7 +178,13 @@ Status array_service::fence_device() {
 // of members that went away since.
 void array_service::reconcile_members() {
     rr_array* a = array();
+    if (has_replaced(*a, *life_record(), members_))
+        end_replaced(*a, *life_record(), members_);
     take_out_as_left(members_, *a);
+    if ((a->state & RR_STATE_REPLACE) != 0 && !members_.replacement)
+        rr_host_fail(a, members_.replacement_index(), -ENODEV);
+    else if (members_.replacement)
+        take_up_replacement();
     for (uint32_t role = 0; role < members_.devices.size(); role++) {
         if (!members_.devices[role] && rr_state_is_out(a->state, role) == 0)
             rr_host_fail(a, role, -ENODEV);
@@ -187,6 +193,18 @@ void array_service::reconcile_members() {
     }
     sign(*life_record());
     life_record()->passthrough = options_.passthrough ? 1 : 0;
+}
+
+// In the superblocks; not in the arena where parity came first, or the flag was to follow.
+void array_service::take_up_replacement() {
+    const replacement_device& copy = *members_.replacement;
+    const uint32_t index = members_.replacement_index();
+    remember_member(*life_record(), index, copy.device, copy.found.device_uuid);
+    if ((array()->state & RR_STATE_REPLACE) != 0)
+        return;
+    array()->replaced = copy.role;
+    array()->members[index].data_offset = copy.found.data_offset;
+    array()->members[index].error = 0;
 }
 
 Status array_service::try_all_members() {

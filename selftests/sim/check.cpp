@@ -131,7 +131,8 @@ void check_range(world& w, uint32_t queue, const rr_action& a) {
     const uint32_t slot = rr_token_index(a.token);
     if (slot >= h->slots)
         return w.wrong("action {} names slot {}", a.act, slot);
-    const uint64_t buffer = rr_host_buffer(w.arena, queue, slot, a.role);
+    const uint32_t of = a.role < w.plan.config.members ? a.role : h->replaced;
+    const uint64_t buffer = rr_host_buffer(w.arena, queue, slot, of);
     if (a.address < buffer || a.address + a.length > buffer + (1ULL << h->cell_shift))
         w.wrong("action {} is outside of its slot's buffer", a.act);
 }
@@ -163,7 +164,7 @@ bool error_is_right(const world& w, const client_request& r) {
 }
 
 void check_flushed(world& w, uint32_t submitted) {
-    for (uint32_t role = 0; role < w.plan.config.members; role++) {
+    for (uint32_t role = 0; role < w.devices(); role++) {
         if (w.unwritten() >> role & 1)
             continue;
         w.disks[role].each_dirty([&](uint32_t writer, uint32_t) {
@@ -198,7 +199,7 @@ void check_repaired(world& w, const client_request& r) {
 }
 
 void check_fua(world& w, uint32_t serial) {
-    for (uint32_t role = 0; role < w.plan.config.members; role++) {
+    for (uint32_t role = 0; role < w.devices(); role++) {
         if (w.unwritten() >> role & 1)
             continue;
         w.disks[role].each_dirty([&](uint32_t writer, uint32_t) {
@@ -248,6 +249,8 @@ void check_job(world& w, uint32_t queue, const rr_action& a) {
         right = parity;
     else if (kind == RR_JOB_REPAIR)
         right = parity || unreadable;
+    else if (kind == RR_JOB_REPLACE)
+        right = a.role == w.replacement() || (a.role == w.arena->replaced && unreadable);
     if (!right)
         w.wrong("a job of kind {} writes to role {} in cell {}", kind, a.role, s->cell);
 }
@@ -268,7 +271,11 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
             w.wrong("a {} to a broken array was acknowledged", what);
         return;
     }
-    if (a.role >= w.plan.config.members)
+    // The replacement is behind them; it may have been lost since the call began.
+    const bool replacement =
+        a.role == w.replacement() && (is_write(a.act) || a.act == RR_ACT_FLUSH) &&
+        (((w.known | w.arena->state) & RR_STATE_REPLACE) || w.in_tick || w.plan.transient);
+    if (a.role >= w.plan.config.members && !replacement)
         return w.wrong("action {} for role {}", a.act, a.role);
     if ((is_read(a.act) || is_write(a.act)) && w.row_of(a) == UINT32_MAX)
         return w.wrong("action {} goes to role {} byte {}, where no stripe is", a.act, a.role,

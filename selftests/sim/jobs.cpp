@@ -31,7 +31,8 @@ bool world::job_to_come() const {
         return false;
     if (arena->state & RR_STATE_RESYNC)
         return !missing() && tries_left_;
-    return missing() ? rebuilding() || rebuilds_left_ : checks_left_ != 0;
+    return missing() ? rebuilding() || rebuilds_left_
+                     : replacing() || checks_left_ != 0 || replaces_left_ != 0;
 }
 
 // Whether nobody can touch the role's device any more.
@@ -150,6 +151,13 @@ void world::control_job() {
             record_member();
     } else if (missing()) {
         replace_member();
+    } else if (replacing()) {
+        if (begin_piece(RR_JOB_REPLACE, j.frontier))
+            wake_job();
+        else
+            end_replacement();
+    } else if (replaces_left_ && chance_.below(2)) {
+        begin_replacement();
     } else if (checks_left_ && chance_.below(2)) {
         checks_left_--;
         if (begin_piece(chance_.below(2) ? RR_JOB_CHECK : RR_JOB_REPAIR, 0))
@@ -200,7 +208,8 @@ void world::piece_over() {
     say("job {} ended at cell {} of {}: {}", kind, j.frontier, j.end, j.error);
     if (j.in_work)
         return wrong("a job with {} cells in work said that it had ended", j.in_work);
-    if (j.error || (kind == RR_JOB_REBUILD && !rebuilding()))
+    if (j.error || (kind == RR_JOB_REBUILD && !rebuilding()) ||
+        (kind == RR_JOB_REPLACE && !replacing()))
         return job_failed();
     if (j.halt) {
         if (j.next != j.frontier)
@@ -223,6 +232,8 @@ void world::piece_over() {
         return wake_job();
     if (kind == RR_JOB_REBUILD)
         return record_member();
+    if (kind == RR_JOB_REPLACE)
+        return end_replacement();
     if (kind == RR_JOB_RESYNC)
         resync_over();
     j.kind = RR_JOB_NONE;
@@ -266,7 +277,8 @@ void world::check_piece() {
                     return wrong("a check left a bad sector of role {} in cell {}", role,
                                  cell_of(row));
     // Nobody but jobs writes there.
-    if (plan.planted && j.kind != RR_JOB_CHECK && !job.blind && epoch == job.epoch && !broken() &&
+    if (plan.planted && j.kind != RR_JOB_CHECK && j.kind != RR_JOB_REPLACE && !job.blind &&
+        epoch == job.epoch && !broken() &&
         cell_of((plan.stripes - 1) * plan.config.chunk_sectors) < j.end)
         for (uint32_t s = 0; s < plan.config.chunk_sectors; s++) {
             const uint32_t row = (plan.stripes - 1) * plan.config.chunk_sectors + s;
@@ -284,7 +296,8 @@ void world::job_failed() {
     const uint32_t epoch = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
     const int32_t error = j.error;
     // Its target may have failed between two runs, before this one began.
-    const bool target_lost = kind == RR_JOB_REBUILD && !rebuilding();
+    const bool target_lost =
+        (kind == RR_JOB_REBUILD && !rebuilding()) || (kind == RR_JOB_REPLACE && !replacing());
     if (error == -ECANCELED && epoch == job.epoch && !broken() && !target_lost)
         return wrong("a job of kind {} was cancelled without need", kind);
     if (error == -EIO) {
@@ -301,9 +314,8 @@ void world::job_failed() {
         j.kind = RR_JOB_NONE;
         return;
     }
-    if (broken() || (kind == RR_JOB_REBUILD && !rebuilding()) ||
-        (kind == RR_JOB_RESYNC && missing())) {
-        sum_->targets_lost += kind == RR_JOB_REBUILD && !rebuilding();
+    if (broken() || target_lost || (kind == RR_JOB_RESYNC && missing())) {
+        sum_->targets_lost += target_lost;
         if (kind == RR_JOB_REBUILD && !rebuilding() && plan.bitmap)
             bitmap_->need_nothing();
         j.kind = RR_JOB_NONE;
@@ -322,6 +334,8 @@ void world::job_failed() {
     }
     if (kind == RR_JOB_REBUILD)
         fail_member(static_cast<uint32_t>(__builtin_ctz(missing())));
+    if (kind == RR_JOB_REPLACE)
+        fail_member(replacement());
     if (kind == RR_JOB_REBUILD && plan.bitmap)
         bitmap_->need_nothing();
     j.kind = RR_JOB_NONE;
@@ -388,10 +402,10 @@ void world::bring_back(uint32_t role) {
 
 // The target, or what resync has written. False: the target is out.
 bool world::flush_target() {
-    for (uint32_t role = 0; role < plan.config.members; role++) {
+    for (uint32_t role = 0; role < devices(); role++) {
         disk& d = disks[role];
-        const bool target = (missing() >> role & 1) != 0;
-        if (target && !rebuilding())
+        const bool target = (missing() >> role & 1) != 0 || role == replacement();
+        if (target && !rebuilding() && !replacing())
             continue;
         if (target && (d.vanished || d.flush_errors)) {
             d.flush_errors -= d.vanished ? 0 : 1;
@@ -407,9 +421,10 @@ bool world::flush_target() {
 // The superblocks tell how far it is.
 void world::checkpoint() {
     const uint64_t frontier = arena->job.frontier;
-    if (!(arena->state & (RR_STATE_REBUILD | RR_STATE_RESYNC)) || broken() || !flush_target())
+    if (!(arena->state & (RR_STATE_REBUILD | RR_STATE_RESYNC | RR_STATE_REPLACE)) || broken() ||
+        !flush_target())
         return;
-    if (rebuilding())
+    if (rebuilding() || replacing())
         raise_events();
     say("checkpoint: cell {}", frontier);
     checkpoint_ = frontier;
@@ -457,9 +472,10 @@ void world::tell_member() {
 }
 
 void world::break_target() {
-    if (!rebuilding())
+    if (!rebuilding() && !replacing())
         return;
-    const uint32_t role = static_cast<uint32_t>(__builtin_ctz(missing()));
+    const uint32_t role =
+        replacing() ? replacement() : static_cast<uint32_t>(__builtin_ctz(missing()));
     say("the target breaks");
     switch (chance_.below(4)) {
         case 0:

@@ -126,9 +126,9 @@ int report(const options& o, const job* jobs, bool died) {
         if (sum.jobs)
             fmt::print(
                 "#   jobs {} ({} halts, {} met by a kill, {} wrong rows found) resyncs {} rebuilds "
-                "{}: {} members, {} targets lost, {} resumed\n",
+                "{}: {} members, replacements {}: {} members, {} targets lost, {} resumed\n",
                 sum.jobs, sum.halts, sum.job_kills, sum.wrong_rows, sum.resyncs, sum.rebuilds,
-                sum.rebuilt_members, sum.targets_lost, sum.resumed);
+                sum.rebuilt_members, sum.replacements, sum.replaced, sum.targets_lost, sum.resumed);
         if (sum.bitmaps)
             fmt::print(
                 "#   bitmaps {}: {} writes waited for a region, {} members came back ({} whole), "

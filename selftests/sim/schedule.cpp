@@ -280,6 +280,17 @@ void choose_jobs(schedule& s, rng r) {
     }
 }
 
+void choose_replaces(schedule& s, rng r) {
+    if (s.what == kind::crowd || s.missing != 0 || s.config.members == RR_MEMBERS_MAX)
+        return;
+    s.replaces = r.below(2) * r.between(1, 2);
+    // A power cut meets one that is at rest.
+    if (s.replaces != 0 && s.what == kind::power_cut && r.below(2) && !s.rest) {
+        choose_rest(s, r);
+        s.at_once = s.limit_step = 1;
+    }
+}
+
 // The stripes with the gaps between them as short as a region may be, from @base on.
 void gather_stripes(schedule& s, rng& r, uint64_t base) {
     uint64_t before = s.stripe[0];
@@ -363,6 +374,7 @@ schedule make_schedule(uint64_t seed, uint32_t requests) {
         choose_rest(s, r);
     choose_jobs(s, rng(seed ^ 0x10b5));
     choose_bitmap(s, rng(seed ^ 0xb17));
+    choose_replaces(s, rng(seed ^ 0x2e91));
     return s;
 }
 

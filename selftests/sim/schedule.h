@@ -81,12 +81,13 @@ struct schedule {
     // Jobs of the control plane (engine/job.h).
     uint32_t checks = 0;        // so many, or repairs
     bool rebuild = false;       // a lost member is replaced
+    uint32_t replaces = 0;      // so many that are there
     bool resync = false;        // parity means nothing, at the start and after a power cut
     bool planted = false;       // the last stripe is no client's, and a block of it is wrong
     uint32_t at_once = 1;       // cells
     uint32_t limit_step = 0;    // cells that the limit moves up at a time, 0: no limit
     uint32_t halt = 0;          // chance when the control plane looks
-    uint32_t target_fails = 0;  // chance, for each rebuild
+    uint32_t target_fails = 0;  // chance, for each rebuild and replacement
 
     // The write-intent bitmap.
     bool bitmap = false;

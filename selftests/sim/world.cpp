@@ -136,9 +136,10 @@ void world::prepare() {
     back = back_since = 0;
     job = {};
     checkpoint_ = 0;
-    superblock_rebuild_ = false;
+    superblock_rebuild_ = superblock_replace_ = false;
     superblock_resync_ = plan.resync;
     checks_left_ = plan.checks;
+    replaces_left_ = plan.replaces;
     rebuilds_left_ = plan.rebuild ? 3 : 0;
     tries_left_ = 2;
     superblock_missing_ = plan.missing;
@@ -391,6 +392,7 @@ void world::turn(const event& e) {
             durable_telling_ = false;
             say("durable epoch {}", superblock_epoch_);
             arena->durable_epoch = superblock_epoch_;
+            wake_queues();
             break;
         case event_kind::dirty:
             raise_events();
@@ -443,7 +445,7 @@ void world::leave(uint32_t thread) {
     // Nothing else takes back what others have put there.
     if ((mine.left & ~arena->state & (RR_STATE_MISSING | RR_STATE_BROKEN)) != 0)
         wrong("a failure was forgotten: state {:#x} became {:#x}", mine.left, arena->state);
-    if ((mine.left & ~arena->state & RR_STATE_REBUILD) != 0 &&
+    if ((mine.left & ~arena->state & (RR_STATE_REBUILD | RR_STATE_REPLACE)) != 0 &&
         mine.left >> RR_STATE_EPOCH_SHIFT == arena->state >> RR_STATE_EPOCH_SHIFT)
         wrong("a target's failure moved no epoch: state {:#x} became {:#x}", mine.left,
               arena->state);
@@ -877,7 +879,7 @@ void world::control_look() {
     } else if (superblock_epoch_ != arena->durable_epoch && !durable_telling_) {
         durable_telling_ = true;
         later(1 + chance_.below(50), event_kind::durable, 0, 0);
-    } else if (plan.rest) {
+    } else if (plan.rest && epoch == superblock_epoch_) {
         control_rest();
     }
     control_job();
@@ -925,7 +927,7 @@ void world::lie_down() {
     if (plan.bitmap && !failures_are_recorded())
         return;
     // A job may go on: it changes no row that anybody relies upon.
-    if (rebuilding() && !flush_target())
+    if ((rebuilding() || replacing()) && !flush_target())
         return;
     // Who takes no flush is no member of a clean array.
     for (uint32_t role = 0; role < plan.config.members; role++)
@@ -947,6 +949,7 @@ void world::control_superblock() {
     raise_events();
     superblock_missing_ = static_cast<uint32_t>(state & RR_STATE_MISSING);
     superblock_rebuild_ = (state & RR_STATE_REBUILD) != 0;
+    superblock_replace_ = (state & RR_STATE_REPLACE) != 0;
     superblock_epoch_ = static_cast<uint32_t>(state >> RR_STATE_EPOCH_SHIFT);
     const uint32_t refuses = who_refuses();
     say("superblocks: missing {:#x}, epoch {}, refused by {}", superblock_missing_,
@@ -960,10 +963,10 @@ void world::control_superblock() {
 
 // A survivor that cannot write its superblock.
 uint32_t world::who_refuses() {
-    const uint32_t one = chance_.below(plan.config.members);
+    const uint32_t one = chance_.below(devices());
     if (!(missing() >> one & 1) && chance_.per_mille(plan.superblock_error))
         return one;
-    for (uint32_t role = 0; role < plan.config.members; role++)
+    for (uint32_t role = 0; role < devices(); role++)
         if (!(missing() >> role & 1) && disks[role].vanished)
             return role;
     return no_role;
@@ -1089,6 +1092,7 @@ void world::kill() {
     auto make_durable = [this] {
         superblock_missing_ = missing();
         superblock_rebuild_ = rebuilding();
+        superblock_replace_ = replacing();
         superblock_epoch_ = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
         recorded_epoch = arena->durable_epoch = superblock_epoch_;
     };
@@ -1120,19 +1124,24 @@ void world::power_cut() {
     parked_ = true;
     drop_in_flight();
     const array_config& c = plan.config;
-    for (uint32_t role = 0; role < c.members; role++)
+    for (uint32_t role = 0; role < devices(); role++)
         disks[role].power_cut(chance_);
     for (uint32_t role = 0; plan.bitmap && role < c.members; role++)
         bitmap_disks[role].power_cut(chance_);
     ever_vanished = 0;
     const bool rebuild = superblock_missing_ != 0 && superblock_rebuild_;
+    // What was in flight may be on the member and not on its replacement, or the reverse.
+    const bool replace = clean && superblock_missing_ == 0 && superblock_replace_;
+    const uint32_t replaced = arena->replaced;
     bool resync = (plan.bitmap || plan.resync) && (!clean || superblock_resync_);
     const uint64_t frontier = clean ? checkpoint_ : 0;
     // The arena's state is gone: this is what the superblocks say.
-    const uint64_t state =
-        superblock_missing_ | (rebuild ? RR_STATE_REBUILD : 0) | (resync ? RR_STATE_RESYNC : 0);
+    const uint64_t state = superblock_missing_ | (rebuild ? RR_STATE_REBUILD : 0) |
+                           (resync ? RR_STATE_RESYNC : 0) | (replace ? RR_STATE_REPLACE : 0);
     init_arena({memory_, layout_.bytes}, layout_, superblock_missing_);
     arena->state = state;
+    arena->replaced = replaced;
+    superblock_replace_ = replace;
     arena->job.next = arena->job.frontier = frontier;
     // A dirty array with a member missing is refused.
     const bool refused = superblock_missing_ && !(clean && rebuild);
@@ -1145,7 +1154,7 @@ void world::power_cut() {
         over_ = true;
         return;
     }
-    sum_->resumed += rebuild;
+    sum_->resumed += rebuild || replace;
     for (uint32_t i = 0; i < plan.stripes; i++) {
         const uint32_t parity = rr_parity_member(&arena->geometry, plan.stripe[i]);
         for (uint32_t s = 0; s < c.chunk_sectors; s++) {

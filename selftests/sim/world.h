@@ -22,7 +22,8 @@
 // refuse its superblock: that breaks the array, and is told all the same.
 //
 // Jobs go over the stripes of the schedule, each piece of neighbours a job of its
-// own; a lost member is replaced by a fresh disk and rebuilt (jobs.cpp).
+// own; a lost member is replaced by a fresh disk and rebuilt (jobs.cpp), one that is
+// there by a copy of it (replace.cpp).
 //
 // Now and then the control plane wants the array at rest: when it is, all that
 // was written is flushed and the superblocks say clean, until a write waits.
@@ -150,7 +151,8 @@ struct totals {
     uint64_t lock_waits = 0, slot_waits = 0, held = 0, replans = 0, rebuilt = 0, repaired = 0;
     uint64_t jobs = 0, job_kills = 0, halts = 0;  // pieces; begun again
     uint64_t wrong_rows = 0, resyncs = 0, rebuilds = 0, rebuilt_members = 0, targets_lost = 0;
-    uint64_t resumed = 0;  // rebuilds that a power cut met at rest
+    uint64_t resumed = 0;  // rebuilds and replacements that a power cut met at rest
+    uint64_t replacements = 0, replaced = 0;
     uint64_t bitmaps = 0, region_waits = 0, returned = 0, back_members = 0, partial = 0, deaths = 0;
     uint64_t rmw = 0, rcw = 0, full = 0, recon = 0, payload = 0, retries = 0, flushes = 0;
 };
@@ -183,6 +185,11 @@ public:
     uint32_t row_of(const rr_action& a) const;  // UINT32_MAX: not in any stripe
     uint32_t missing() const { return static_cast<uint32_t>(arena->state & RR_STATE_MISSING); }
     bool rebuilding() const { return (arena->state & RR_STATE_REBUILD) != 0; }
+    bool replacing() const { return (arena->state & RR_STATE_REPLACE) != 0; }
+    // The index of the replacement's disk.
+    uint32_t replacement() const { return plan.config.members; }
+    // All that are written: the replacement is behind the roles.
+    uint32_t devices() const { return plan.config.members + replacing(); }
     // The cell of a disk's row, on a member.
     uint64_t cell_of(uint32_t row) const;
     uint32_t stripe_of(uint32_t row) const { return row / plan.config.chunk_sectors; }
@@ -332,6 +339,11 @@ private:
     void make_member();
     void tell_member();
     void break_target();
+    // replace.cpp
+    void begin_replacement();
+    void end_replacement();
+    void break_replacement();
+    [[nodiscard]] bool nothing_waits() const;
 
     // bitmap.cpp
     void format_bitmap();
@@ -396,10 +408,10 @@ private:
     bool getting_up_ = false;  // the dirty mark is being written
     // What the superblocks say of jobs: the first cell that is not for sure done.
     uint64_t checkpoint_ = 0;
-    bool superblock_rebuild_ = false, superblock_resync_ = false;
+    bool superblock_rebuild_ = false, superblock_resync_ = false, superblock_replace_ = false;
     bool member_writing_ = false;
     uint64_t member_state_ = 0;  // that its record was made of
-    uint32_t checks_left_ = 0, rebuilds_left_ = 0, tries_left_ = 0;
+    uint32_t checks_left_ = 0, rebuilds_left_ = 0, replaces_left_ = 0, tries_left_ = 0;
     std::optional<array_bitmap> bitmap_;
     std::optional<md::array_metadata> metadata_;  // its events
     uint64_t superblock_events_ = 0;

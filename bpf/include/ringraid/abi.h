@@ -29,7 +29,8 @@
  *
  * The arena doubles as the redo log of a daemon that dies: a slot whose phase
  * is RR_PHASE_WRITE holds in its buffers all that its member writes carry
- * (write_mask, from[], to[], cell), and a successor writes it again.
+ * (write_mask, from[], to[], cell), and a successor writes it again. A replacement
+ * gets what the member that it replaces gets, from the same buffer.
  */
 #ifndef RINGRAID_ABI_H
 #define RINGRAID_ABI_H
@@ -39,7 +40,7 @@
 #define RR_ABI_MAGIC 0x3144494152474e52ULL /* "RNGRAID1" */
 
 enum {
-	RR_ABI_VERSION = 7,
+	RR_ABI_VERSION = 8,
 	RR_QUEUES_MAX = 16,
 	RR_DEPTH_MAX = 256,
 	RR_SLOTS_MAX = 256,
@@ -76,12 +77,22 @@ enum rr_stop {
 #define RR_STATE_BROKEN	     (1ULL << 16) /* a second member failed: no writes */
 #define RR_STATE_REBUILD     (1ULL << 17) /* what is missing is there up to job.frontier */
 #define RR_STATE_RESYNC	     (1ULL << 18) /* parity is right up to job.frontier only */
+#define RR_STATE_REPLACE     (1ULL << 19) /* rr_array.replaced has a replacement */
 #define RR_STATE_EPOCH_SHIFT 32		  /* counts failures since the start */
 
 /* Nothing is in @role's place. What is being rebuilt is written, flushed and lost like a member. */
 RR_STEP int rr_state_is_out(rr_u64 state, rr_u32 role)
 {
 	return (state >> (role & (RR_MEMBERS_MAX - 1)) & 1) && !(state & RR_STATE_REBUILD);
+}
+
+/*
+ * A replacement becomes a copy of a member that is there. It has no role, and the index
+ * behind them all: rr_geometry.members. An array of RR_MEMBERS_MAX has no room for one.
+ */
+RR_STEP rr_u32 rr_replacement_bit(rr_u32 members)
+{
+	return members < RR_MEMBERS_MAX ? 1U << members : 0;
 }
 
 /* A region: rows that share what the write-intent bitmap says of them (engine/region.h). */
@@ -106,6 +117,7 @@ enum rr_job_kind {
 	RR_JOB_REPAIR = 2,  /* and where it is wrong make parity from the data */
 	RR_JOB_RESYNC = 3,  /* as repair, of rows whose parity means nothing */
 	RR_JOB_REBUILD = 4, /* what is missing, onto the device that has its place */
+	RR_JOB_REPLACE = 5, /* a member that is there, onto its replacement */
 };
 
 struct rr_job {
@@ -169,9 +181,10 @@ struct rr_array {
 	rr_u32 rest;	      /* not 0: no write starts (engine/rest.h) */
 	rr_u32 region_era;    /* which writes have seen regions as they are now */
 	rr_u64 regions_asked; /* mask of blocks of regions, one of which is asked for */
-	rr_u32 pad2[10];
+	rr_u32 replaced;      /* role; changed while nothing is in flight */
+	rr_u32 pad2[9];
 	struct rr_job job;
-	struct rr_member members[RR_MEMBERS_MAX];
+	struct rr_member members[RR_MEMBERS_MAX]; /* by role; then the replacement */
 };
 
 enum rr_op {
