@@ -470,6 +470,13 @@ RR_STEP void rr_slot_write_replacement(rr_array_t *a, rr_slot_t *s)
 	s->write_mask |= 1U << index;
 }
 
+/* The slot's block of @role could not be read, and is written again: md's corrected reads. */
+RR_STEP void rr_slot_corrects(rr_array_t *a, rr_slot_t *s, rr_u32 role)
+{
+	(void)rr_fetch_add(a->members[role & (RR_MEMBERS_MAX - 1)].corrected,
+			   (rr_u32)(s->hi - s->lo));
+}
+
 /* The payload is in the buffers: parity, then the member writes. */
 RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
@@ -488,6 +495,7 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	if (s->plan == RR_PLAN_RECON && (s->write_mask >> lost & 1)) {
 		s->from[lost] = s->lo;
 		s->to[lost] = s->hi;
+		rr_slot_corrects(a, s, lost);
 	}
 	if (state & RR_STATE_REPLACE)
 		rr_slot_write_replacement(a, s);
@@ -515,6 +523,7 @@ RR_STEP int rr_slot_next(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 		if (!s->error && s->plan == RR_PLAN_REBUILD && !(rr_load(a->state) >> role & 1)) {
 			rr_count(q, repaired, 1);
 			rr_count(q, slot_writes, 1);
+			rr_slot_corrects(a, s, role);
 			rr_slot_enter(a, q, slot, RR_PHASE_REPAIR, 1U << role);
 			return 0;
 		}

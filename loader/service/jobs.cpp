@@ -70,6 +70,8 @@ array_jobs::array_jobs(rr_array* array, needs how) : array_(array), how_(std::mo
     job().wrong_rows = below.wrong_rows;
     std::ranges::copy(below.wrong, job().wrong);
     std::ranges::copy(job().mended, counted_.begin());
+    for (uint32_t role = 0; role < array_->geometry.members; role++)
+        counted_of_clients_.at(role) = load(array_->members[role].corrected);
     checkpoint_time_ = looked_ = clock::now();
     looked_at_ = job().frontier;
 }
@@ -512,9 +514,24 @@ void array_jobs::count_corrected(md::array_metadata& metadata) {
         const rr_u64 mended = load(job().mended[role]);
         const auto sectors = static_cast<uint32_t>((mended - counted_.at(role)) * row_sectors);
         counted_.at(role) = mended;
-        corrected_.at(role) += sectors;
-        metadata.reads_corrected(role, sectors);
+        correct(metadata, role, sectors);
     }
+}
+
+// What clients' requests met: no job has to run.
+void array_jobs::count_of_clients(md::array_metadata& metadata) {
+    for (uint32_t role = 0; role < array_->geometry.members; role++) {
+        const uint32_t now = load(array_->members[role].corrected);
+        correct(metadata, role, now - counted_of_clients_.at(role));
+        counted_of_clients_.at(role) = now;
+    }
+}
+
+void array_jobs::correct(md::array_metadata& metadata, uint32_t role, uint32_t sectors) {
+    if (sectors == 0)
+        return;
+    corrected_.at(role) += sectors;
+    metadata.reads_corrected(role, sectors);
 }
 
 uint32_t array_jobs::corrected(uint32_t role) const {
@@ -597,6 +614,10 @@ void array_jobs::end(md::array_metadata& metadata) {
 
 // Disks are waited for without the lock: who asks for the status waits for nothing.
 void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
+    {
+        std::lock_guard hold(lock_);
+        count_of_clients(metadata);
+    }
     if (!runs())
         return begin_what_waits();
     bool over = false;
@@ -649,6 +670,7 @@ void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
 }
 
 void array_jobs::close(md::array_metadata& metadata) {
+    count_of_clients(metadata);
     count_corrected(metadata);
     if (is_scrub()) {
         const bool goes_on = !cancelled_ && job().error == 0 && job().frontier < job().end;

@@ -11,8 +11,9 @@
 //   check, repair   nothing but counts; what they found is kept until the next one, and
 //             where they are, as often, for the next start (scrub_note.h).
 //             A member whose cells they rewrote has that in its superblock from the next
-//             write of it on; md counts so, 8 sectors each time. What a dead daemon
-//             counted since its last one is lost
+//             write of it on, as has one of which a client's request met a bad block; md
+//             counts so, 8 sectors each time. What a dead daemon counted since its last
+//             one is lost
 //   resync    at the end the superblocks may say clean again
 //   replace   as rebuild; at the end nothing may be in flight while the two change places,
 //             which is the main thread's affair (array_replace.cpp): it is asked, and the
@@ -149,6 +150,8 @@ private:
     void record_reached(md::array_metadata& metadata, uint32_t index, uint64_t frontier);
     void record(const Result<md::update_report>& written);
     void count_corrected(md::array_metadata& metadata);
+    void count_of_clients(md::array_metadata& metadata);
+    void correct(md::array_metadata& metadata, uint32_t role, uint32_t sectors);
     [[nodiscard]] uint64_t cell_sectors() const;
     [[nodiscard]] uint64_t cells_in_all() const;
     [[nodiscard]] bool is_busy();
@@ -178,7 +181,8 @@ private:
     std::optional<uint64_t> replacement_waits_;  // cells
     clock::time_point asked_;
     std::array<rr_u64, RR_MEMBERS_MAX> counted_{};      // of the job's mended cells
-    std::array<uint32_t, RR_MEMBERS_MAX> corrected_{};  // sectors
+    std::array<uint32_t, RR_MEMBERS_MAX> counted_of_clients_{};  // of rr_member.corrected
+    std::array<uint32_t, RR_MEMBERS_MAX> corrected_{};           // sectors
 };
 
 const char* job_name(uint32_t kind);

@@ -146,6 +146,7 @@ TEST_P(EngineRead, ABadBlockCostsItsCellAndNoMore) {
             EXPECT_EQ(reads[role * chunk_ + row], asked + again) << role << " " << row;
         }
     EXPECT_EQ(a.queue()->count.repaired, 1U);
+    EXPECT_EQ(a->members[at.member].corrected, cell);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EngineRead,

@@ -23,7 +23,7 @@
  * 1/16 of a cell and the grain of row locks.
  *
  * Ownership: q->* and what hangs on it belongs to the queue's thread. Shared
- * and atomic: rr_array.state, rr_lock, the regions. Written by the control plane
+ * and atomic: rr_array.state, rr_lock, the regions, rr_member.corrected. Written by the control plane
  * only: rr_array.durable_epoch, park and region_era, the orders in rr_array.job,
  * and the header before service.
  *
@@ -106,7 +106,7 @@ enum rr_region_flags {
 struct rr_member {
 	rr_u64 data_offset; /* sectors */
 	rr_s32 error;	    /* errno that failed it, 0 = none */
-	rr_u32 pad;
+	rr_u32 corrected;   /* sectors that no client could be given, and were rewritten */
 	rr_u64 flushed[RR_QUEUES_MAX]; /* rr_queue.written that a flush covers */
 };
 

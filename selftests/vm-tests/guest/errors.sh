@@ -12,6 +12,7 @@ modprobe dm-delay
 
 sectors() { blockdev --getsz "$1"; }
 corrected() { st 'members[2].corrected_read_sectors'; }
+is_corrected() { [ "$(corrected)" -ge "$1" ]; }
 member_states() { st 'members | map(.state) | join(" ")'; }
 
 # table NAME DISK SECTOR COUNT TARGET...: NAME is DISK but for COUNT sectors.
@@ -86,6 +87,7 @@ bad_block() {
 	plant
 	read_all "a read of a bad block"
 	repaired "$before" "a read found the bad block: rebuilt and rewritten"
+	eventually "what a client met is counted by member" is_corrected 8
 
 	# Of the same row, on another member: parity has to be made without the bad block.
 	same_row=$(place 1 $row 4 64)
