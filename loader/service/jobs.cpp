@@ -635,9 +635,10 @@ void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
             return;
         if (over && !lost && job().kind == RR_JOB_REPLACE && job().error == 0 &&
             job().frontier >= job().end) {
-            if (now - asked_ >= ask_again && load(rr_host_queue(array_, 0)->gone) == 0)
+            if (now - asked_ >= ask_again && load(rr_host_queue(array_, 0)->gone) == 0) {
+                asked_ = now;
                 how_.replace();
-            asked_ = now;
+            }
             return;
         }
         // Nothing went wrong: its queue ends with the device, and close() records how far it
