@@ -617,6 +617,9 @@ void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
     {
         std::lock_guard hold(lock_);
         count_of_clients(metadata);
+        // Given up before it began.
+        if (!metadata.replacement())
+            replacement_waits_.reset();
     }
     if (!runs())
         return begin_what_waits();
