@@ -185,7 +185,7 @@ void array_jobs::go_on(const scrub_note& note) {
     {
         std::lock_guard hold(lock_);
         const uint64_t from = note.from / cell_sectors();
-        if (!runs())
+        if (!runs() || !is_scrub())
             waiting_ = note;
         else if (load(job().kind) == note.kind && from <= first_)
             first_ = from;

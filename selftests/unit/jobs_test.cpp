@@ -174,6 +174,11 @@ TEST_F(Jobs, ItWaitsForTheResyncAndTheRebuild) {
     jobs_->begin_resync();
     jobs_->go_on(*kept_);
     EXPECT_EQ(job().kind, RR_JOB_RESYNC) << "which is what runs";
+    EXPECT_EQ(told("waiting")["kind"], "check");
+    end();
+    look();
+    EXPECT_EQ(job().kind, RR_JOB_CHECK);
+    EXPECT_EQ(job().frontier, 7U);
     array_->job = rr_job{};
     array_->state = 1;
     start();
