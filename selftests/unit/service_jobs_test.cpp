@@ -84,9 +84,12 @@ protected:
         jobs_->look(*metadata_, now_);
         rr_host_message(array_.get(), 0);
     }
-    // What is in flight ends, and what follows from it.
-    void finish() {
-        while (const rr_action* a = rr_host_action(array_.get(), 0)) {
+    // What is in flight ends, and what follows from it; or the first of it.
+    void finish(int most = std::numeric_limits<int>::max()) {
+        for (int i = 0; i < most; i++) {
+            const rr_action* a = rr_host_action(array_.get(), 0);
+            if (a == nullptr)
+                return;
             const rr_action done = *a;
             const uint64_t cell = done.position >> array_->cell_shift;
             if (done.act == RR_ACT_READ)
@@ -259,6 +262,308 @@ TEST_F(ServiceJobs, ASuccessorGoesOnWithTheRunsThatAreLeft) {
         EXPECT_EQ(written_, cells({0, 1, 10, 11, 62}));
         EXPECT_EQ(array_->state & (RR_STATE_MISSING | RR_STATE_REBUILD), 0U);
     }
+}
+
+// The member in `target` is replaced; the device is behind the roles.
+class ServiceReplacement : public ServiceJobs {
+protected:
+    static constexpr uint32_t index = 4;
+    ServiceReplacement() {
+        array_->replaced = target;
+        make_jobs_that_ask();
+    }
+    void make_jobs_that_ask() {
+        array_jobs::needs how;
+        how.wake = [this] { woken_ = true; };
+        how.flush = [this](uint32_t of) {
+            flushed_.push_back(of);
+            return flushes_well_;
+        };
+        how.replace = [this] { asked_++; };
+        how.tell = [this](const std::string& event, const nlohmann::json& more) {
+            told_.push_back(event + more.value("how", ""));
+        };
+        jobs_.emplace(array_.get(), how);
+    }
+    void begin() {
+        auto own = md::make_spare(*metadata_->member(0), 131072, {});
+        ASSERT_TRUE(own);
+        ASSERT_TRUE(metadata_->begin_replacement(target, *own));
+        jobs_->begin_replacement(0);
+    }
+    // What the metadata's thread makes of a loss (durability.cpp).
+    void record_loss() {
+        if (metadata_->replacement() && (array_->state & RR_STATE_REPLACE) == 0) {
+            ASSERT_TRUE(metadata_->end_replacement(true));
+        }
+    }
+    bool copied() {
+        for (int i = 0; i < 200 && asked_ == 0; i++) {
+            look();
+            finish();
+        }
+        return asked_ != 0;
+    }
+    bool has(const std::string& event) { return std::ranges::find(told_, event) != told_.end(); }
+    [[nodiscard]] bool replaces() const { return (array().state & RR_STATE_REPLACE) != 0; }
+    [[nodiscard]] const rr_array& array() const {
+        return *const_cast<test::small_array&>(array_).get();
+    }
+
+    std::vector<uint32_t> flushed_;
+    std::vector<std::string> told_;
+    bool flushes_well_ = true;
+    int asked_ = 0;
+};
+
+TEST_F(ServiceReplacement, AllCellsAreCopiedAndThenSomebodyElseEndsIt) {
+    begin();
+    EXPECT_TRUE(replaces());
+    EXPECT_EQ(array_->job.kind, rr_u32{RR_JOB_REPLACE});
+    EXPECT_EQ(jobs_->status()["now"]["role"], target);
+    EXPECT_FALSE(jobs_->is_to_replace());
+    ASSERT_TRUE(copied());
+    EXPECT_EQ(written_.size(), stripes);
+    EXPECT_TRUE(jobs_->is_to_replace());
+    EXPECT_TRUE(jobs_->runs()) << "it is not over before they have changed places";
+    EXPECT_TRUE(metadata_->replacement());
+    ASSERT_TRUE(metadata_->replacement_finished());
+    const uint64_t epoch = rr_state_epoch(array_->state);
+    jobs_->replaced();
+    EXPECT_FALSE(replaces());
+    EXPECT_EQ(rr_state_epoch(array_->state), epoch + 1) << "plans of before are over";
+    EXPECT_FALSE(jobs_->runs());
+    EXPECT_EQ(jobs_->status()["last"]["how"], "done");
+    EXPECT_TRUE(has("RebuildFinisheddone"));
+    EXPECT_TRUE(has("SpareActive"));
+}
+
+// It may have come at a bad time: requests in flight that take long.
+TEST_F(ServiceReplacement, WhoDidNotEndItIsAskedAgain) {
+    begin();
+    ASSERT_TRUE(copied());
+    for (int i = 0; i < 5; i++)
+        look();
+    EXPECT_EQ(asked_, 1) << "not each time: it costs clients a pause";
+    for (int i = 0; i < 30; i++)
+        look();
+    EXPECT_GE(asked_, 3);
+}
+
+TEST_F(ServiceReplacement, ParityComesFirst) {
+    array_->state |= RR_STATE_RESYNC;
+    jobs_->begin_resync();
+    begin();
+    EXPECT_FALSE(replaces());
+    EXPECT_EQ(array_->job.kind, rr_u32{RR_JOB_RESYNC});
+    ASSERT_TRUE(copied());
+    EXPECT_EQ(array_->state & RR_STATE_RESYNC, 0U);
+    EXPECT_EQ(written_.size(), stripes) << "of what was written meanwhile it got nothing";
+}
+
+TEST_F(ServiceReplacement, WhatTheStateDoesNotKnowOfIsNotThere) {
+    auto own = md::make_spare(*metadata_->member(0), 131072, {});
+    ASSERT_TRUE(own);
+    ASSERT_TRUE(metadata_->begin_replacement(target, *own));
+    jobs_->begin_replacement(20);
+    ASSERT_TRUE(copied());
+    EXPECT_EQ(written_.size(), stripes) << "writes before the flag went by it";
+}
+
+// There is no device any more that could be written.
+TEST_F(ServiceReplacement, WhatIsGivenUpBeforeItBeginsDoesNotBegin) {
+    array_->state |= RR_STATE_RESYNC;
+    jobs_->begin_resync();
+    begin();
+    ASSERT_TRUE(metadata_->end_replacement(true));
+    ASSERT_TRUE(work());
+    look();
+    EXPECT_FALSE(replaces());
+    EXPECT_FALSE(jobs_->runs());
+}
+
+TEST_F(ServiceReplacement, NorWhereAMemberWasLostWhileItBegan) {
+    auto own = md::make_spare(*metadata_->member(0), 131072, {});
+    ASSERT_TRUE(own);
+    ASSERT_TRUE(metadata_->begin_replacement(target, *own));
+    rr_host_fail(array_.get(), 2, -EIO);
+    jobs_->begin_replacement(0);
+    EXPECT_FALSE(replaces());
+    ASSERT_TRUE(metadata_->mark_failed(2));
+    look();
+    // It is whole again.
+    array_->state &= ~RR_STATE_MISSING;
+    look();
+    EXPECT_FALSE(replaces());
+    EXPECT_FALSE(jobs_->runs());
+}
+
+TEST_F(ServiceReplacement, AStopRecordsWhatIsThereAndTheNextStartGoesOn) {
+    begin();
+    look();
+    finish(20);
+    const uint64_t frontier = array_->job.frontier;
+    ASSERT_GT(frontier, 0U);
+    ASSERT_LT(frontier, stripes);
+    flushed_.clear();
+    jobs_->close(*metadata_);
+    EXPECT_EQ(flushed_, std::vector<uint32_t>{index}) << "before the superblocks tell of it";
+    EXPECT_EQ(disk_[index].recovery_offset, frontier * chunk);
+    EXPECT_TRUE(disk_[index].has(md::feature_replacement));
+    // As a start makes it: the state has it before anybody writes.
+    array_->job.kind = RR_JOB_NONE;
+    array_->job.ended = 0;
+    make_jobs_that_ask();
+    jobs_->begin_replacement(frontier);
+    written_.clear();
+    ASSERT_TRUE(copied());
+    EXPECT_EQ(written_.size(), stripes - frontier);
+}
+
+TEST_F(ServiceReplacement, AStopAtTheEndLeavesItToTheNextStart) {
+    begin();
+    ASSERT_TRUE(copied());
+    jobs_->close(*metadata_);
+    EXPECT_EQ(disk_[index].recovery_offset, uint64_t{stripes} * chunk);
+    EXPECT_TRUE(disk_[index].has(md::feature_replacement)) << "the other one is in use still";
+    EXPECT_TRUE(replaces());
+}
+
+TEST_F(ServiceReplacement, ACheckpointThatCannotBeFlushedTellsNothing) {
+    begin();
+    flushes_well_ = false;
+    const uint64_t events = disk_[index].events;
+    look();
+    finish(20);
+    look();
+    EXPECT_FALSE(flushed_.empty());
+    EXPECT_EQ(disk_[index].events, events);
+    EXPECT_EQ(disk_[index].recovery_offset, 0U);
+}
+
+TEST_F(ServiceReplacement, CancelledItIsGivenUp) {
+    begin();
+    ASSERT_TRUE(jobs_->cancel());
+    EXPECT_FALSE(replaces());
+    EXPECT_EQ(array_->members[index].error, ECANCELED);
+    record_loss();
+    ASSERT_TRUE(work());
+    EXPECT_EQ(jobs_->status()["last"]["how"], "cancelled");
+    EXPECT_FALSE(has("SpareActive"));
+}
+
+TEST_F(ServiceReplacement, CancelledAtTheEndItDoesNotChangePlaces) {
+    begin();
+    ASSERT_TRUE(copied());
+    ASSERT_TRUE(jobs_->cancel());
+    EXPECT_FALSE(jobs_->is_to_replace());
+    record_loss();
+    ASSERT_TRUE(work());
+    EXPECT_EQ(jobs_->status()["last"]["how"], "cancelled");
+}
+
+TEST_F(ServiceReplacement, AMemberThatIsLostEndsIt) {
+    begin();
+    look();
+    rr_host_fail(array_.get(), 2, -EIO);
+    EXPECT_FALSE(replaces());
+    ASSERT_TRUE(metadata_->mark_failed(2));
+    ASSERT_TRUE(work());
+    EXPECT_EQ(jobs_->status()["last"]["how"], "a member failed meanwhile");
+    EXPECT_EQ(array_->members[index].error, 0) << "nothing is wrong with the device";
+}
+
+TEST_F(ServiceReplacement, ADeviceThatFailsEndsItAndNothingElse) {
+    begin();
+    look();
+    rr_host_fail(array_.get(), index, -EIO);
+    record_loss();
+    ASSERT_TRUE(work());
+    EXPECT_EQ(jobs_->status()["last"]["how"], "the device failed");
+    EXPECT_EQ(array_->state & RR_STATE_MISSING, 0U);
+}
+
+// What would be written is made up.
+TEST_F(ServiceReplacement, BlocksThatCannotBeHadEndIt) {
+    begin();
+    for (int i = 0; i < 200 && replaces(); i++) {
+        look();
+        while (const rr_action* a = rr_host_action(array_.get(), 0)) {
+            const rr_action done = *a;
+            const bool bad = done.act == RR_ACT_READ && done.position >> array_->cell_shift == 7;
+            rr_host_complete(array_.get(), 0, done.token,
+                             bad ? -EIO : static_cast<int>(done.length));
+            if (done.act == RR_ACT_WRITE)
+                written_.insert(done.position >> array_->cell_shift);
+        }
+    }
+    EXPECT_FALSE(replaces()) << "nobody writes to it any more";
+    record_loss();
+    ASSERT_TRUE(work());
+    EXPECT_EQ(array_->state & RR_STATE_MISSING, 0U) << "no member is to blame";
+    EXPECT_FALSE(written_.contains(7));
+    EXPECT_NE(jobs_->status()["last"]["how"].get<std::string>().find("cannot be read"),
+              std::string::npos);
+}
+
+TEST_F(ServiceReplacement, OneBadBlockComesFromTheOthersAndIsMended) {
+    begin();
+    bool bad = true;
+    std::set<uint32_t> wrote_to;
+    for (int i = 0; i < 200 && asked_ == 0; i++) {
+        look();
+        while (const rr_action* a = rr_host_action(array_.get(), 0)) {
+            const rr_action done = *a;
+            const bool cell = done.position >> array_->cell_shift == 7;
+            const bool now = cell && bad && done.act == RR_ACT_READ && done.role == target;
+            bad = bad && !now;
+            rr_host_complete(array_.get(), 0, done.token,
+                             now ? -EIO : static_cast<int>(done.length));
+            if (cell && done.act == RR_ACT_WRITE)
+                wrote_to.insert(done.role);
+        }
+    }
+    EXPECT_TRUE(jobs_->is_to_replace());
+    EXPECT_EQ(wrote_to, (std::set<uint32_t>{target, index}));
+    EXPECT_EQ(jobs_->corrected(target), 8U);
+    ASSERT_TRUE(metadata_->replacement_finished());
+    jobs_->replaced();
+    EXPECT_EQ(jobs_->status()["last"]["how"], "done");
+}
+
+TEST_F(ServiceReplacement, PausedItWaitsAlsoAtItsEnd) {
+    begin();
+    look();
+    finish(20);
+    ASSERT_TRUE(jobs_->pause());
+    for (int i = 0; i < 20; i++) {
+        look();
+        finish();
+    }
+    EXPECT_EQ(jobs_->status()["now"]["state"], "paused");
+    EXPECT_LT(array_->job.frontier, stripes);
+    ASSERT_TRUE(jobs_->resume());
+    ASSERT_TRUE(copied());
+    ASSERT_TRUE(jobs_->pause());
+    asked_ = 0;
+    for (int i = 0; i < 30; i++)
+        look();
+    EXPECT_EQ(asked_, 0);
+    ASSERT_TRUE(jobs_->resume());
+    ASSERT_TRUE(copied());
+}
+
+TEST_F(ServiceReplacement, ACheckWaitsForItAndComesThen) {
+    begin();
+    EXPECT_EQ(jobs_->begin_check(false, 0, 0).error().err, EBUSY);
+    scrub_note note{RR_JOB_CHECK, 0, 0, uint64_t{stripes} * chunk, 0, 0, {}, {}};
+    jobs_->go_on(note);
+    EXPECT_EQ(array_->job.kind, rr_u32{RR_JOB_REPLACE});
+    ASSERT_TRUE(copied());
+    ASSERT_TRUE(metadata_->replacement_finished());
+    jobs_->replaced();
+    look();
+    EXPECT_EQ(array_->job.kind, rr_u32{RR_JOB_CHECK});
 }
 
 }  // namespace
