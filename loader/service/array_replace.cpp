@@ -227,8 +227,12 @@ Status array_service::change_places(std::optional<member_device>& old) {
         }
     }
     auto written = metadata_->replacement_finished();
-    if (!written)
+    if (!written) {
+        // Its own superblock is the first: it takes none.
+        if (written.error().err != EAGAIN)
+            lose_member(*array(), members_, index, written.error());
         return forward_error(written.error());
+    }
     if (written->written.empty())
         return fail(EAGAIN, "superblocks of members are late");
     adopt_replacement(old);
