@@ -130,11 +130,18 @@ Status array_service::seat_replacement(uint32_t role, spare_device& taken) {
     };
     Status done = set_ring_member(index, taken.device.fd.get(),
                                   options_.passthrough ? &*namespaces_[index] : nullptr, told);
-    if (done)
+    if (done) {
         durability_->run([&] { done = begin_replacement(role, taken); });
-    if (!done)
-        log_error("{} cannot replace member {}: {}", taken.device.path, role,
-                  describe(done.error()));
+        // A ring that keeps it keeps it in use.
+        if (Status gone = done ? Status{} : set_ring_member(index, -1, nullptr); !gone)
+            log_error("{}", describe(gone.error()));
+    }
+    if (done)
+        return done;
+    log_error("{} cannot replace member {}: {}", taken.device.path, role, describe(done.error()));
+    forget_member(*life_record(), index);
+    if (options_.passthrough)
+        namespaces_[index].reset();
     return done;
 }
 
