@@ -34,8 +34,6 @@ nlohmann::json good(nlohmann::json more) {
     return more;
 }
 
-constexpr auto spare_retry = std::chrono::seconds(30);
-
 bool is_rebuilding(const rr_array* array) {
     return (__atomic_load_n(&array->state, __ATOMIC_SEQ_CST) & RR_STATE_REBUILD) != 0;
 }

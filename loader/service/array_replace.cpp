@@ -269,6 +269,7 @@ Status array_service::release_replacement() {
     bool over = false;
     bool failed = false;
     const uint32_t index = members_.replacement_index();
+    release_waits_ = false;
     if (!members_.replacement)
         return {};
     durability_->run([&] {
@@ -278,14 +279,17 @@ Status array_service::release_replacement() {
     });
     if (!over)
         return {};
-    if (Status ok = set_ring_member(index, -1, nullptr); !ok)
+    if (Status ok = set_ring_member(index, -1, nullptr); !ok) {
+        release_waits_ = true;
+        next_spare_try_ = std::chrono::steady_clock::now() + spare_retry;
         return ok;
-    replacement_device gone = [this] {
+    }
+    replacement_device gone;
+    durability_->run([&] {
         std::lock_guard hold(parts_lock_);
-        replacement_device out = std::move(*members_.replacement);
+        gone = std::move(*members_.replacement);
         members_.replacement.reset();
-        return out;
-    }();
+    });
     forget_member(*life_record(), index);
     if (options_.passthrough)
         namespaces_[index].reset();

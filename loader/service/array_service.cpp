@@ -51,8 +51,11 @@ Status array_service::run() {
             return fail(errno, "poll failed");
         if (!places_->are_there())
             make_places_again();
-        if (life_ == life_state::serving && std::chrono::steady_clock::now() > next_spare_try_)
+        if (life_ == life_state::serving && std::chrono::steady_clock::now() > next_spare_try_) {
             ask_for_spare();
+            if (release_waits_)
+                ask_for("release");
+        }
         if (host_ == engine_host::bpf && life_ == life_state::serving && !arena_->is_published())
             pin_arena_again();
         uint64_t count;

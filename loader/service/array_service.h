@@ -261,7 +261,9 @@ private:
     bool recovering_ = false;          // clients wait: nothing of it is taken back
     bool queues_run_ = false;
     bool parity_right_ = false;
+    static constexpr std::chrono::seconds spare_retry{30};
     std::chrono::steady_clock::time_point next_spare_try_;
+    bool release_waits_ = false;  // of a replacement that was given up
     Fd char_device_;
     std::optional<arena_memory> arena_;
     std::optional<array_bitmap> bitmap_;

@@ -660,7 +660,10 @@ void array_service::start_jobs() {
             jobs->begin_resync();
         else if (idle && half && (array()->state & RR_STATE_REBUILD) != 0)
             jobs->begin_rebuild(half->role, array()->job.frontier, array()->job.by_region != 0);
-        if (members_.replacement && array()->job.kind != RR_JOB_REPLACE)
+        // Lost on the way here: nobody was there to be told.
+        if (members_.replacement && !metadata_->replacement())
+            ask_for("release");
+        else if (members_.replacement && array()->job.kind != RR_JOB_REPLACE)
             jobs->begin_replacement(array()->job.frontier);
         if (note)
             jobs->go_on(*note);
