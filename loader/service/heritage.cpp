@@ -159,8 +159,7 @@ Status check_heritage(const rr_array& array, const rr_life& life, const array_me
     for (uint32_t role = 0; role < members.devices.size(); role++) {
         if (!members.devices[role] || rr_state_is_out(array.state, role) != 0)
             continue;
-        const bool moved = role == array.replaced && has_replaced(array, life, members);
-        compare(moved ? members.replacement_index() : role, *members.devices[role],
+        compare(index_left(array, life, members, role), *members.devices[role],
                 members.found[role]);
     }
     if (const auto& copy = members.replacement; copy && (array.state & RR_STATE_REPLACE) != 0) {
@@ -178,6 +177,12 @@ bool has_replaced(const rr_array& array, const rr_life& life, const array_member
            get_uuid(life.members[role].device_uuid) != members.found[role].device_uuid &&
            get_uuid(life.members[members.replacement_index()].device_uuid) ==
                members.found[role].device_uuid;
+}
+
+uint32_t index_left(const rr_array& array, const rr_life& life, const array_members& members,
+                    uint32_t role) {
+    const bool moved = role == array.replaced && has_replaced(array, life, members);
+    return moved ? members.replacement_index() : role;
 }
 
 // Nothing was in flight: the queues were parked.

@@ -56,6 +56,10 @@ void life_wrote(rr_life& life, uint64_t events, uint64_t utime);
 [[nodiscard]] bool has_replaced(const rr_array& array, const rr_life& life,
                                 const array_members& members);
 
+// Where @life has what has @role now: then it is behind the roles.
+[[nodiscard]] uint32_t index_left(const rr_array& array, const rr_life& life,
+                                  const array_members& members, uint32_t role);
+
 // Then the rest: the arena has it in its role, and no replacement.
 void end_replaced(rr_array& array, rr_life& life, const array_members& members);
 

@@ -145,11 +145,12 @@ std::string take_out_returned(const predecessor& left, array_members& members) {
     std::string who;
     for (uint32_t role = 0; role < members.devices.size(); role++) {
         const auto& device = members.devices[role];
-        if (!device || !counts_on(left, role) || !was_away(*left.life(), role, *device))
+        const uint32_t index = index_left(*left.array(), *left.life(), members, role);
+        if (!device || !counts_on(left, role) || !was_away(*left.life(), index, *device))
             continue;
         const bool in_sync = (left.array()->state >> role & 1) == 0;
         if (members.plan.clean && in_sync &&
-            device->identity.text == life_identity(*left.life(), role))
+            device->identity.text == life_identity(*left.life(), index))
             continue;
         who += fmt::format("{}{} ({})", who.empty() ? "" : ", ", role, device->path);
         members.devices[role].reset();

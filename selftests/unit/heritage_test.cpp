@@ -207,6 +207,104 @@ TEST_F(Heritage, WhatComesBackIsComparedWithTheDiskThatHadTheRole) {
     EXPECT_FALSE(is_another_disk(life_, 1, *members_.devices[2]));
 }
 
+// Member 1 is being replaced.
+class HeritageOfTwo : public Heritage {
+protected:
+    static constexpr uint32_t role = 1;
+    HeritageOfTwo() {
+        replacement_device& copy = members_.replacement.emplace();
+        copy.role = role;
+        copy.device.path = "/dev/disk9";
+        copy.device.identity = {"wwid:9", true, 0, 9};
+        copy.found = members_.found[role];
+        copy.found.device_uuid = uuid_of(9);
+        copy.found.data_offset = 4096;
+        copy.superblock = copy.found;
+        array_.members[count].data_offset = 4096;
+        array_.replaced = role;
+        array_.state |= RR_STATE_REPLACE;
+        fill_life(life_, members_, engine_host::bpf, false);
+    }
+    // The dead daemon had written the superblocks, and not its record.
+    void give_role() {
+        members_.found[role] = members_.replacement->found;
+        members_.devices[role] = std::move(members_.replacement->device);
+        members_.replacement.reset();
+    }
+};
+
+TEST_F(HeritageOfTwo, TheReplacementIsComparedAsAMemberIs) {
+    EXPECT_EQ(verdict(), 0);
+    replacement_device& copy = *members_.replacement;
+    copy.device.identity.text = "wwid:a copy";
+    EXPECT_EQ(verdict(), ESTALE);
+    EXPECT_NE(said_.find("another disk"), std::string::npos);
+    copy.device.identity.text = "wwid:9";
+    copy.found.device_uuid = uuid_of(8);
+    EXPECT_EQ(verdict(), ESTALE);
+    copy.found.device_uuid = uuid_of(9);
+    copy.found.events--;
+    EXPECT_EQ(verdict(), ESTALE);
+    copy.found.events++;
+    copy.found.data_offset += 8;
+    EXPECT_EQ(verdict(), ESTALE);
+    EXPECT_NE(said_.find("has moved"), std::string::npos);
+    // What the dead daemon had given up is not compared.
+    array_.state &= ~RR_STATE_REPLACE;
+    EXPECT_EQ(verdict(), 0);
+}
+
+TEST_F(HeritageOfTwo, OneOfAnotherMemberIsRefused) {
+    members_.replacement->role = 2;
+    EXPECT_EQ(verdict(), ESTALE);
+    EXPECT_NE(said_.find("another member"), std::string::npos);
+}
+
+TEST_F(HeritageOfTwo, OneThatIsNotThereIsNoMatter) {
+    members_.replacement.reset();
+    EXPECT_EQ(verdict(), 0);
+    EXPECT_FALSE(has_replaced(array_, life_, members_));
+}
+
+TEST_F(HeritageOfTwo, OneThatHasItsRoleIsTheMemberOnceTheRestIsDone) {
+    EXPECT_FALSE(has_replaced(array_, life_, members_));
+    give_role();
+    EXPECT_TRUE(has_replaced(array_, life_, members_));
+    EXPECT_EQ(verdict(), 0);
+    array_.job.kind = RR_JOB_REPLACE;
+    const uint64_t epoch = array_.state >> RR_STATE_EPOCH_SHIFT;
+    end_replaced(array_, life_, members_);
+    EXPECT_EQ(array_.members[role].data_offset, 4096U);
+    EXPECT_EQ(array_.state & (RR_STATE_REPLACE | RR_STATE_MISSING), 0U);
+    EXPECT_EQ(array_.state >> RR_STATE_EPOCH_SHIFT, epoch + 1);
+    EXPECT_EQ(array_.job.kind, rr_u32{RR_JOB_NONE});
+    EXPECT_EQ(life_identity(life_, role), "wwid:9");
+    EXPECT_EQ(life_identity(life_, count), "");
+    EXPECT_FALSE(has_replaced(array_, life_, members_));
+    EXPECT_EQ(verdict(), 0) << "killed again, its successor finds it";
+}
+
+TEST_F(HeritageOfTwo, NobodyElseHasIt) {
+    give_role();
+    members_.found[role].device_uuid = uuid_of(8);
+    EXPECT_FALSE(has_replaced(array_, life_, members_));
+    EXPECT_EQ(verdict(), ESTALE);
+    members_.found[role].device_uuid = uuid_of(9);
+    array_.state &= ~RR_STATE_REPLACE;
+    EXPECT_FALSE(has_replaced(array_, life_, members_));
+    EXPECT_EQ(verdict(), ESTALE);
+}
+
+// Its record is that of a device behind the roles; the other one's says that it was away.
+TEST_F(HeritageOfTwo, OneThatHasItsRoleWasNotAway) {
+    EXPECT_EQ(index_left(array_, life_, members_, role), role);
+    give_role();
+    EXPECT_EQ(index_left(array_, life_, members_, role), count);
+    EXPECT_EQ(index_left(array_, life_, members_, 2), 2U);
+    EXPECT_FALSE(
+        was_away(life_, index_left(array_, life_, members_, role), *members_.devices[role]));
+}
+
 TEST_F(Heritage, ARecordThatMakesNoSenseIsNone) {
     life_.phase = RR_LIFE_CLOSED + 1;
     EXPECT_EQ(check_life(life_, members_.plan.set_uuid).error().err, EINVAL);
