@@ -69,7 +69,8 @@ Status check_arena(std::span<std::byte> memory) {
     if (!std::has_single_bit(a->actions) || a->actions > actions_limit ||
         a->cell_shift > chunk_bytes_shift || 1U << a->cell_shift > RR_CELL_BYTES_MAX ||
         a->cell_shift < RR_SECTOR_SHIFT || a->member_sectors == 0 ||
-        a->replaced >= a->geometry.members)
+        a->replaced >= a->geometry.members ||
+        ((a->state & RR_STATE_REPLACE) != 0 && a->geometry.members >= RR_MEMBERS_MAX))
         return fail(EINVAL, "the arena's header makes no sense");
     const uint64_t last_stripe = (a->member_sectors - 1) >> a->geometry.chunk_shift;
     // The sectors of one are a number.
