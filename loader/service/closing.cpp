@@ -202,8 +202,8 @@ md::events_witness life_witness(rr_life& life) {
 }
 
 void drop_caches_of(const array_members& members) {
-    for (const auto& device : members.devices) {
-        if (device)
+    for (uint32_t i = 0; i <= members.replacement_index(); i++) {
+        if (const member_device* device = members.device(i))
             drop_page_cache(device->fd.get(), device->path);
     }
 }

@@ -160,6 +160,16 @@ std::string take_out_returned(const predecessor& left, array_members& members) {
     return who;
 }
 
+// So is a replacement: all of it was written by a job.
+void drop_returned_replacement(const predecessor& left, array_members& members) {
+    const auto& copy = members.replacement;
+    if (!copy || !was_away(*left.life(), members.replacement_index(), copy->device))
+        return;
+    log_info("{} was detached since the daemon died, and replaces member {} no more",
+             copy->device.path, copy->role);
+    members.replacement.reset();
+}
+
 Result<array_members> open_while_dying(const std::vector<std::string>& paths,
                                        const md::assembly_options& options) {
     const auto end = std::chrono::steady_clock::now() + dying_wait;
@@ -393,8 +403,10 @@ Result<array_members> open_left_members(const predecessor& left, const named_mem
     if (!opened)
         return opened;
     opened->plan.needs_resync = (left.array()->state & RR_STATE_RESYNC) != 0;
-    const std::string returned =
-        left.life()->phase == RR_LIFE_SERVING ? take_out_returned(left, *opened) : "";
+    const bool served = left.life()->phase == RR_LIFE_SERVING;
+    if (served)
+        drop_returned_replacement(left, *opened);
+    const std::string returned = served ? take_out_returned(left, *opened) : "";
     std::string absent;
     uint32_t lost = 0, needed = 0;
     for (uint32_t role = 0; role < opened->devices.size(); role++) {
