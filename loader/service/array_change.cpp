@@ -401,10 +401,7 @@ Result<nlohmann::json> array_service::remove_device(const nlohmann::json& reques
     auto named = request.find("device");
     const std::string spelled =
         named != request.end() && named->is_string() ? named->get<std::string>() : std::string();
-    std::vector<const member_device*> spares;
-    for (const spare_device& spare : members_.spares)
-        spares.push_back(&spare.device);
-    if (const auto at = find_device(spares, spelled)) {
+    if (const auto at = spelled.empty() ? std::nullopt : find_spare(spelled)) {
         durability_->run([&] {
             std::lock_guard hold(parts_lock_);
             members_.spares.erase(members_.spares.begin() + static_cast<ptrdiff_t>(*at));

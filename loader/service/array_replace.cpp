@@ -24,6 +24,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "members/spelling.h"
 #include "service/array_service.h"
 #include "service/closing.h"
 #include "service/heritage.h"
@@ -54,19 +55,28 @@ Status array_service::check_replaceable() const {
     return {};
 }
 
-// The device that is named, or a spare.
-Result<spare_device> array_service::choose_replacement(const std::string& path, bool force) {
-    if (path.empty()) {
-        if (members_.spares.empty())
-            return with_hint(fail(ENODEV, "the array has no spare"),
-                             "name a device: --with /dev/...");
-        if (Status ok = check_newcomer(members_.spares.front().device); !ok)
-            return forward_error(ok.error());
-        std::lock_guard hold(parts_lock_);
-        spare_device first = std::move(members_.spares.front());
-        members_.spares.erase(members_.spares.begin());
-        return first;
-    }
+// The spare that is named; the first where none is.
+std::optional<size_t> array_service::find_spare(const std::string& spelled) const {
+    if (spelled.empty())
+        return members_.spares.empty() ? std::nullopt : std::optional<size_t>(0);
+    std::vector<const member_device*> devices;
+    for (const spare_device& spare : members_.spares)
+        devices.push_back(&spare.device);
+    return find_device(devices, spelled);
+}
+
+Result<spare_device> array_service::take_spare(size_t at) {
+    if (Status ok = check_newcomer(members_.spares[at].device); !ok)
+        return forward_error(ok.error());
+    std::lock_guard hold(parts_lock_);
+    spare_device taken = std::move(members_.spares[at]);
+    members_.spares.erase(members_.spares.begin() + static_cast<ptrdiff_t>(at));
+    return taken;
+}
+
+Result<spare_device> array_service::open_replacement(const std::string& path, bool force) {
+    if (path.empty())
+        return with_hint(fail(ENODEV, "the array has no spare"), "name a device: --with /dev/...");
     auto device = open_newcomer(path, force);
     if (!device)
         return forward_error(device.error());
@@ -98,13 +108,15 @@ Result<nlohmann::json> array_service::replace_member(const nlohmann::json& reque
     // As spell_device() has it: where it is, after what it is.
     const std::string spelled = text("with");
     const std::string path = spelled.substr(spelled.find(' ') + 1);
-    auto device = choose_replacement(path, word != request.end() && *word == true);
+    const auto spare = find_spare(spelled);
+    auto device =
+        spare ? take_spare(*spare) : open_replacement(path, word != request.end() && *word == true);
     if (!device)
         return forward_error(device.error());
     if (Status done = seat_replacement(*role, *device); !done) {
         // A spare that was not taken is one still.
         std::lock_guard hold(parts_lock_);
-        if (path.empty() && device->device.fd)
+        if (spare && device->device.fd)
             members_.spares.insert(members_.spares.begin(), std::move(*device));
         return forward_error(done.error());
     }

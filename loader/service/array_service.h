@@ -215,7 +215,9 @@ private:
 
     // array_replace.cpp
     [[nodiscard]] Status check_replaceable() const;
-    Result<spare_device> choose_replacement(const std::string& path, bool force);
+    [[nodiscard]] std::optional<size_t> find_spare(const std::string& spelled) const;
+    Result<spare_device> take_spare(size_t at);
+    Result<spare_device> open_replacement(const std::string& path, bool force);
     Result<nlohmann::json> replace_member(const nlohmann::json& request);
     Status seat_replacement(uint32_t role, spare_device& taken);
     Status begin_replacement(uint32_t role, spare_device& taken);
