@@ -283,8 +283,9 @@ private:
             return with_hint(fail(ENOTSUP, "array has a member that is being replaced"),
                              "of so many members md alone can do that: mdadm --wait");
         if (plan_.replacement)
-            return duplicate(plan_.replacement->device.path, candidates_[i].path,
-                             "replace a member");
+            return with_hint(fail(ENOTSUP, "{} and {} both replace a member",
+                                  plan_.replacement->device.path, candidates_[i].path),
+                             "leave one of them out, or let md end it: mdadm --wait");
         const md_superblock& own = superblock(i);
         const uint64_t size = superblock(*freshest_).size;
         plan_.replacement = replacing_member{

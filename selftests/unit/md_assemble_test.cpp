@@ -44,6 +44,11 @@ std::string picture(const Result<assembly_plan>& plan) {
         plan->forced, plan->member_sectors, plan->array_sectors, plan->features_to_clear);
     for (const auto& member : plan->members)
         text += " " + (member ? member->path : std::string("-"));
+    if (plan->replacement)
+        text += fmt::format(" {}={}:{}", plan->replacement->device.path, plan->replacement->role,
+                            plan->replacement->sectors);
+    if (plan->rebuilding)
+        text += fmt::format(" rebuilding {}:{}", plan->rebuilding->role, plan->rebuilding->sectors);
     std::vector<std::string> excluded;
     for (const auto& device : plan->excluded)
         excluded.push_back(fmt::format(" {}={}", device.path, md::to_string(device.why)));
@@ -586,11 +591,206 @@ TEST_F(MdAssemble, DirtyAndRebuiltIsDirtyAndDegraded) {
 }
 
 TEST_F(MdAssemble, OneMemberThatIsNotServableRefusesTheArray) {
-    members_[2].feature_map = md::feature_replacement;
+    members_[2].feature_map = md::feature_clustered;
     EXPECT_EQ(error_of(plan_members()), ENOTSUP);
     EXPECT_NE(plan_members().error().what.find("m2"), std::string::npos);
     members_[2].events = 90;  // unless it is out anyway
     EXPECT_TRUE(plan_members());
+}
+
+// --- A member that is being replaced: m4 becomes a copy of m1.
+
+class MdAssembleReplacement : public MdAssemble {
+protected:
+    static constexpr uint64_t reached = 4096;
+    MdAssembleReplacement() {
+        members_.push_back(md::make_spare(members_[0], device_sectors, {}).value());
+        copy().feature_map |= md::feature_recovery_offset | md::feature_replacement;
+        copy().recovery_offset = reached;
+        give_number(4, 1);
+    }
+    md_superblock& copy() { return members_[4]; }
+    void give_number(uint32_t number, uint16_t role) {
+        for (auto& member : members_) {
+            member.dev_roles.resize(std::max<size_t>(member.dev_roles.size(), number + 1),
+                                    md::role_spare);
+            member.dev_roles[number] = role;
+        }
+    }
+    [[nodiscard]] Result<assembly_plan> plan_without(
+        std::initializer_list<size_t> absent, const assembly_options& options = as_degraded) const {
+        std::vector<candidate> here;
+        const auto all = as_candidates(members_);
+        for (size_t i = 0; i < all.size(); i++) {
+            if (std::ranges::find(absent, i) == absent.end())
+                here.push_back(all[i]);
+        }
+        return plan(here, options);
+    }
+};
+
+TEST_F(MdAssembleReplacement, ItIsBesideItsMember) {
+    const auto made = plan_members({});
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(seats(*made), "m0 m1 m2 m3 ");
+    EXPECT_FALSE(made->degraded());
+    EXPECT_TRUE(made->late.empty());
+    EXPECT_FALSE(made->rebuilding);
+    ASSERT_TRUE(made->replacement);
+    EXPECT_EQ(made->replacement->role, 1U);
+    EXPECT_EQ(made->replacement->sectors, reached);
+    EXPECT_EQ(made->replacement->device.path, "m4");
+    EXPECT_TRUE(made->replacement->device.superblock.has(md::feature_replacement));
+}
+
+TEST_F(MdAssembleReplacement, OneThatIsBehindOrAheadByOneIsAsGood) {
+    for (const uint64_t events : {99, 101}) {
+        copy().events = events;
+        const auto made = plan_members({});
+        ASSERT_TRUE(made) << made.error().what;
+        ASSERT_TRUE(made->replacement) << events;
+        EXPECT_EQ(made->replacement->device.superblock.events, std::max<uint64_t>(events, 100));
+    }
+    copy().events = 98;
+    const auto made = plan_members({});
+    ASSERT_TRUE(made);
+    EXPECT_FALSE(made->replacement);
+    EXPECT_EQ(why_excluded(*made, "m4"), exclusion::stale);
+}
+
+// As md leaves one that has all, and was not promoted yet.
+TEST_F(MdAssembleReplacement, OneThatHasAllSaysSoByTheBitThatItLacks) {
+    copy().feature_map &= ~uint32_t{md::feature_recovery_offset};
+    copy().recovery_offset = 0;
+    EXPECT_EQ(plan_members({})->replacement->sectors, copy().size);
+    // It is a member, where the other one is not here.
+    const auto made = plan_without({1}, {});
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(seats(*made), "m0 m4 m2 m3 ");
+    EXPECT_FALSE(made->degraded());
+    EXPECT_FALSE(made->replacement);
+    EXPECT_FALSE(made->members[1]->superblock.has(md::feature_replacement));
+}
+
+TEST_F(MdAssembleReplacement, AnOffsetBehindTheEndIsTheEnd) {
+    copy().recovery_offset = ~uint64_t{0};
+    EXPECT_EQ(plan_members({})->replacement->sectors, copy().size);
+}
+
+TEST_F(MdAssembleReplacement, WithoutItsMemberItIsARebuildThatCameSoFar) {
+    EXPECT_EQ(error_of(plan_without({1}, {})), EAGAIN) << "the others count on it";
+    const auto made = plan_without({1});
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(seats(*made), "m0 m4 m2 m3 ");
+    EXPECT_EQ(made->missing, std::vector<uint32_t>{1});
+    EXPECT_EQ(made->late, std::vector<uint32_t>{1});
+    ASSERT_TRUE(made->rebuilding);
+    EXPECT_EQ(made->rebuilding->sectors, reached);
+    EXPECT_FALSE(made->replacement);
+    EXPECT_FALSE(made->members[1]->superblock.has(md::feature_replacement));
+    // Nor where something was being written: that may be on the member alone.
+    for (auto& member : members_)
+        member.resync_offset = 0;
+    EXPECT_EQ(error_of(plan_without({1})), EUCLEAN);
+}
+
+TEST_F(MdAssembleReplacement, WithoutItNothingIsMissing) {
+    const auto made = plan_without({4}, {});
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(seats(*made), "m0 m1 m2 m3 ");
+    EXPECT_TRUE(made->missing.empty());
+    EXPECT_FALSE(made->replacement);
+}
+
+TEST_F(MdAssembleReplacement, WhereAnotherMemberIsMissingTheArrayNeedsTheDevice) {
+    const auto made = plan_without({2});
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(seats(*made), "m0 m1 - m3 ");
+    EXPECT_FALSE(made->replacement);
+    EXPECT_EQ(why_excluded(*made, "m4"), exclusion::spare);
+    EXPECT_EQ(error_of(plan_without({1, 2})), ENODEV) << "two are";
+}
+
+TEST_F(MdAssembleReplacement, AfterACrashNothingOfItIsBelieved) {
+    for (auto& member : members_)
+        member.resync_offset = 0;
+    const auto made = plan_members({});
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_TRUE(made->needs_resync);
+    ASSERT_TRUE(made->replacement);
+    EXPECT_EQ(made->replacement->sectors, 0U);
+    EXPECT_EQ(made->replacement->device.superblock.recovery_offset, 0U);
+    copy().feature_map &= ~uint32_t{md::feature_recovery_offset};
+    EXPECT_EQ(plan_members({})->replacement->sectors, 0U) << "although it says that it has all";
+}
+
+TEST_F(MdAssembleReplacement, OneThatTheOthersDoNotKnowIsLeftOut) {
+    for (size_t i = 0; i < 4; i++)
+        members_[i].dev_roles[4] = md::role_spare;
+    const auto made = plan_members({});
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_EQ(seats(*made), "m0 m1 m2 m3 ");
+    EXPECT_FALSE(made->replacement);
+    EXPECT_EQ(why_excluded(*made, "m4"), exclusion::bad_role);
+}
+
+TEST_F(MdAssembleReplacement, OneThatWasGivenUpIsLeftOut) {
+    for (const uint16_t became : {md::role_spare, md::role_faulty}) {
+        for (size_t i = 0; i < 4; i++) {
+            members_[i].dev_roles[4] = became;
+            members_[i].events = 101;
+        }
+        const auto made = plan_members({});
+        ASSERT_TRUE(made) << made.error().what;
+        EXPECT_FALSE(made->replacement);
+        EXPECT_TRUE(made->spares.empty()) << "somebody may want what is on it";
+        EXPECT_TRUE(why_excluded(*made, "m4"));
+    }
+}
+
+TEST_F(MdAssembleReplacement, OneThatCannotBeUsedIsNoReasonToRefuse) {
+    auto all = as_candidates(members_);
+    all[4].unusable = Error{EROFS, "m4 is read-only", ""};
+    const auto made = plan(all, {});
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_FALSE(made->replacement);
+    EXPECT_EQ(why_excluded(*made, "m4"), exclusion::spare);
+    all.erase(all.begin() + 1);
+    EXPECT_EQ(error_of(plan(all)), EROFS) << "in its member's place it is one";
+    copy().feature_map |= md::feature_bad_blocks;
+    copy().bblog_sectors = 8;
+    copy().bblog_offset = -16;
+    copy().devflags = 0;
+    EXPECT_TRUE(plan_members({}));
+}
+
+TEST_F(MdAssembleReplacement, TwoAreTooMany) {
+    members_.push_back(members_[4]);
+    members_[5].dev_number = 5;
+    members_[5].device_uuid[0] ^= 1;
+    give_number(5, 2);
+    EXPECT_EQ(error_of(plan_members({})), ENOTSUP);
+    EXPECT_NE(plan_members({}).error().hint.find("mdadm"), std::string::npos);
+    EXPECT_TRUE(plan_without({5}, {})) << "one of them may be left out";
+    give_number(5, 1);
+    EXPECT_EQ(error_of(plan_members({})), ENOTSUP);
+}
+
+TEST(MdAssembleMost, AnArrayWithoutRoomForAReplacementIsLeftToMd) {
+    md::new_array spec = four_members();
+    spec.member_sectors.assign(RR_MEMBERS_MAX, device_sectors);
+    auto members = must_make(spec);
+    members.push_back(md::make_spare(members[0], device_sectors, {}).value());
+    members.back().feature_map |= md::feature_recovery_offset | md::feature_replacement;
+    for (auto& member : members) {
+        member.dev_roles.resize(RR_MEMBERS_MAX + 1, md::role_spare);
+        member.dev_roles[RR_MEMBERS_MAX] = 1;
+    }
+    const auto made = plan(as_candidates(members), {});
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().err, ENOTSUP);
+    members.pop_back();
+    EXPECT_TRUE(plan(as_candidates(members), {}));
 }
 
 }  // namespace
