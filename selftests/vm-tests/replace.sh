@@ -5,4 +5,4 @@
 # by md.
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 mapfile -t members < <(nvme 12 32M)
-guest replace "${members[@]}" --timeout 1500
+guest replace "${members[@]}" --timeout 1500 --module dm-flakey

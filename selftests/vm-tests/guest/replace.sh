@@ -104,6 +104,11 @@ by_a_spare() {
 	quietly ringraid set t sync-max=0
 	quietly ringraid fail t 1
 	eventually "the spare takes over" is_member /dev/disk5
+	wipe "$new"
+	quietly ringraid add t "$new"
+	quietly ringraid replace t 1 --with "$new" --wait # by name
+	is_member "$new" || fail "$new is not member 1"
+	[ "$(st 'spares | length')" = 0 ] || fail "it is a spare as well"
 	quietly ringraid replace t 1 --with /dev/disk1 --wait --force
 	state healthy
 	read_all "after four changes"
@@ -182,6 +187,18 @@ killed() {
 	judge "${disks[@]}"
 	attach
 	eventually "disk4 is back" named 4
+	# Or it was away: what it had only acknowledged may be lost.
+	array --engine bpf
+	halfway
+	kill_daemon_wholly
+	detach "$new"
+	attach
+	eventually "disk4 is back" named 4
+	again "${disks[@]}" "$new"
+	eventually "it is let go" is_let_go
+	state healthy
+	stop
+	judge "${disks[@]}"
 }
 
 # What a power cut leaves is whole, whoever starts it.
@@ -282,4 +299,62 @@ bad_sectors() {
 	judge "${taken[@]}"
 }
 
-play under_load by_a_spare stopped killed cut_off lost bad_sectors
+# odd FIRST LAST: of /dev/mapper/odd, which is disk 5, these sectors take no write.
+odd() {
+	local disk n
+	disk=$(readlink -f /dev/disk5)
+	n=$(blockdev --getsz "$disk")
+	{
+		[ "$1" = 0 ] || echo "0 $1 linear $disk 0"
+		[ "$1" = "$2" ] || echo "$1 $(($2 - $1)) flakey $disk $1 0 60 1 error_writes"
+		echo "$2 $((n - $2)) linear $disk $2"
+	} >"$tmp/table"
+	if dmsetup info odd >/dev/null 2>&1; then
+		quietly dmsetup load odd "$tmp/table"
+		quietly dmsetup suspend --noflush --nolockfs odd
+		quietly dmsetup resume odd
+	else
+		quietly dmsetup create odd "$tmp/table"
+	fi
+	quietly dmsetup mknodes odd
+}
+
+# A device that takes no superblock, be it the first, the last or that of a start: it is let
+# go, and the array is as before.
+no_superblock() {
+	modprobe dm-flakey
+	array --clean-after 0
+	odd 8 16
+	refused "cannot|failed|error" ringraid replace t 1 --with /dev/mapper/odd
+	is_let_go || fail "it is kept"
+	quietly dmsetup remove odd # nobody has it
+	odd 8 8
+	quietly ringraid set t sync-max=500
+	quietly ringraid replace t 1 --with /dev/mapper/odd --force
+	eventually "it is nearly there" is_past 94
+	quietly ringraid pause t
+	eventually "it waits" is_paused
+	odd 8 16
+	go_on
+	eventually "it is let go" is_let_go
+	state healthy
+	read_all "the new one took no superblock"
+	eventually "it is free" dmsetup remove odd
+	odd 8 8
+	quietly ringraid set t sync-max=1000
+	quietly ringraid replace t 1 --with /dev/mapper/odd --force
+	eventually "it is under way" is_past 10
+	stop
+	odd 8 16
+	again "${disks[@]}" /dev/mapper/odd
+	eventually "it is let go" is_let_go
+	state healthy
+	quietly ringraid replace t 1 --with "$new" --force --wait
+	is_member "$new" || fail "$new is not member 1"
+	read_all "after the other one"
+	stop
+	judge "${taken[@]}"
+	quietly dmsetup remove odd
+}
+
+play under_load by_a_spare stopped killed cut_off lost bad_sectors no_superblock
