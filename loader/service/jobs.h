@@ -180,7 +180,7 @@ private:
     std::optional<scrub_note> waiting_;
     std::optional<uint64_t> replacement_waits_;  // cells
     clock::time_point asked_;
-    std::array<rr_u64, RR_MEMBERS_MAX> counted_{};      // of the job's mended cells
+    std::array<rr_u64, RR_MEMBERS_MAX> counted_{};               // of the job's mended cells
     std::array<uint32_t, RR_MEMBERS_MAX> counted_of_clients_{};  // of rr_member.corrected
     std::array<uint32_t, RR_MEMBERS_MAX> corrected_{};           // sectors
 };

@@ -23,9 +23,9 @@
  * 1/16 of a cell and the grain of row locks.
  *
  * Ownership: q->* and what hangs on it belongs to the queue's thread. Shared
- * and atomic: rr_array.state, rr_lock, the regions, rr_member.corrected. Written by the control plane
- * only: rr_array.durable_epoch, park and region_era, the orders in rr_array.job,
- * and the header before service.
+ * and atomic: rr_array.state, rr_lock, the regions, rr_member.corrected. Written by the control
+ * plane only: rr_array.durable_epoch, park and region_era, the orders in rr_array.job, and the
+ * header before service.
  *
  * The arena doubles as the redo log of a daemon that dies: a slot whose phase
  * is RR_PHASE_WRITE holds in its buffers all that its member writes carry
