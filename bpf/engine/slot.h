@@ -30,14 +30,15 @@
  * and taken back after the last has completed: between the two the buffers
  * are the redo record of the rows.
  *
+ * What the last write to the cell has left in the buffers is not read again (kept.h).
+ *
  * A failed read: the role becomes `bad` here, the plan is made again without
  * it, and its block is rewritten. A failed write: the member is out.
  */
 #ifndef RINGRAID_ENGINE_SLOT_H
 #define RINGRAID_ENGINE_SLOT_H
 
-#include "lock.h"
-#include "request.h"
+#include "kept.h"
 #include "xor.h"
 
 RR_STEP rr_u32 rr_all_roles(rr_array_t *a)
@@ -64,14 +65,12 @@ RR_STEP int rr_slot_fused(rr_array_t *a, rr_queue_t *q, rr_slot_t *s)
 	       !(rr_request_at(a, q, s->tag)->flags & RR_REQ_COPY);
 }
 
-/* A free slot, which the caller knows is there, with nothing done yet. */
-RR_STEP rr_u32 rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag)
+/* The free @slot, with nothing done yet. */
+RR_STEP rr_u32 rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag, rr_u32 slot)
 {
-	rr_u32 slot = q->free_slot;
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 
-	q->free_slot = s->next;
-	q->free_slots--;
+	rr_free_take(a, q, slot);
 	s->tag = tag;
 	s->op = op;
 	s->error = 0;
@@ -186,17 +185,23 @@ RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u32 wake;
 
+	rr_u32 wrote = s->phase == RR_PHASE_WRITE || s->phase == RR_PHASE_REPAIR;
+
+	if (s->op == RR_OP_WRITE && s->phase == RR_PHASE_WRITE)
+		rr_kept_note(a, q, slot);
+	else
+		s->keeps = RR_KEEPS_NOTHING;
 	rr_store(s->phase, RR_PHASE_FREE);
 	if (s->locked) {
 		s->locked = 0;
+		if (wrote)
+			rr_kept_release(a, q, slot);
 		wake = rr_lock_release(a, s->lock, s->lock_mask);
 		if (wake >> q->id & 1)
 			q->lock_retry = 1;
 		q->wake_mask |= wake & ~(1U << q->id);
 	}
-	s->next = q->free_slot;
-	q->free_slot = slot;
-	q->free_slots++;
+	rr_free_push(a, q, slot);
 	if (s->op == RR_OP_JOB)
 		return rr_job_cell_done(a, q, slot, error);
 	rr_request_part_done(a, q, s->tag, error);
@@ -218,6 +223,23 @@ RR_STEP int rr_slot_missing(rr_array_t *a, rr_slot_t *s, rr_u64 state)
 		return -1;
 	s->bad = missing;
 	return RR_NO_ROLE;
+}
+
+/* parity ^= the written parts as they are in the buffers. */
+RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u64 parity = rr_buffer(a, q, slot, s->parity);
+	rr_u32 role, sectors;
+	rr_u64 skip;
+
+	rr_for_roles (role, s->data_mask) {
+		skip = (rr_u64)s->from[role] << RR_SECTOR_SHIFT;
+		sectors = s->to[role] - s->from[role];
+		rr_xor(a, parity + skip, rr_buffer(a, q, slot, role) + skip, sectors);
+		rr_count(q, xor_bytes, (rr_u64)sectors << RR_SECTOR_SHIFT);
+	}
+	return 0;
 }
 
 /* Data roles whose old content a reconstruct-write needs. */
@@ -245,7 +267,7 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	rr_u32 lost_bit = lost != RR_NO_ROLE ? 1U << lost : 0;
 	rr_u32 missing_bit = missing != RR_NO_ROLE ? 1U << missing : 0;
 	rr_u32 parity_bit = 1U << s->parity;
-	rr_u32 partial, rmw, rcw, reads;
+	rr_u32 partial, rmw, rcw, reads, kept;
 
 	s->epoch = rr_state_epoch(state);
 	s->lost = lost;
@@ -256,21 +278,22 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 
 	partial = rr_slot_partial(a, s);
 	s->write_mask = (s->data_mask | parity_bit) & ~missing_bit;
+	kept = s->keeps ? (rr_u32)rr_kept_roles(a, q, slot, partial) : 0;
 	rmw = unsynced || ((s->data_mask | parity_bit) & lost_bit)
 		      ? 64
-		      : rr_count_bits(s->data_mask) + 1;
-	rcw = partial & lost_bit ? 64 : rr_count_bits(partial);
+		      : rr_count_bits((s->data_mask | parity_bit) & ~kept);
+	rcw = partial & lost_bit ? 64 : rr_count_bits(partial & ~(kept >> 16));
 	if (missing == s->parity) {
 		s->plan = RR_PLAN_PAYLOAD;
 		reads = 0;
 		rr_count(q, payload_cells, 1);
 	} else if (rmw < rcw) {
 		s->plan = RR_PLAN_RMW;
-		reads = s->data_mask | parity_bit;
+		reads = (s->data_mask | parity_bit) & ~kept;
 		rr_count(q, rmw_cells, 1);
 	} else if (rcw < 64) {
 		s->plan = RR_PLAN_RCW;
-		reads = partial;
+		reads = partial & ~(kept >> 16);
 		if (partial)
 			rr_count(q, rcw_cells, 1);
 		else
@@ -287,12 +310,17 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	if (s->bad != RR_NO_ROLE && missing == RR_NO_ROLE && s->plan == RR_PLAN_RECON)
 		s->write_mask |= lost_bit;
 	s->read_mask = reads;
+	q->kept_cells +=
+		kept && reads != (s->plan == RR_PLAN_RMW ? s->data_mask | parity_bit : partial);
 	if (reads) {
 		rr_count(q, slot_reads, rr_count_bits(reads));
 		rr_slot_enter(a, q, slot, RR_PHASE_READ, reads);
-	} else {
-		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
+		return 0;
 	}
+	/* What is modified without a read is kept. */
+	if (s->plan == RR_PLAN_RMW && !rr_slot_fused(a, q, s))
+		rr_slot_fold(a, q, slot);
+	rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
 	return 0;
 }
 
@@ -339,6 +367,7 @@ RR_FN int rr_slot_lock(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 		return 0;
 	}
 	s->locked = 1;
+	rr_kept_locked(a, s, rr_load(a->state));
 	if (s->op == RR_OP_WRITE)
 		rr_slot_plan_write(a, q, slot);
 	else if (s->op == RR_OP_JOB)
@@ -388,23 +417,6 @@ RR_FN int rr_slot_xor(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr
 	return 0;
 }
 
-/* parity ^= the written parts as they are in the buffers. */
-RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
-{
-	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_u64 parity = rr_buffer(a, q, slot, s->parity);
-	rr_u32 role, sectors;
-	rr_u64 skip;
-
-	rr_for_roles (role, s->data_mask) {
-		skip = (rr_u64)s->from[role] << RR_SECTOR_SHIFT;
-		sectors = s->to[role] - s->from[role];
-		rr_xor(a, parity + skip, rr_buffer(a, q, slot, role) + skip, sectors);
-		rr_count(q, xor_bytes, (rr_u64)sectors << RR_SECTOR_SHIFT);
-	}
-	return 0;
-}
-
 /* Before the payload replaces what was read. */
 RR_STEP void rr_slot_use_old(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 {
@@ -446,8 +458,10 @@ RR_FN int rr_slot_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT, s->data_mask);
 		return 0;
 	}
-	if (s->bad != RR_NO_ROLE && s->lost != s->bad)
+	if (s->bad != RR_NO_ROLE && s->lost != s->bad) {
+		s->keeps = RR_KEEPS_NOTHING;
 		return rr_slot_plan_write(a, q, slot);
+	}
 	if (!rr_slot_fused(a, q, s))
 		rr_slot_use_old(a, q, slot);
 	rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
@@ -488,6 +502,8 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 		return rr_slot_finish(a, q, slot, s->error);
 	if (rr_state_epoch(state) != s->epoch || (state & RR_STATE_BROKEN)) {
 		rr_count(q, replans, 1);
+		/* The payload lies over it. */
+		s->keeps = RR_KEEPS_NOTHING;
 		return rr_slot_plan_write(a, q, slot);
 	}
 	if (!rr_slot_fused(a, q, s))

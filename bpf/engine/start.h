@@ -172,15 +172,34 @@ RR_FN int rr_slot_init_read(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	return 0;
 }
 
+/* The slot for a write to cell @cell of the chunk: the one that has kept it, or any. */
+RR_FN int rr_write_slot(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag,
+			rr_u32 cell)
+{
+	rr_u64 stripe = rr_request_place(a, rr_request_at(a, q, tag)).stripe;
+	rr_u64 at = rr_member_cell(a, stripe, cell << (a->cell_shift - RR_SECTOR_SHIFT));
+	rr_u32 slot = rr_kept_find(a, q, at);
+
+	if (rr_slot_at(a, q, slot)->cell != at)
+		rr_slot_at(a, q, slot)->keeps = RR_KEEPS_NOTHING;
+	return (int)slot;
+}
+
 /* One wanted cell of @tag becomes a slot. The caller knows that one is free. */
 RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
 	rr_u32 role = rr_lowest_bit(r->wanted_roles);
 	rr_u32 cell = rr_lowest_bit(r->want[role & (RR_MEMBERS_MAX - 1)]);
-	rr_u32 slot = rr_slot_new(a, q, r->op, tag);
-	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 slot = q->free_slot;
+	rr_slot_t *s;
 
+	if (r->op == RR_OP_WRITE)
+		slot = rr_write_slot(a, q, tag, cell);
+	s = rr_slot_at(a, q, slot);
+	if (r->op != RR_OP_WRITE)
+		s->keeps = RR_KEEPS_NOTHING;
+	rr_slot_new(a, q, r->op, tag, slot);
 	r->want[role & (RR_MEMBERS_MAX - 1)] &= ~(1U << cell);
 	if (!r->want[role & (RR_MEMBERS_MAX - 1)])
 		r->wanted_roles &= ~(1U << role);

@@ -146,10 +146,14 @@ void init_queues(rr_array* a) {
                            &q->rest_wait, &q->region_wait, &q->parked})
             f->head = f->tail = RR_NIL;
         q->free_slot = 0;
+        q->free_tail = static_cast<rr_u16>(a->slots - 1);
+        std::fill(std::begin(q->kept_at), std::end(q->kept_at), rr_u16{RR_NIL});
         q->free_slots = static_cast<rr_u16>(a->slots);
-        for (uint32_t s = 0; s < a->slots; s++)
-            rr_host_slot(a, i, s)->next =
-                s + 1 < a->slots ? static_cast<rr_u16>(s + 1) : rr_u16{RR_NIL};
+        for (uint32_t s = 0; s < a->slots; s++) {
+            rr_slot* slot = rr_host_slot(a, i, s);
+            slot->next = s + 1 < a->slots ? static_cast<rr_u16>(s + 1) : rr_u16{RR_NIL};
+            slot->prev = s != 0 ? static_cast<rr_u16>(s - 1) : rr_u16{RR_NIL};
+        }
     }
 }
 

@@ -53,6 +53,7 @@ enum {
 	RR_NIL = 0xffff,
 	RR_SECTOR_SHIFT = 9,
 	RR_RETRY_RING = 256,
+	RR_KEPT_PLACES = 256,
 	RR_JOB_WINDOW = 64, /* cells of a job between its first unfinished one and its next */
 	RR_JOB_NOTES = 64,  /* wrong rows that a job remembers */
 	RR_RETRIES_MAX = 1000,
@@ -263,12 +264,18 @@ struct rr_slot {
 	rr_u16 from[RR_MEMBERS_MAX]; /* written or wanted part, sectors in the cell */
 	rr_u16 to[RR_MEMBERS_MAX];
 	rr_u32 payload[RR_MEMBERS_MAX]; /* sector in the request of from[] */
+	rr_u32 generation;		/* of the row lock: engine/kept.h */
+	rr_u16 prev;			/* in the free list */
+	rr_u8 keeps;
+	rr_u8 pad;
+	rr_u16 kept[RR_MEMBERS_MAX]; /* units of the buffers that are as on the members */
 };
 
 struct rr_lock {
 	rr_u64 units; /* mask of locked units, any cell that hashes here */
 	rr_u8 waiting[RR_QUEUES_MAX];
-	rr_u64 pad;
+	rr_u32 generation; /* writes that it guarded: engine/kept.h */
+	rr_u32 pad;
 };
 
 enum rr_act {
@@ -370,8 +377,10 @@ struct rr_queue {
 	rr_u32 lock_retry;
 	rr_u32 flushing; /* member flushes in flight */
 	rr_u32 flush_retries;
-	rr_u16 free_slot;
+	rr_u16 free_slot; /* the first of the list, and the last */
+	rr_u16 free_tail;
 	rr_u16 free_slots;
+	rr_u16 pad0;
 	struct rr_fifo slot_wait;   /* tags */
 	struct rr_fifo held;	    /* tags: done, but a failure is not durable */
 	struct rr_fifo flush_now;   /* tags of the round in flight */
@@ -404,14 +413,16 @@ struct rr_queue {
 	rr_u64 written[RR_MEMBERS_MAX];			   /* member writes completed */
 	rr_u64 flush_start[RR_MEMBERS_MAX][RR_QUEUES_MAX]; /* written at the round's start */
 	struct rr_counters count;
-	rr_u64 retry[RR_RETRY_RING]; /* tokens to issue again at the next tick */
+	rr_u64 kept_cells;		/* of which something was not read, as a slot had it */
+	rr_u16 kept_at[RR_KEPT_PLACES]; /* slots, by a hash of the cell */
+	rr_u64 retry[RR_RETRY_RING];	/* tokens to issue again at the next tick */
 };
 
 RR_STATIC_ASSERT(sizeof(struct rr_member) == 144, "an entry a queue, two words");
 RR_STATIC_ASSERT(sizeof(struct rr_action) == 32, "two actions a cache line");
 RR_STATIC_ASSERT(sizeof(struct rr_lock) == 32, "two locks a cache line");
 RR_STATIC_ASSERT(sizeof(struct rr_request) == 64, "one cache line a request");
-RR_STATIC_ASSERT(sizeof(struct rr_slot) == 176, "redo reads it after a crash");
+RR_STATIC_ASSERT(sizeof(struct rr_slot) == 216, "redo reads it after a crash");
 RR_STATIC_ASSERT(RR_MEMBERS_MAX == 16, "role masks are 16 bits");
 
 #endif /* RINGRAID_ABI_H */

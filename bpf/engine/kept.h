@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Rows that are still in memory are not read again.
+ *
+ * A slot that has written keeps its buffers as they are until another operation needs
+ * them: kept[role] names the units (1/16 cell) of each role's buffer that are what the
+ * member holds. The next write to that cell from this queue takes that very slot, and
+ * reads only what is not there. So the second chunk of a stripe finds the parity that the
+ * first has left, and a journal that writes one block again finds all that it needs.
+ *
+ * Free slots are a list with two ends: slots with nothing kept are taken first, then the
+ * one that was used longest ago. kept_at[], by a hash of the cell, leads to the last slot
+ * that wrote a cell; what is found there is compared.
+ *
+ * When it is true. The row lock has a generation, which every release of a lock after a
+ * write advances, before the lock is free:
+ *
+ *   locked        the generation is what the slot has noted: nobody wrote any cell of this
+ *                 lock since. Else nothing is kept
+ *   planned       from here on payload is copied over old data: what was kept says
+ *                 nothing before the write is through
+ *   written       what was kept before, and what was written and read now
+ *   released      the generation was advanced by others meanwhile: they had other units,
+ *                 so only the units locked here are kept. Else all
+ *
+ * And nothing is kept, nor found, but in a whole array (no flag and no missing role), in
+ * the epoch in which it was noted: not after a failure, an error, a bad block, a rebuild.
+ * A successor begins with nothing (restart_arena()).
+ *
+ * Cost: of a write one look into kept_at[] and a load of the generation; an atomic add at
+ * its end. Nothing of a read.
+ */
+#ifndef RINGRAID_ENGINE_KEPT_H
+#define RINGRAID_ENGINE_KEPT_H
+
+#include "lock.h"
+#include "request.h"
+
+enum rr_keeps {
+	RR_KEEPS_NOTHING = 0,
+	RR_KEEPS = 1,	    /* kept[] is true of a free slot, if the generation is */
+	RR_KEEPS_LATER = 2, /* ... and will be again, when the write is through */
+};
+
+RR_STEP rr_u32 rr_kept_hash(rr_u64 cell)
+{
+	return (rr_u32)((cell * 0x9e3779b97f4a7c15ULL) >> 52) & (RR_KEPT_PLACES - 1);
+}
+
+/* The free list's end is where nothing kept was used longest ago. */
+RR_STEP void rr_free_push(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	int keeps = s->keeps == RR_KEEPS;
+	rr_u32 other = keeps ? q->free_tail : q->free_slot;
+
+	q->free_slots++;
+	s->next = keeps ? (rr_u32)RR_NIL : other;
+	s->prev = keeps ? other : (rr_u32)RR_NIL;
+	if (other == RR_NIL) {
+		q->free_slot = slot;
+		q->free_tail = slot;
+	} else if (keeps) {
+		rr_slot_at(a, q, other)->next = slot;
+		q->free_tail = slot;
+	} else {
+		rr_slot_at(a, q, other)->prev = slot;
+		q->free_slot = slot;
+	}
+}
+
+RR_STEP void rr_free_take(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+
+	q->free_slots--;
+	if (s->prev == RR_NIL)
+		q->free_slot = s->next;
+	else
+		rr_slot_at(a, q, s->prev)->next = s->next;
+	if (s->next == RR_NIL)
+		q->free_tail = s->prev;
+	else
+		rr_slot_at(a, q, s->next)->prev = s->prev;
+}
+
+/* A free slot for a write to @cell, which the caller knows is there. */
+RR_STEP rr_u32 rr_kept_find(rr_array_t *a, rr_queue_t *q, rr_u64 cell)
+{
+	rr_u32 slot = q->kept_at[rr_kept_hash(cell)];
+	rr_slot_t *s;
+
+	if (slot >= a->slots)
+		return q->free_slot;
+	s = rr_slot_at(a, q, slot);
+	return s->keeps == RR_KEEPS && s->cell == cell && s->phase == RR_PHASE_FREE ? slot
+										    : q->free_slot;
+}
+
+/* The lock is taken: is what the slot keeps true? */
+RR_STEP void rr_kept_locked(rr_array_t *a, rr_slot_t *s, rr_u64 state)
+{
+	rr_u32 now = rr_load(rr_lock_at(a, s->lock)->generation);
+
+	if (now != s->generation || rr_state_epoch(state) != s->epoch || (rr_u32)state)
+		s->keeps = RR_KEEPS_NOTHING;
+	s->generation = now;
+}
+
+/* The units of [lo, hi) that lie in there wholly. */
+RR_STEP rr_u32 rr_kept_units(rr_array_t *a, rr_u32 lo, rr_u32 hi)
+{
+	rr_u32 shift = a->unit_shift - RR_SECTOR_SHIFT;
+	rr_u32 first = (lo + (1U << shift) - 1) >> shift;
+	rr_u32 end = hi >> shift;
+
+	return first < end ? ((1U << end) - 1) & ~((1U << first) - 1) & 0xffff : 0;
+}
+
+/*
+ * Mask of the roles that are written of which the old content is kept; above it, of those
+ * in @partial whose part of the hull is. It says nothing more until the write is through.
+ */
+RR_FN int rr_kept_roles(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			rr_u32 partial)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 found = 0;
+	rr_u32 role;
+
+	s->keeps = RR_KEEPS_LATER;
+	rr_for_roles (role, s->data_mask | 1U << s->parity) {
+		if (!(rr_lock_mask(a, s->from[role], s->to[role]) & ~s->kept[role]))
+			found |= 1U << role;
+	}
+	rr_for_roles (role, partial) {
+		if (!(rr_lock_mask(a, s->lo, s->hi) & ~s->kept[role]))
+			found |= 0x10000U << role;
+	}
+	return (int)found;
+}
+
+/* The write is through: what the buffers hold is what the members hold. */
+RR_FN int rr_kept_note(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 roles = (1U << a->geometry.members) - 1;
+	rr_u64 state = rr_load(a->state);
+	rr_u32 role;
+
+	if (s->error || s->bad != RR_NO_ROLE || (rr_u32)state ||
+	    rr_state_epoch(state) != s->epoch ||
+	    (s->plan != RR_PLAN_RMW && s->plan != RR_PLAN_RCW)) {
+		s->keeps = RR_KEEPS_NOTHING;
+		return 0;
+	}
+	if (s->keeps == RR_KEEPS_NOTHING) {
+		rr_for_roles (role, roles)
+			s->kept[role] = 0;
+	}
+	if (s->plan == RR_PLAN_RMW)
+		roles = s->data_mask | 1U << s->parity;
+	rr_for_roles (role, roles) {
+		if (s->plan == RR_PLAN_RMW)
+			s->kept[role] |= rr_kept_units(a, s->from[role], s->to[role]);
+		else
+			s->kept[role] |= rr_kept_units(a, s->lo, s->hi);
+	}
+	s->keeps = RR_KEEPS;
+	q->kept_at[rr_kept_hash(s->cell)] = slot;
+	return 0;
+}
+
+/* Before the lock that was taken for a write is released. */
+RR_FN int rr_kept_release(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 before = rr_fetch_add(rr_lock_at(a, s->lock)->generation, 1U);
+	rr_u32 roles = (1U << a->geometry.members) - 1;
+	rr_u32 role;
+
+	if (before != s->generation && s->keeps == RR_KEEPS) {
+		rr_for_roles (role, roles)
+			s->kept[role] &= s->lock_mask;
+	}
+	s->generation = before + 1;
+	return 0;
+}
+
+#endif /* RINGRAID_ENGINE_KEPT_H */
