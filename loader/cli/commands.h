@@ -47,9 +47,6 @@ void print_json(const nlohmann::json& value);
 // "1.5 GiB"; exact bytes below 1 KiB.
 std::string human_bytes(uint64_t bytes);
 
-// What status says of the job that runs, on one line; empty: none does.
-std::string job_line(const nlohmann::json& status);
-
 // Bytes from "64K", "1M", "2G" or a plain number.
 Result<uint64_t> parse_bytes(const std::string& text);
 // How much of a member a bit of the bitmap stands for: one sector at least, and whole ones.

@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/status_text.h"
 #include "members/spelling.h"
 #include "service/places.h"
 #include "service/report.h"
@@ -26,7 +27,6 @@ constexpr auto wait_poll = std::chrono::milliseconds(200);
 constexpr auto watch_terminal = std::chrono::milliseconds(500);
 constexpr auto watch_elsewhere = std::chrono::seconds(5);
 constexpr int exit_degraded = 1;
-constexpr int bar_width = 20;
 
 nlohmann::json job_of(const nlohmann::json& status, const char* key) {
     const nlohmann::json job = status.value("job", nlohmann::json::object());
@@ -234,26 +234,6 @@ int set(const context& ctx, const std::string& array, const std::vector<std::str
 }
 
 }  // namespace
-
-// As /proc/mdstat has it.
-std::string job_line(const nlohmann::json& status) {
-    const nlohmann::json now = job_of(status, "now");
-    if (!now.is_object())
-        return "";
-    const double percent = now.value("percent", 0.0);
-    const int full = std::clamp(static_cast<int>(percent) * bar_width / 100, 0, bar_width);
-    const std::string bar = fmt::format("[{:=>{}}>{:.>{}}]", "", full, "", bar_width - full);
-    std::string more;
-    if (now.contains("finish_seconds")) {
-        const auto left = now.value("finish_seconds", uint64_t{0});
-        more = fmt::format(", finish in {}:{:02}", left / 60, left % 60);
-    }
-    if (const auto wrong = now.value("mismatch_sectors", uint64_t{0}); wrong != 0)
-        more += fmt::format(", {} sectors do not match", wrong);
-    return fmt::format("{} {} {} {:.1f} %, {} KiB/s{}", now.value("kind", ""),
-                       now.value("state", ""), bar, percent,
-                       now.value("kib_per_second", uint64_t{0}), more);
-}
 
 void add_add(CLI::App& app, context& ctx) {
     auto array = std::make_shared<std::string>();

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // status, stats, fail and stop: questions and orders to a daemon that runs.
 #include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/status_text.h"
 #include "members/spelling.h"
 #include "service/array_service.h"
 #include "service/report.h"
@@ -28,58 +30,6 @@ int health_code(const std::string& state) {
     return static_cast<int>(array_health::unknown);
 }
 
-void print_status(const nlohmann::json& s) {
-    auto text = [&s](const char* key) { return s.value(key, ""); };
-    auto row = [](const char* label, const std::string& value) {
-        print_line(stdout, "{:>12} : {}", label, value);
-    };
-    print_line(stdout, "{}", text("block_device"));
-    row("name", text("name"));
-    row("uuid", text("uuid"));
-    row("state", text("state"));
-    if (!s.contains("members")) {
-        if (!text("step").empty())
-            row("step", text("step"));
-        return;
-    }
-    row("size", human_bytes(s.value("size_bytes", uint64_t{0})));
-    row("layout", fmt::format("{}, {} chunks", text("layout"),
-                              human_bytes(s.value("chunk_bytes", uint64_t{0}))));
-    row("engine", fmt::format("{}, {} queues of {}, pid {}{}", text("engine"), s.value("queues", 0),
-                              s.value("depth", 0), s.value("pid", 0),
-                              s.value("passthrough", false) ? ", NVMe passthrough" : ""));
-    row("xor", text("xor"));
-    row("events", fmt::format("{}, superblocks {}", s.value("events", uint64_t{0}),
-                              s.value("clean", false) ? "clean" : "dirty"));
-    if (const nlohmann::json bitmap = s.value("bitmap", nlohmann::json()); bitmap.is_object())
-        row("bitmap", fmt::format("{} bits of {}, {} set", bitmap.value("bits", uint64_t{0}),
-                                  human_bytes(bitmap.value("chunk_bytes", uint64_t{0})),
-                                  bitmap.value("set_bits", uint64_t{0})));
-    for (const auto& m : s["members"]) {
-        std::string device = m["device"].is_string() ? m["device"].get<std::string>() : "-";
-        std::string error = m.contains("error") ? " (" + m["error"].get<std::string>() + ")" : "";
-        if (const auto sectors = m.value("corrected_read_sectors", uint64_t{0}); sectors != 0)
-            error += fmt::format(", {} sectors were unreadable and rewritten", sectors);
-        row(fmt::format("member {}", m["role"].get<int>()).c_str(),
-            fmt::format("{:<16} {}{}", device, m["state"].get<std::string>(), error));
-    }
-    for (const auto& spare : s.value("spares", nlohmann::json::array()))
-        row("spare", spare.value("device", ""));
-    if (const std::string job = job_line(s); !job.empty())
-        row("job", job);
-    const nlohmann::json waiting =
-        s.value("job", nlohmann::json::object()).value("waiting", nlohmann::json());
-    if (waiting.is_object())
-        row("job", fmt::format("{}, interrupted, goes on when the array is whole and idle",
-                               waiting.value("kind", "")));
-    const nlohmann::json last =
-        s.value("job", nlohmann::json::object()).value("last", nlohmann::json());
-    if (last.is_object())
-        row(fmt::format("last {}", last.value("kind", "")).c_str(),
-            fmt::format("{}, {} sectors did not match", last.value("how", ""),
-                        last.value("mismatch_sectors", uint64_t{0})));
-}
-
 int show(const context& ctx, const std::string& array, bool counters) {
     auto answer = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
     if (!answer) {
@@ -99,7 +49,8 @@ int show(const context& ctx, const std::string& array, bool counters) {
         for (const auto& [name, value] : shown.items())
             print_line(stdout, "{:>16} : {}", name, value.get<uint64_t>());
     } else {
-        print_status(shown);
+        const std::string text = status_text(shown, style_of_output());
+        std::fwrite(text.data(), 1, text.size(), stdout);
     }
     return counters ? 0 : health_code(answer->value("state", ""));
 }
