@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/settings.h"
 #include "cli/start.h"
 #include "members/scan.h"
 #include "members/spelling.h"
@@ -21,7 +22,6 @@ namespace rr::cli {
 namespace {
 
 // For members that are late; a boot's disks come within seconds of each other.
-constexpr unsigned wait_default_s = 30;
 constexpr unsigned wait_most_s = 24 * 60 * 60;
 constexpr int status_ms = 5000;
 
@@ -44,6 +44,7 @@ struct outlook {
     bool late = false;   // the array counts on one that is not here
     bool clean = false;  // a start without it loses nothing
     std::string name;
+    std::string uuid;
 };
 
 // Looks at the superblocks of those of @paths that are there. What makes an array
@@ -59,8 +60,8 @@ outlook look_ahead(const std::vector<std::string>& paths, md::assembly_options h
     how.degraded = how.force = true;
     auto plan = md::plan_assembly(candidates, how);
     if (!plan)
-        return {plan.error().err == ENODEV, false, ""};
-    return {!plan->late.empty(), plan->clean, plan->name};
+        return {plan.error().err == ENODEV, false, "", ""};
+    return {!plan->late.empty(), plan->clean, plan->name, md::to_string(plan->set_uuid)};
 }
 
 // Whether a daemon serves the array, or did until it was killed.
@@ -80,16 +81,50 @@ service_state state_of(const md::uuid& id) {
     }
 }
 
+// How the array that is called so is started.
+Result<service_options> options_for(const assemble_flags& flags, const std::string& name,
+                                    const std::string& uuid) {
+    auto options = flags.start.options(name, uuid);
+    if (!options)
+        return options;
+    options->assembly.force = flags.force;
+    options->assembly.degraded = flags.degraded;
+    options->force_new = flags.force_new;
+    if (!flags.uuid.empty()) {
+        auto id = md::parse_uuid(flags.uuid);
+        if (!id)
+            return forward_error(id.error());
+        options->assembly.set_uuid = *id;
+    }
+    if (!flags.name.empty())
+        options->assembly.name = flags.name;
+    return options;
+}
+
+// Seconds: as told, or as configured. Devices that are named are there, as a rule.
+unsigned wait_of(const assemble_flags& flags) {
+    const setting set = machine_config().array(flags.name, flags.uuid).at("wait");
+    if (flags.wait || (!flags.devices.empty() && set.from.empty()))
+        return flags.wait.value_or(0);
+    return static_cast<unsigned>(std::stoul(set.value));
+}
+
 // Named devices: those that are not there yet are waited for when asked.
 int assemble_named(const context& ctx, const assemble_flags& flags, service_options options) {
     for (const std::string& device : flags.devices)
         options.devices.push_back(absolute_path(device));
+    device_watch watch(options.devices, std::chrono::seconds(wait_of(flags)));
+    outlook ahead;
+    do {
+        ahead = look_ahead(options.devices, options.assembly);
+    } while (ahead.late && watch.changed());
+    auto own = options_for(flags, ahead.name, ahead.uuid);
+    if (!own)
+        return print_error(ctx, own.error());
+    own->devices = options.devices;
     // Who names some, and wants no others, gets no others.
-    options.only_named = flags.degraded;
-    device_watch watch(options.devices, std::chrono::seconds(flags.wait.value_or(0)));
-    while (look_ahead(options.devices, options.assembly).late && watch.changed()) {
-    }
-    return start_array(ctx, options);
+    own->only_named = flags.degraded;
+    return start_array(ctx, *own);
 }
 
 struct found_array {
@@ -107,14 +142,14 @@ public:
           flags_(flags),
           options_(std::move(options)),
           host_(home_host(flags.homehost)),
-          watch_({}, std::chrono::seconds(flags.wait.value_or(wait_default_s))) {}
+          wait_s_(wait_of(flags)),
+          watch_({}, std::chrono::seconds(wait_s_)) {}
 
     int run() {
-        bool said = flags_.wait == 0U;
+        bool said = wait_s_ == 0;
         while (!look()) {
             if (!said)
-                print_line(stderr, "ringraid: waiting up to {} s for late disks",
-                           flags_.wait.value_or(wait_default_s));
+                print_line(stderr, "ringraid: waiting up to {} s for late disks", wait_s_);
             said = true;
             if (!watch_.changed())
                 break;
@@ -210,7 +245,12 @@ private:
         if (!is_asked_for() && served == service_state::none &&
             std::ranges::all_of(found.devices, is_held))
             return pass(found, "its devices are in use");
-        service_options one = options_;
+        auto own = options_for(flags_, found.name, md::to_string(found.id));
+        if (!own) {
+            worst_ = std::max(worst_, print_error(ctx_, own.error()));
+            return true;
+        }
+        service_options one = std::move(*own);
         one.devices = found.devices;
         one.assembly.set_uuid = found.id;
         one.assembly.name.reset();
@@ -236,6 +276,7 @@ private:
     const assemble_flags& flags_;
     service_options options_;
     std::string host_;
+    unsigned wait_s_;
     device_watch watch_;
     bool waiting_ = true;
     std::set<md::uuid> done_;
@@ -244,20 +285,9 @@ private:
 };
 
 int assemble(const context& ctx, const assemble_flags& flags) {
-    auto options = flags.start.options();
+    auto options = options_for(flags, flags.name, flags.uuid);
     if (!options)
         return print_error(ctx, options.error());
-    options->assembly.force = flags.force;
-    options->assembly.degraded = flags.degraded;
-    options->force_new = flags.force_new;
-    if (!flags.uuid.empty()) {
-        auto id = md::parse_uuid(flags.uuid);
-        if (!id)
-            return print_error(ctx, id.error());
-        options->assembly.set_uuid = *id;
-    }
-    if (!flags.name.empty())
-        options->assembly.name = flags.name;
     if (!flags.devices.empty())
         return assemble_named(ctx, flags, *options);
     if (flags.uuid.empty() && flags.name.empty() && !flags.scan)
@@ -278,7 +308,8 @@ void add_assemble(CLI::App& app, context& ctx) {
     command->add_flag("--scan", flags->scan, "look at every block device");
     command
         ->add_option("--wait", flags->wait,
-                     "seconds to wait for late members (default 30, for named devices 0)")
+                     "seconds to wait for late members (default: as configured, 30; for "
+                     "named devices 0)")
         ->check(CLI::Range(0U, wait_most_s));
     command->add_option("--homehost", flags->homehost,
                         "whose arrays --scan starts (default: this machine's name)");

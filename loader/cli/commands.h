@@ -14,6 +14,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/size.h"
 
 namespace rr::cli {
 
@@ -38,6 +39,7 @@ void add_jobs(CLI::App& app, context& ctx);
 void add_events(CLI::App& app, context& ctx);
 void add_upgrade(CLI::App& app, context& ctx);
 void add_store(CLI::App& app, context& ctx);
+void add_config(CLI::App& app, context& ctx);
 
 // Prints the error, as JSON where asked, and returns 1.
 int print_error(const context& ctx, const Error& error);
@@ -47,8 +49,6 @@ void print_json(const nlohmann::json& value);
 // "1.5 GiB"; exact bytes below 1 KiB.
 std::string human_bytes(uint64_t bytes);
 
-// Bytes from "64K", "1M", "2G" or a plain number.
-Result<uint64_t> parse_bytes(const std::string& text);
 // How much of a member a bit of the bitmap stands for: one sector at least, and whole ones.
 Result<uint64_t> parse_bitmap_chunk(const std::string& text);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -43,21 +42,6 @@ std::string human_bytes(uint64_t bytes) {
         value /= 1024;
     return unit == 0 ? fmt::format("{} bytes", bytes)
                      : fmt::format("{:.4g} {}", value, units[unit]);
-}
-
-Result<uint64_t> parse_bytes(const std::string& text) {
-    uint64_t value = 0;
-    const char* end = text.data() + text.size();
-    auto [rest, error] = std::from_chars(text.data(), end, value);
-    std::string_view suffix(rest, static_cast<size_t>(end - rest));
-    unsigned shift = suffix == "K" || suffix == "k"   ? 10
-                     : suffix == "M" || suffix == "m" ? 20
-                     : suffix == "G" || suffix == "g" ? 30
-                     : suffix.empty()                 ? 0
-                                                      : 64;
-    if (error != std::errc() || shift == 64 || (value << shift) >> shift != value)
-        return with_hint(fail(EINVAL, "{} is not a size", text), "write it as 512K, 64M or 1G");
-    return value << shift;
 }
 
 Result<uint64_t> parse_bitmap_chunk(const std::string& text) {

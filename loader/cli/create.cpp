@@ -91,7 +91,7 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
 }
 
 int create(const context& ctx, const create_flags& flags) {
-    auto options = flags.start.options();
+    auto options = flags.start.options(flags.name);
     if (!options)
         return print_error(ctx, options.error());
     if (auto chunk = chunk_bytes(flags))

@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/settings.h"
 #include "cli/status_text.h"
 #include "members/spelling.h"
 #include "service/places.h"
@@ -178,7 +179,17 @@ public:
             return take_chunk(value);
         return with_hint(fail(EINVAL, "{} is no setting", word),
                          "sync-min=KIB and sync-max=KIB: KiB/s of each member; sync-max=0 is as "
-                         "fast as they are. bitmap=internal or bitmap=none; bitmap-chunk=BYTES");
+                         "fast as they are. bitmap=internal or bitmap=none; bitmap-chunk=BYTES. "
+                         "configured: the rates of ringraid config");
+    }
+
+    // What the configuration says of an array that runs.
+    Status take_configured(const nlohmann::json& status) {
+        const settings_map set =
+            machine_config().array(status.value("name", ""), status.value("uuid", ""));
+        rates_["min_kib"] = rates_["max_kib"] = uint64_t{0};
+        Status ok = take_rate("sync-min", set.at("sync-min").value);
+        return ok ? take_rate("sync-max", set.at("sync-max").value) : ok;
     }
 
     [[nodiscard]] std::vector<nlohmann::json> orders() const {
@@ -221,7 +232,8 @@ int set(const context& ctx, const std::string& array, const std::vector<std::str
         return print_error(ctx, status.error());
     settings wanted(*status);
     for (const std::string& word : words) {
-        if (Status ok = wanted.take(word); !ok)
+        Status ok = word == "configured" ? wanted.take_configured(*status) : wanted.take(word);
+        if (!ok)
             return print_error(ctx, ok.error());
     }
     Result<nlohmann::json> told = *status;
@@ -234,6 +246,11 @@ int set(const context& ctx, const std::string& array, const std::vector<std::str
 }
 
 }  // namespace
+
+std::vector<std::string> live_setting_words() {
+    return {"sync-min=",   "sync-max=",     "bitmap=internal",
+            "bitmap=none", "bitmap-chunk=", "configured"};
+}
 
 void add_add(CLI::App& app, context& ctx) {
     auto array = std::make_shared<std::string>();
@@ -322,7 +339,8 @@ void add_jobs(CLI::App& app, context& ctx) {
     setting->add_option("array", *array, "name, uuid or block device")->required();
     setting
         ->add_option("settings", *words,
-                     "sync-min=KIB, sync-max=KIB, bitmap=internal|none, bitmap-chunk=BYTES")
+                     "sync-min=KIB, sync-max=KIB, bitmap=internal|none, bitmap-chunk=BYTES, "
+                     "configured")
         ->required();
     setting->callback([array, words, &ctx] {
         ctx.run = [array, words, &ctx] { return set(ctx, *array, *words); };

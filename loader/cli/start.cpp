@@ -5,14 +5,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 
 #include "base/process.h"
 #include "base/text.h"
+#include "cli/settings.h"
 #include "service/report.h"
 #include "service/socket.h"
 #include "ublk/offline_guard.h"
@@ -119,45 +124,97 @@ Result<nlohmann::json> follow(int fd) {
     }
 }
 
+// What may be given here or be configured: its name, and where it is given.
+template <typename Flags>
+auto given(Flags& f) {
+    using text = decltype(&f.engine);
+    return std::to_array<std::pair<const char*, text>>({{"engine", &f.engine},
+                                                        {"queues", &f.queues},
+                                                        {"depth", &f.depth},
+                                                        {"slots", &f.slots},
+                                                        {"arena", &f.arena},
+                                                        {"clean-after", &f.clean_after},
+                                                        {"sync-min", &f.sync_min},
+                                                        {"sync-max", &f.sync_max}});
+}
+
+const setting_rule& rule_of(const char* name) {
+    return *std::ranges::find_if(array_settings(), [name](const setting_rule& r) {
+        return std::string_view(name) == r.name;
+    });
+}
+
+std::vector<std::string> words_of(const setting_rule& rule) {
+    std::istringstream words(rule.what);
+    return {std::istream_iterator<std::string>(words), {}};
+}
+
+std::string help_of(const setting_rule& rule) {
+    const std::string what = rule.is == setting_rule::kind::choice ? "one of: " : "";
+    return what + rule.what +
+           (*rule.standard == 0 ? "" : fmt::format(" (default {})", rule.standard));
+}
+
+std::string flaw_text(const setting_rule& rule, const std::string& value) {
+    const std::string flaw = flaw_of(rule, value);
+    return flaw.empty() ? "" : fmt::format("{} {}", value, flaw);
+}
+
+// Of a setting that was checked.
+uint64_t number(const setting& of) {
+    return std::strtoull(of.value.c_str(), nullptr, 10);
+}
+
 }  // namespace
 
 void start_flags::add_to(CLI::App& command) {
-    command.add_option("--engine", engine, "where the datapath runs: auto, bpf or user")
-        ->check(CLI::IsMember({"auto", "bpf", "user"}));
-    command.add_option("--queues", queues, "ublk queues (default: one per CPU, at most 4)");
-    command.add_option("--depth", depth, "requests per queue (default 64)");
-    command.add_option("--slots", slots, "row operations per queue (default 64)");
-    command.add_option("--arena", arena, "most memory for buffers (default 1G, at most 4G)");
-    command
-        .add_option("--clean-after", clean_after_s,
-                    "seconds without a write until the superblocks say clean (default 5, 0: never)")
-        ->check(CLI::Range(0.0, 86400.0));
+    for (auto [name, into] : given(*this)) {
+        const setting_rule& rule = rule_of(name);
+        CLI::Option* option = command.add_option(std::string("--") + name, *into, help_of(rule));
+        if (rule.is == setting_rule::kind::choice)
+            option->check(CLI::IsMember(words_of(rule)));
+        else
+            option->check([&rule](const std::string& value) { return flaw_text(rule, value); });
+    }
     command.add_flag("--parity-first", wait, "serve nothing before parity is right");
     command.add_flag("--foreground", foreground, "serve in this process, for systemd");
     command.add_flag("--no-zero-copy", no_zero_copy, "copy reads through the arena");
-    command.add_flag("--passthrough", passthrough,
-                     "send NVMe commands to the members, past the block layer");
+    command.add_flag("--passthrough", passthrough, "NVMe commands to the members");
 }
 
-Result<service_options> start_flags::options() const {
+Result<service_options> start_flags::options(const std::string& name,
+                                             const std::string& uuid) const {
+    settings_map set = machine_config().array(name, uuid);
+    for (auto [key, value] : given(*this)) {
+        if (!value->empty())
+            set[key] = {*value, ""};
+    }
+    // A limit below what is promised takes the promise with it.
+    if (number(set["sync-max"]) != 0 && sync_min.empty())
+        set["sync-min"].value =
+            std::to_string(std::min(number(set["sync-min"]), number(set["sync-max"])));
     service_options out;
-    if (engine != "auto")
-        out.host = engine == "bpf" ? engine_host::bpf : engine_host::user;
-    if (queues != 0)
-        out.queues = queues;
-    out.depth = depth;
-    out.slots = slots;
+    if (const std::string& engine_word = set["engine"].value; engine_word != "auto")
+        out.host = engine_word == "bpf" ? engine_host::bpf : engine_host::user;
+    if (!set["queues"].value.empty())
+        out.queues = static_cast<uint32_t>(number(set["queues"]));
+    out.depth = static_cast<uint32_t>(number(set["depth"]));
+    out.slots = static_cast<uint32_t>(number(set["slots"]));
     out.zero_copy = !no_zero_copy;
-    out.passthrough = passthrough;
+    out.passthrough = passthrough || set["passthrough"].value == "yes";
     out.foreground = foreground;
     out.wait = wait;
-    out.clean_after = std::chrono::milliseconds(static_cast<int64_t>(clean_after_s * 1000));
-    auto bytes = parse_bytes(arena);
+    out.clean_after =
+        std::chrono::milliseconds(static_cast<int64_t>(std::stod(set["clean-after"].value) * 1000));
+    out.rates = {number(set["sync-min"]), number(set["sync-max"])};
+    auto bytes = parse_bytes(set["arena"].value);
     if (!bytes)
         return forward_error(bytes.error());
-    if (*bytes > uint64_t{4} << 30)
-        return with_hint(fail(EINVAL, "an arena of {}", human_bytes(*bytes)), "at most 4G");
     out.arena_bytes_max = *bytes;
+    if (out.rates.max_kib != 0 && out.rates.max_kib < out.rates.min_kib)
+        return with_hint(
+            fail(EINVAL, "sync-max {} is below sync-min {}", out.rates.max_kib, out.rates.min_kib),
+            "give both, or the first one alone");
     return out;
 }
 

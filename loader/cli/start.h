@@ -21,19 +21,18 @@ namespace rr::cli {
 
 // Options that create and assemble share.
 struct start_flags {
-    std::string engine = "auto";
-    uint32_t queues = 0;
-    uint32_t depth = 64;
-    uint32_t slots = 64;
-    std::string arena = "1G";
-    double clean_after_s = 5;
+    // Those that may be in the configuration: given, or empty.
+    std::string engine, queues, depth, slots, arena, clean_after, sync_min, sync_max;
     bool foreground = false;
     bool wait = false;
     bool no_zero_copy = false;
     bool passthrough = false;
 
     void add_to(CLI::App& command);
-    [[nodiscard]] Result<service_options> options() const;
+    // What is given here; the rest by the configuration of the array that is called so,
+    // which may be unknown yet.
+    [[nodiscard]] Result<service_options> options(const std::string& name = "",
+                                                  const std::string& uuid = "") const;
 };
 
 // Starts and reports; returns the command's exit code. In the foreground it

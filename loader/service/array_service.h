@@ -75,6 +75,7 @@ struct service_options {
     bool zero_copy = true;
     bool passthrough = false;  // NVMe commands to the members, past the block layer
     std::chrono::milliseconds clean_after{5000};  // without a write (rest.h); 0: never
+    sync_rates rates;
     bool only_named = false;  // a dead daemon's other members are not looked for
     bool force_new = false;   // give up what a dead daemon left
     bool wait = false;        // for right parity, before anything is served

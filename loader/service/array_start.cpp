@@ -621,6 +621,7 @@ Status array_service::start_device() {
     how.jobs.keep = [this](const std::optional<scrub_note>& note) { notes_->keep(note); };
     how.bitmap = how.jobs.bitmap = bitmap_ ? &*bitmap_ : nullptr;
     how.clean_after = options_.clean_after;
+    how.jobs.rates = options_.rates;
     how.flush = [this] { flush_members(*array(), members_); };
     open_events();
     durability_->start(std::move(how));

@@ -57,7 +57,8 @@ const char* job_name(uint32_t kind) {
     return kind < names.size() ? names[kind] : "unknown";
 }
 
-array_jobs::array_jobs(rr_array* array, needs how) : array_(array), how_(std::move(how)) {
+array_jobs::array_jobs(rr_array* array, needs how)
+    : array_(array), how_(std::move(how)), rates_(how_.rates) {
     // A dead daemon's: whoever halted it is gone, too.
     first_ = job().frontier;
     total_ = job().by_region != 0 && how_.bitmap != nullptr

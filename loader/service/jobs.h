@@ -66,6 +66,7 @@ public:
         // The member's rows that are in its cache. Who cannot is failed in the arena.
         std::function<bool(uint32_t role)> flush = [](uint32_t) { return true; };
         array_bitmap* bitmap = nullptr;  // it outlives this object
+        sync_rates rates;
         // What people and programs are told: an event of mdadm --monitor's, and of what.
         std::function<void(const std::string& event, const nlohmann::json& more)> tell =
             [](const std::string&, const nlohmann::json&) {};

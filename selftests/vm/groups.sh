@@ -5,6 +5,7 @@
 #
 #   tidy  the sources: shellcheck, licences, format; how ./run becomes root
 #   unit  GoogleTest, on the host
+#   cli   selftests/cli/*.sh: what the commands print and offer, where no array is needed
 #   sim   the engine over simulated disks; prints KTAP itself
 #   store the KV store, with BPF programs on the running kernel; skips without root
 #   chain the library of chained reads, its loop in user space
@@ -21,21 +22,21 @@
 # or full) in its environment. Programs of the other groups see the level too.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
-groups_all=(tidy unit sim store chain mutations vm kernel)
-groups_quick=(tidy unit sim store chain)
+groups_all=(tidy unit cli sim store chain mutations vm kernel)
+groups_quick=(tidy unit cli sim store chain)
 kernel_slice=(boot module passthrough selftest)
 
 test_usage() {
 	cat <<'EOF'
 usage: ./run test [GROUP] [--quick | --full] [ARGS...]
-GROUP is tidy, unit, sim, store, chain, mutations, vm or kernel; all by default, but of
+GROUP is tidy, unit, cli, sim, store, chain, mutations, vm or kernel; all by default, but of
 kernel a slice (by its name it is run whole, and builds two kernels first, ten
 minutes each).
 --quick leaves out mutations and what boots a kernel; --full takes the long
 versions. store loads BPF programs into the running kernel, as root.
 ARGS go to the group: unit, store and chain take GoogleTest's options (store and
-chain also --seed N), sim its own (--seed N --steps M), vm and kernel the names of the tests
-to run.
+chain also --seed N), sim its own (--seed N --steps M), cli, vm and kernel the names of the
+tests to run.
 EOF
 }
 
@@ -76,6 +77,17 @@ group_unit() {
 	local program=$build_dir/unit_tests
 	[ -x "$program" ] || { ktap_skip unit 'not present'; return; }
 	ktap_program unit ktap_gtest in_root "$program" "$@"
+}
+
+# group_cli [NAME]...
+group_cli() {
+	local t name
+	for t in "$top"/selftests/cli/*.sh; do
+		name=$(basename "$t" .sh)
+		[ "$name" != lib ] || continue
+		[ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+		ktap_program cli ktap_nested in_root bash "$(root_src)/selftests/cli/$name.sh"
+	done
 }
 
 group_sim() {
