@@ -40,6 +40,10 @@ void add_events(CLI::App& app, context& ctx);
 void add_upgrade(CLI::App& app, context& ctx);
 void add_store(CLI::App& app, context& ctx);
 void add_config(CLI::App& app, context& ctx);
+void add_completion(CLI::App& app, context& ctx);
+
+// Help of one screen: a line for each option, and the example that is the footer.
+void use_short_help(CLI::App& app);
 
 // Prints the error, as JSON where asked, and returns 1.
 int print_error(const context& ctx, const Error& error);
