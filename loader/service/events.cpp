@@ -111,7 +111,22 @@ void event_log::add(const std::string& event, const nlohmann::json& more) {
         lost_->store(true);
 }
 
-void event_reader::read_on(std::vector<std::string>& lines) {
+event_reader::event_reader(std::string path, const event_place& from) : path_(std::move(path)) {
+    for (const std::string& one : {events_before(path_), path_}) {
+        Fd file = open_events(one, O_RDONLY);
+        struct stat about{};
+        if (from.inode == 0 || !file || ::fstat(file.get(), &about) != 0 ||
+            about.st_dev != from.device || about.st_ino != from.inode ||
+            static_cast<uint64_t>(about.st_size) < from.offset || !ends_a_line(file, from.offset))
+            continue;
+        file_ = std::move(file);
+        place_ = from;
+        at_ = from.offset;
+        return;
+    }
+}
+
+void event_reader::read_on(std::vector<event_line>& lines) {
     std::array<char, 16384> part{};
     struct stat about{};
     // A writer took back what it had no room for.
@@ -125,9 +140,11 @@ void event_reader::read_on(std::vector<std::string>& lines) {
         rest_.append(part.data(), static_cast<size_t>(n));
     }
     size_t begin = 0;
+    const uint64_t rest_at = at_ - rest_.size();
     for (size_t end; (end = rest_.find('\n', begin)) != std::string::npos; begin = end + 1) {
+        place_.offset = rest_at + end + 1;
         if (end > begin)
-            lines.push_back(rest_.substr(begin, end - begin));
+            lines.push_back({rest_.substr(begin, end - begin), place_});
     }
     rest_.erase(0, begin);
 }
@@ -141,14 +158,25 @@ bool event_reader::move_on() {
         next = open_events(path_, O_RDONLY);
     if (!next)
         return false;
+    struct stat about{};
+    if (::fstat(next.get(), &about) != 0)
+        return false;
     file_ = std::move(next);
+    place_ = {about.st_dev, about.st_ino, 0};
     at_ = 0;
     rest_.clear();
     return true;
 }
 
 std::vector<std::string> event_reader::more() {
-    std::vector<std::string> lines;
+    std::vector<std::string> out;
+    for (event_line& line : more_lines())
+        out.push_back(std::move(line.text));
+    return out;
+}
+
+std::vector<event_line> event_reader::more_lines() {
+    std::vector<event_line> lines;
     for (;;) {
         // Looked at before it is read: nothing is added to one that has lost its name.
         const bool is_last = file_ && is_same_file(file_.get(), path_);

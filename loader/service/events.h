@@ -61,19 +61,33 @@ private:
     scribe scribe_;
 };
 
+// Where a reader is: behind so many bytes of this file. Until the machine is started anew,
+// no other file has the same numbers.
+struct event_place {
+    uint64_t device = 0, inode = 0, offset = 0;
+    bool operator==(const event_place&) const = default;
+};
+struct event_line {
+    std::string text;
+    event_place behind;
+};
+
 // The lines of the file before and of the one at @path, and what is added.
 class event_reader {
 public:
-    explicit event_reader(std::string path) : path_(std::move(path)) {}
+    // From @from on, where that file is one of the two; else all.
+    explicit event_reader(std::string path, const event_place& from = {});
     // Whole lines that were not read yet, oldest first.
     std::vector<std::string> more();
+    std::vector<event_line> more_lines();
 
 private:
     bool move_on();
-    void read_on(std::vector<std::string>& lines);
+    void read_on(std::vector<event_line>& lines);
 
     std::string path_;
     Fd file_;
+    event_place place_;
     uint64_t at_ = 0;
     std::string rest_;  // of a line that is not whole yet
 };
