@@ -12,6 +12,7 @@
 
 #include "base/process.h"
 #include "base/text.h"
+#include "cli/check_all.h"
 #include "cli/commands.h"
 #include "cli/settings.h"
 #include "cli/status_text.h"
@@ -112,7 +113,8 @@ CLI::App* command_for(CLI::App& app, const char* name, const char* text,
 
 struct check_options {
     std::string from = "0", to = "0";
-    bool wait = false;
+    std::string time;
+    bool wait = false, all = false, only_paused = false;
 };
 
 int check(const context& ctx, const std::string& array, const char* what,
@@ -130,6 +132,25 @@ int check(const context& ctx, const std::string& array, const char* what,
     return wait(ctx, array);
 }
 
+// What check has besides: all arrays, for a time.
+void add_check_all(CLI::App& command, const std::shared_ptr<std::string>& array,
+                   const std::shared_ptr<check_options>& how, context& ctx) {
+    CLI::Option* all =
+        command.add_flag("--all", how->all, "every array that runs and is configured for it");
+    command.add_option("--for", how->time, "then pause it, as 6h (default: as configured)")
+        ->needs(all);
+    command.add_flag("--continue", how->only_paused, "go on with those that were paused")
+        ->needs(all);
+    for (const char* other : {"array", "--from", "--to", "--wait"})
+        all->excludes(command.get_option(other));
+    command.callback([array, how, &ctx] {
+        ctx.run = [array, how, &ctx] {
+            return how->all ? check_all(ctx, how->time, how->only_paused)
+                            : check(ctx, *array, "check", *how);
+        };
+    });
+}
+
 void add_check(CLI::App& app, context& ctx, const char* what, const char* text) {
     auto array = std::make_shared<std::string>();
     auto how = std::make_shared<check_options>();
@@ -137,6 +158,10 @@ void add_check(CLI::App& app, context& ctx, const char* what, const char* text) 
     command->add_option("--from", how->from, "where to begin on the members' data, as 64M");
     command->add_option("--to", how->to, "where to end");
     command->add_flag("--wait", how->wait, "until it is over");
+    if (what == std::string_view("check")) {
+        add_check_all(*command, array, how, ctx);
+        return;
+    }
     command->callback([array, how, what, &ctx] {
         ctx.run = [array, how, what, &ctx] { return check(ctx, *array, what, *how); };
     });
