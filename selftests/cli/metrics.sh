@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# stats --prometheus and what shows it: the format, names and labels with anything in
+# them, the file that is replaced whole, and the dashboard.
+. "${0%/*}/lib.sh"
+own_mounts
+mkdir -p /run/ringraid
+mount -t tmpfs -o mode=0700 tmpfs /run/ringraid
+packaging=$top/loader/packaging
+
+# Two arrays of the same name, one of them degraded, and a daemon that is dead.
+cp "$here/status.json" "$tmp/a"
+jq '.uuid = "11111111:76543210:fedcba98:76543210" | .block_device = "/dev/ublkb4" | .state = "degraded"
+	| .members[2] = {role: 2, device: "/dev/nvme10n1", state: "rebuilding", identity: "c"}
+	| .job.now.kind = "rebuild" | .spares = [] | del(.counters.punts) | .bitmap = null' "$tmp/a" >"$tmp/b"
+jq '.uuid = "22222222:76543210:fedcba98:76543210" | .block_device = "/dev/ublkb5" | .name = "h:\u001b[1m\nx"' "$tmp/a" >"$tmp/c"
+serve "$tmp/a" "$tmp/b" "$tmp/c"
+kill -9 "${served[2]}"
+wait "${served[2]}" 2>/dev/null || true
+
+strict() { python3 "$here/prometheus.py"; }
+
+format() {
+	"$program" stats --prometheus >"$tmp/text"
+	cat "$tmp/text"
+	strict <"$tmp/text" >"$tmp/samples"
+	local one='array="da\"ta\\",device="ublkb3"' other='array="da\"ta\\",device="ublkb4"' line
+	for line in "disks{$one,state=\"active\"} 4" "disks{$one,state=\"spare\"} 1" \
+		"state{$one,state=\"check\"} 1" "blocks{$one} 147456" "blocks_synced{$one} 36864" \
+		"writes_total{$one} 20" "written_bytes_total{$one} 81920" "mismatch_sectors{$one} 8" \
+		"requests_in_flight{$one} 3" "degraded{$other} 1" "state{$other,state=\"recovering\"} 1" \
+		"disks{$other,state=\"sync\"} 1" 'up{array="\\x1b[1m\\nx",device="ublkb5"} 0'; do
+		has "ringraid_$line" <"$tmp/samples" || { echo "no $line"; return 1; }
+	done
+	! grep -q '^ringraid_punts_total{.*ublkb4' "$tmp/samples"
+	grep -q '^ringraid_punts_total{.*ublkb3' "$tmp/samples"
+}
+
+# All counters of the engine are there: each by a number of its own.
+all_counters() {
+	jq '.counters |= with_entries(.value = 7)' "$here/status.json" >"$tmp/a.new"
+	mv "$tmp/a.new" "$tmp/a"
+	"$program" stats --prometheus /dev/ublkb3 | strict >"$tmp/seven"
+	[ "$(grep -cE ' (7|3584)$' "$tmp/seven")" = "$(jq '.counters | length' "$tmp/a")" ]
+}
+
+# The reader sees what it must.
+reader() {
+	local text
+	for text in 'a 1' '# HELP a b\na 1\n' '# HELP a b\n# TYPE a gauge\na 1' \
+		'# HELP a b\n# TYPE a gauge\na 1\na 1\n' '# HELP a b\n# TYPE a counter\na 1\n' \
+		'# HELP a b\n# TYPE a gauge\na{x="y} 1\n' '# HELP a b\n# TYPE a gauge\na{x="1",x="2"} 1\n' \
+		'# HELP a b\n# TYPE a gauge\na 1\n# HELP c d\n# TYPE c gauge\nc 1\na{x="1"} 1\n' \
+		'# HELP a b\n# TYPE a gauge\n# HELP c d\n# TYPE c gauge\nc 1\n' '# HELP a b\n# TYPE a gauge\na x\n'; do
+		! printf "$text" | strict 2>/dev/null || { echo "taken: $text"; return 1; }
+	done
+}
+
+replaced() {
+	mkdir -p "$tmp/textfile"
+	"$program" stats --prometheus --output "$tmp/textfile/ringraid.prom"
+	strict <"$tmp/textfile/ringraid.prom" >/dev/null
+	[ "$(stat -c %a "$tmp/textfile/ringraid.prom")" = 644 ]
+	[ "$(ls -A "$tmp/textfile")" = ringraid.prom ]
+	# No room: the old one stays, and nothing else does.
+	mount -t tmpfs -o size=8k tmpfs "$tmp/textfile"
+	echo old >"$tmp/textfile/ringraid.prom"
+	! "$program" stats --prometheus --output "$tmp/textfile/ringraid.prom"
+	[ "$(cat "$tmp/textfile/ringraid.prom")" = old ]
+	[ "$(ls -A "$tmp/textfile")" = ringraid.prom ]
+	umount "$tmp/textfile"
+}
+
+# promtool itself, where the machine has it.
+promtool_agrees() {
+	! command -v promtool >/dev/null || "$program" stats --prometheus | promtool check metrics
+}
+
+dashboard() {
+	local metric
+	python3 "$packaging/grafana/make.py" | cmp - "$packaging/grafana/ringraid.json"
+	for metric in $(jq -r '.panels[].targets[].expr' "$packaging/grafana/ringraid.json" | grep -oE 'ringraid_[a-z_]+' | sort -u); do
+		# Those of block devices need real ones.
+		grep -q "^# TYPE $metric " "$tmp/text" || [[ $metric =~ _(device|member)_(requests|bytes|seconds)_total$ ]] ||
+			{ echo "$metric is not exported"; return 1; }
+	done
+	# No two panels overlap, or have one number.
+	jq -e '.panels as $p | [range($p | length)] | all(. as $i | [range($i)] | all(. as $j |
+		$p[$i].id != $p[$j].id and ($p[$i].gridPos as $a | $p[$j].gridPos as $b |
+		($a.x >= $b.x + $b.w or $b.x >= $a.x + $a.w or $a.y >= $b.y + $b.h or $b.y >= $a.y + $a.h))))' \
+		"$packaging/grafana/ringraid.json"
+	jq -e 'all(.panels[]; .gridPos.x + .gridPos.w <= 24 and (.targets | length) > 0 and .datasource.uid == "${source}")' \
+		"$packaging/grafana/ringraid.json"
+}
+
+check metrics.format format
+check metrics.all-counters all_counters
+check metrics.reader reader
+check metrics.replaced replaced
+check metrics.promtool promtool_agrees
+check metrics.dashboard dashboard
