@@ -21,7 +21,7 @@ int run(int argc, char** argv) {
           rr::cli::add_status, rr::cli::add_stats, rr::cli::add_examine, rr::cli::add_features,
           rr::cli::add_add, rr::cli::add_remove, rr::cli::add_replace, rr::cli::add_jobs, rr::cli::add_events,
           rr::cli::add_upgrade, rr::cli::add_store, rr::cli::add_config, rr::cli::add_monitor,
-           rr::cli::add_completion, rr::cli::add_ublk_stop})
+          rr::cli::add_top, rr::cli::add_completion, rr::cli::add_ublk_stop})
         add(app, ctx);
     CLI11_PARSE(app, argc, argv);
     return ctx.run ? ctx.run() : 1;
