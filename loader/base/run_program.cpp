@@ -58,6 +58,7 @@ public:
     // The errno, or 0.
     int spawn(pid_t& pid, const std::vector<std::string>& words) {
         std::vector<char*> argv;
+        argv.reserve(words.size() + 1);
         for (const std::string& word : words)
             argv.push_back(const_cast<char*>(word.c_str()));
         argv.push_back(nullptr);

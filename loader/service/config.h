@@ -31,10 +31,10 @@ inline constexpr const char* config_directory = "/etc/ringraid/conf.d";
 
 struct setting_rule {
     enum class kind : uint8_t { number, size, duration, choice, text, path };
-    const char* name;
-    kind is;
-    const char* standard;  // empty: the program decides
-    const char* what;      // of a choice its words, else what people are told
+    const char* name = "";
+    kind is = kind::text;
+    const char* standard = "";  // empty: the program decides
+    const char* what = "";      // of a choice its words, else what people are told
     double least = 0, most = 0;
 };
 

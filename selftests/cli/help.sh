@@ -23,6 +23,7 @@ helped() {
 	local example word
 	example=$(sed -n 's/^example: //p' <<<"$text")
 	[ -z "$1" ] || [[ "$example" =~ ringraid\ (--json\ )?$1 ]] || { echo "another command's example: $example"; return 1; }
+	# shellcheck disable=SC2013 # words
 	for word in $(grep -oE -- ' --[a-z-]+' <<<"$example"); do
 		[ "$word" = --json ] || grep -qE -- "$word\b" <<<"${text%example:*}" || { echo "no option $word"; return 1; }
 	done

@@ -32,7 +32,7 @@ format() {
 		"disks{$other,state=\"sync\"} 1" 'up{array="\\x1b[1m\\nx",device="ublkb5"} 0'; do
 		has "ringraid_$line" <"$tmp/samples" || { echo "no $line"; return 1; }
 	done
-	! grep -q '^ringraid_punts_total{.*ublkb4' "$tmp/samples"
+	! grep -q '^ringraid_punts_total{.*ublkb4' "$tmp/samples" || return 1
 	grep -q '^ringraid_punts_total{.*ublkb3' "$tmp/samples"
 }
 
@@ -52,7 +52,7 @@ reader() {
 		'# HELP a b\n# TYPE a gauge\na{x="y} 1\n' '# HELP a b\n# TYPE a gauge\na{x="1",x="2"} 1\n' \
 		'# HELP a b\n# TYPE a gauge\na 1\n# HELP c d\n# TYPE c gauge\nc 1\na{x="1"} 1\n' \
 		'# HELP a b\n# TYPE a gauge\n# HELP c d\n# TYPE c gauge\nc 1\n' '# HELP a b\n# TYPE a gauge\na x\n'; do
-		! printf "$text" | strict 2>/dev/null || { echo "taken: $text"; return 1; }
+		! printf '%b' "$text" | strict 2>/dev/null || { echo "taken: $text"; return 1; }
 	done
 }
 
@@ -65,7 +65,7 @@ replaced() {
 	# No room: the old one stays, and nothing else does.
 	mount -t tmpfs -o size=8k tmpfs "$tmp/textfile"
 	echo old >"$tmp/textfile/ringraid.prom"
-	! "$program" stats --prometheus --output "$tmp/textfile/ringraid.prom"
+	! "$program" stats --prometheus --output "$tmp/textfile/ringraid.prom" || return 1
 	[ "$(cat "$tmp/textfile/ringraid.prom")" = old ]
 	[ "$(ls -A "$tmp/textfile")" = ringraid.prom ]
 	umount "$tmp/textfile"

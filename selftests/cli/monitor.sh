@@ -8,7 +8,7 @@ mkdir -p /run/ringraid
 mount -t tmpfs -o mode=0700 tmpfs /run/ringraid
 uuid=01234567-89abcdef-01234567-89abcdef
 dir=/run/ringraid/$uuid
-pid='' array=''
+pid='' array='' holder=''
 
 # Who gets mail, and who is run: each call is kept.
 cat >"$tmp/sendmail" <<EOF
@@ -23,7 +23,7 @@ chmod +x "$tmp/sendmail" "$tmp/program"
 
 # event NAME [MORE]: as a daemon appends it.
 event() {
-	mkdir -p -m 0700 "$dir"
+	mkdir -p "$dir"
 	printf '{"schema":1,"time":"%s","event":"%s","name":"h:data","uuid":"u","block_device":"/dev/ublkb7"%s}\n' \
 		"$(date -u +%Y-%m-%dT%H:%M:%S.000Z)" "$1" "${2:-}" >>"$dir/events"
 }
@@ -105,7 +105,7 @@ killed() {
 again() {
 	fresh
 	trap end EXIT
-	mkdir -p -m 0700 "$dir"
+	mkdir -p "$dir"
 	echo '{"schema":1,"time":"2020-01-01T00:00:00.000Z","event":"Fail","name":"h:data"}' >"$dir/events"
 	event SpareActive
 	(monitor --oneshot) 2>>"$tmp/lines" || return 1
@@ -156,7 +156,13 @@ living() {
 	(monitor --remind 1s) 2>>"$tmp/lines" &
 	pid=$!
 	until_true called "DegradedArray $(jq -r .block_device "$tmp/status")" 3 || return 1
+	# A successor is at work, for longer than that.
+	flock "$dir/lock" sleep 14 &
+	holder=$!
 	kill -9 $array
+	sleep 13
+	! grep -q DaemonDied "$tmp/calls" || { echo 'told although a successor starts'; return 1; }
+	kill $holder
 	until_true called "DaemonDied $(jq -r .block_device "$tmp/status")" || return 1
 	end
 	start

@@ -48,7 +48,7 @@ closed() { tmux -S "$socket" kill-server 2>/dev/null || true; }
 status_in_a_pipe() {
 	"$program" status data >"$tmp/out" || [ $? = 1 ]
 	cat "$tmp/out"
-	! grep -q "$esc" "$tmp/out"
+	! grep -q "$esc" "$tmp/out" || return 1
 	head -n 1 "$tmp/out" | has '/dev/ublkb3  data  degraded  [4/3] [U_UU]'
 	has '    member 1 : /dev/nvme1n1   failed (Input/output error), 8 sectors were unreadable and rewritten' <"$tmp/out"
 	has '    member 2 : /dev/nvme10n1  active' <"$tmp/out"
@@ -87,7 +87,7 @@ top_shows() {
 	sees '^  1  nvme1n1 +failed '
 	# One line each: nothing was wrapped.
 	[ "$(picture | grep -c .)" = 9 ]
-	[[ $(picture -e) = *"$esc[33mdegraded"* ]]
+	[[ $(picture -e) = *"${esc}[33mdegraded"* ]]
 }
 
 # Another one comes, with a name that would clear the screen, and a daemon that dies.
@@ -120,10 +120,11 @@ ended() {
 	cmp "$tmp/stty1" "$tmp/stty2"
 	has before <<<"$(picture)"
 	! sees 'array, member' || return 1
-	type_ 'echo $((40 + 2))' Enter
+	type_ 'expr 40 + 2' Enter
 	shows 42
 }
 the_top() { pgrep -f "^$program top" | head -n 1; }
+by_signal() { kill "-$1" "$(the_top)"; }
 by_stop() {
 	type_ C-z
 	sleep 0.5
@@ -133,7 +134,7 @@ by_stop() {
 top_in_a_pipe() {
 	"$program" top --interval 0.5 >"$tmp/out"
 	cat "$tmp/out"
-	! grep -q "$esc" "$tmp/out"
+	! grep -q "$esc" "$tmp/out" || return 1
 	grep -qE '^data +degraded ' "$tmp/out"
 	[ "$(wc -L <"$tmp/out")" -le 80 ]
 }
@@ -146,7 +147,7 @@ check top.shows top_shows
 check top.pipe top_in_a_pipe
 check top.key ended type_ q
 check top.interrupt ended type_ C-c
-check top.term ended eval 'kill -TERM $(the_top)'
-check top.hangup ended eval 'kill -HUP $(the_top)'
+check top.term ended by_signal TERM
+check top.hangup ended by_signal HUP
 check top.stop ended by_stop
 check top.arrays top_arrays

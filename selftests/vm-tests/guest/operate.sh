@@ -1,0 +1,211 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Disks 0 to 3 are the array, 4 a spare, 5 to 7 another array.
+. "${0%/*}/lib.sh"
+read -ra disks < <(disks 4)
+spare=/dev/disk4
+other=(/dev/disk5 /dev/disk6 /dev/disk7)
+conf=/etc/ringraid/ringraid.conf
+mkdir -p /etc/ringraid/conf.d /out/json
+
+array() {
+	rm -f $conf /etc/ringraid/conf.d/*
+	wipe "${disks[@]}" "$spare" "${other[@]}"
+	[ $# = 0 ] || printf '%b' "$1" >$conf
+	start t "${disks[@]}" --chunk 64K --assume-clean "${@:2}"
+}
+is() { [ "$(st "$1")" = "$2" ] || fail "$1 is $(st "$1"), not $2"; }
+
+# Settings reach a start, the command line counts more, and rates are changed live.
+configured() {
+	local uuid
+	array '[array]\ndepth = 32\nslots = 16\nsync-max = 5000\n[array t]\nqueues = 1\ndepth = 8\n' --slots 24
+	is queues 1
+	is depth 8
+	is slots 24
+	is job.sync_max_kib 5000
+	is job.sync_min_kib 1000
+	quietly ringraid set t sync-max=0
+	is job.sync_max_kib 0
+	quietly ringraid set t configured
+	is job.sync_max_kib 5000
+	uuid=$(st uuid)
+	stop
+	# By uuid, in a file of its own; what is wrong is said, and is no reason not to serve.
+	printf '[array %s]\nsync-max = 300\ndepth = 64\nslots = 0\n' "$uuid" >/etc/ringraid/conf.d/mine.conf
+	again "${disks[@]}"
+	grep -q '^ringraid: /etc/ringraid/conf.d/mine.conf:4: slots: 0 is not from 1 to 256' "$tmp/log" ||
+		{ cat "$tmp/log"; fail "nothing is said of a wrong line"; }
+	is depth 64
+	is slots 16
+	is job.sync_max_kib 300
+	# A promise above the limit is lowered with it.
+	is job.sync_min_kib 300
+	! ringraid config >"$tmp/config" 2>&1 || fail "ringraid config takes a wrong line"
+	grep -A3 '^\[array .*:t\]' "$tmp/config" | grep -q 'depth .*= 64 .*mine.conf:3' || { cat "$tmp/config"; fail "not what holds"; }
+	# A name, found on the disks.
+	stop
+	quietly ringraid assemble --name t
+	is job.sync_max_kib 300
+	# A successor has them, too.
+	kill_daemon
+	quietly timeout 100 ringraid assemble --scan
+	is job.sync_max_kib 300
+	stop
+}
+
+saved() { # NAME COMMAND...
+	local to=/out/json/$1.json
+	shift
+	ringraid --json "$@" >"$to" 2>"$tmp/err" || true
+	[ -s "$to" ] || { cat "$tmp/err"; fail "ringraid --json $* prints nothing"; }
+}
+
+# Every command, in the states that change its answer; the host validates.
+answers() {
+	local pid
+	rm -f $conf /etc/ringraid/conf.d/*
+	wipe "${disks[@]}" "$spare"
+	saved create create t "${disks[@]}" --chunk 64K
+	block=$(st block_device)
+	saved status.resync status t
+	saved wait wait t
+	fill
+	saved stats stats t
+	saved check check t
+	saved pause pause t
+	saved resume resume t
+	saved cancel cancel t
+	saved check.wait check t --wait
+	saved repair repair t --wait
+	saved status.done status t
+	saved set set t sync-max=300
+	saved set.bitmap set t bitmap=none
+	saved upgrade.plan upgrade t --plan
+	saved upgrade upgrade t
+	saved fail fail t 1
+	saved status.degraded status t
+	saved check.degraded check t
+	saved add add t "$spare"
+	saved status.rebuild status t
+	exec 9<"$block"
+	saved stop.busy stop t
+	exec 9<&-
+	quietly ringraid set t sync-max=0
+	saved watch watch t
+	saved remove remove t /dev/disk1
+	saved add.spare add t /dev/disk1
+	saved events events t
+	saved examine examine "${disks[@]}" "$spare"
+	saved check.all check --all --for 60s
+	saved config config
+	saved features features
+	pid=$(st pid)
+	kill -9 "$pid"
+	saved status.dead status t
+	eventually "taken over" ringraid assemble --scan >"$tmp/log" 2>&1
+	saved stop stop t
+	saved assemble assemble --name t
+	saved stop.force stop t --force
+	saved stop.none stop t
+}
+
+# watched: a monitor's program and mails are in $tmp/calls and $tmp/mails.
+watch_with() {
+	cat >"$tmp/mail" <<-EOF
+		#!/bin/sh
+		cat >>$tmp/mails
+	EOF
+	cat >"$tmp/program" <<-EOF
+		#!/bin/sh
+		echo "\$@" >>$tmp/calls
+	EOF
+	chmod +x "$tmp/mail" "$tmp/program"
+	ringraid monitor --sendmail "$tmp/mail" --program "$tmp/program" 2>>"$tmp/told" &
+	monitor=$!
+}
+called() { [ "$(grep -cxF -- "$1" "$tmp/calls" 2>/dev/null)" = "${2:-1}" ]; }
+mailed() { grep -qF -- "$1" "$tmp/mails" 2>/dev/null; }
+
+monitored() {
+	rm -rf /run/ringraid/monitor* "$tmp"/{mails,calls}
+	rm -rf /run/ringraid/*-*
+	watch_with
+	array ''
+	eventually "NewArray" called "NewArray $block"
+	quietly ringraid fail t 1
+	eventually "Fail" called "Fail $block /dev/disk1"
+	eventually "a mail" mailed 'Subject: Fail event on t:'
+	mailed ' degraded  [4/3] [U_UU]' || { cat "$tmp/mails"; fail "the mail does not say how the array is"; }
+	# The monitor is killed; what happens meanwhile is told by the next one, once.
+	kill -9 $monitor
+	quietly ringraid add t "$spare"
+	eventually "rebuilt" is_state healthy
+	watch_with
+	eventually "SpareActive" called "SpareActive $block $spare"
+	called "Fail $block /dev/disk1" || fail "Fail is told again"
+	kill_daemon
+	eventually "DaemonDied" called "DaemonDied $block"
+	eventually "a mail of a dead daemon" mailed 'Subject: DaemonDied event on t:'
+	quietly timeout 100 ringraid assemble --scan
+	is_state healthy || fail "not taken over"
+	stop
+	eventually "DeviceDisappeared" called "DeviceDisappeared $block"
+	kill $monitor
+}
+
+kind() { [ "$(ringraid --json status "$1" | jq -r ".job.now | if . then .kind + \" \" + .state else \"none\" end")" = "$2" ]; }
+
+# All arrays, for a time; the rest the next time; what is found is the exit code's.
+checked() {
+	local rc=0 stripe
+	array '[array]\nsync-max = 200\nsync-min = 200\n[array v]\ncheck = no\n'
+	quietly ringraid create u "${other[@]}" --chunk 64K --assume-clean
+	quietly ringraid check --all --for 2s
+	kind t 'check paused' || fail "t: $(ringraid --json status t | jq -c .job.now)"
+	kind u 'check paused' || fail "u: $(ringraid --json status u | jq -c .job.now)"
+	for a in t u; do quietly ringraid set $a sync-max=0; done
+	quietly ringraid check --all --continue --for 0
+	grep -q '^ringraid: u: is checked: done, 0 sectors did not match' "$tmp/log" || { cat "$tmp/log"; fail "u was not checked"; }
+	kind t none || fail "t is not checked"
+	# Nothing was paused: it ends at once, and begins nothing.
+	quietly ringraid check --all --continue
+	kind t none || fail "--continue begins a check"
+	# One that runs when the service manager ends this is paused.
+	quietly ringraid set t sync-max=200
+	ringraid check --all >"$tmp/log" 2>&1 &
+	eventually "a check of t" kind t 'check running'
+	kill $!
+	wait $! || fail "ended by SIGTERM: exit code $?"
+	kind t 'check paused' || fail "t is not paused"
+	# Something is wrong on a disk of u.
+	quietly ringraid cancel t
+	quietly ringraid set t sync-max=0
+	stripe=$(offset_of /dev/disk5)
+	dd if=/dev/urandom of=/dev/disk5 bs=512 seek=$((stripe + 8)) count=8 oflag=direct conv=notrunc status=none
+	ringraid check --all --for 0 >"$tmp/log" 2>&1 || rc=$?
+	[ $rc = 1 ] || { cat "$tmp/log"; fail "a mismatch: exit code $rc"; }
+	grep -q '^ringraid: u: is checked: done, 8 sectors did not match' "$tmp/log" || { cat "$tmp/log"; fail "not said"; }
+	quietly ringraid fail t 0
+	ringraid check --all --for 0 >"$tmp/log" 2>&1 || true
+	grep -q '^ringraid: t: is left alone: it is degraded' "$tmp/log" || { cat "$tmp/log"; fail "degraded"; }
+	quietly ringraid stop t
+	quietly ringraid stop u
+}
+
+measured() {
+	array ''
+	busy
+	quietly ringraid top --once --interval 2
+	cat "$tmp/log"
+	awk '$1 == "t" && $2 == "healthy" && $4 != "0.0" && $8 != "-" { found = 1 } END { exit !found }' "$tmp/log" ||
+		fail "top shows no writes, or no latency"
+	quietly ringraid stats --prometheus --output /out/ringraid.prom
+	ringraid status t
+	end_background
+	grep -qE '^ringraid_member_requests_total\{array="t",.*member="/dev/disk2",op="write"\} [1-9]' /out/ringraid.prom ||
+		{ cat /out/ringraid.prom; fail "no I/O of members"; }
+	stop
+}
+
+play configured answers monitored checked measured
