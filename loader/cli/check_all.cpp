@@ -50,13 +50,13 @@ public:
             return false;
         const nlohmann::json now = job(*status, "now");
         const std::string kind = now.value("kind", ""), is = now.value("state", "");
-        if (now.is_object() && kind == "check" && is == "paused")
+        if (kind == "check" && is == "paused")
             return order("resume", "goes on");
-        if (now.is_object() && kind == "check" && is == "running")
+        if (kind == "check" && is == "running")
             return runs_ = true;
         if (only_paused)
             return false;
-        if (now.is_object())
+        if (!now.empty())
             return say("is left alone: its " + kind + " is " + is);
         if (status->value("state", "") != "healthy")
             return say("is left alone: it is " + status->value("state", ""));
@@ -79,7 +79,7 @@ public:
         const auto wrong = last_.value("mismatch_sectors", uint64_t{0});
         const auto bad = last_.value("unreadable_cells", uint64_t{0});
         found_ = wrong != 0 || bad != 0;
-        const std::string how = now.is_object() ? now.value("state", "") : last_.value("how", "");
+        const std::string how = now.empty() ? last_.value("how", "") : now.value("state", "");
         (void)say(fmt::format("is checked: {}, {} sectors did not match", how, wrong));
         return false;
     }
@@ -101,6 +101,7 @@ public:
     }
 
 private:
+    // Empty: there is none.
     static nlohmann::json job(const nlohmann::json& status, const char* key) {
         const nlohmann::json all = status.value("job", nlohmann::json::object());
         const nlohmann::json out =

@@ -132,6 +132,7 @@ std::string offer_values(const std::vector<completed_command>& commands, const O
     for (const completed_command& command : commands) {
         for (const completed_option& option : command.options) {
             std::vector<std::string> names;
+            names.reserve(option.names.size());
             for (const std::string& name : option.names)
                 names.push_back(command.words + '|' + name);
             if (option.takes_value)
