@@ -21,6 +21,7 @@ const std::map<std::string, const char*> examples = {
     {"features", "ringraid features"},
     {"add", "ringraid add data /dev/sdf && ringraid watch data"},
     {"remove", "ringraid remove data /dev/sdc"},
+    {"replace", "ringraid replace data /dev/sdc --with /dev/sdg --wait"},
     {"check", "ringraid check data --wait"},
     {"repair", "ringraid repair data --wait"},
     {"pause", "ringraid pause data"},

@@ -291,6 +291,8 @@ std::vector<metric> engine_metrics() {
         counted("ringraid_slot_reads_total", "Reads of members into the arena.", "slot_reads"),
         counted("ringraid_slot_writes_total", "Writes of members.", "slot_writes"),
         counted("ringraid_member_flushes_total", "Flushes of members.", "member_flushes"),
+        counted("ringraid_kept_cells_total", "Cells of which a part was still in memory.",
+                "kept_cells"),
         counted("ringraid_full_cells_total", "Cells written whole.", "full_cells"),
         counted("ringraid_rcw_cells_total", "Cells whose other data was read for parity.",
                 "rcw_cells"),

@@ -37,7 +37,7 @@ PANELS = [
      [(f"ringraid_job_speed_bytes{ONE}", "{{array}} {{job}}")]),
     ("Ways of writes", "timeseries", "cps",
      [(rate(f"ringraid_{way}_cells_total"), "{{array}} " + way)
-      for way in ("full", "rcw", "rmw", "recon")]),
+      for way in ("full", "rcw", "rmw", "recon", "kept")]),
     ("Waits", "timeseries", "cps",
      [(rate(f"ringraid_{what}_total"), "{{array}} " + what)
       for what in ("lock_waits", "slot_waits", "region_waits", "held_acks")]),
