@@ -63,8 +63,8 @@ bool is_locked(const std::string& path) {
     struct stat about{};
     if (::stat(path.c_str(), &about) != 0)
         return false;
-    const std::string mark = fmt::format("{:02x}:{:02x}:{} ", major(about.st_dev),
-                                         minor(about.st_dev), about.st_ino);
+    const std::string mark =
+        fmt::format("{:02x}:{:02x}:{} ", major(about.st_dev), minor(about.st_dev), about.st_ino);
     std::ifstream locks("/proc/locks");
     for (std::string line; std::getline(locks, line);) {
         if (line.find(mark) != std::string::npos && line.find("->") == std::string::npos)
@@ -156,8 +156,8 @@ public:
     void look_deeper(teller& to, const told_notes& notes, const nlohmann::json& state,
                      int64_t now) {
         const uint64_t started = state.value("started", uint64_t{0});
-        const bool dead = started != 0 && !over_ &&
-                          started_at(state.value("pid", 0)) != started && !is_locked(paths_.lock);
+        const bool dead = started != 0 && !over_ && started_at(state.value("pid", 0)) != started &&
+                          !is_locked(paths_.lock);
         if (!dead)
             dead_since_ = 0;
         else if (dead_since_ == 0)

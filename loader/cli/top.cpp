@@ -186,12 +186,11 @@ private:
         double in_flight = 0;
         for (const auto& q : now.status.value("queue_threads", nlohmann::json::array()))
             in_flight += q.value("inflight", 0);
-        const std::string letters = member_letters(now.status);
         out_.push_back(
             fresh()
-                .add(fmt::format("  {} in flight {:.0f}, full {}, rcw {}, rmw {}, "
+                .add(fmt::format("  in flight {:.0f}, full {}, rcw {}, rmw {}, "
                                  "direct {}, waits {:.0f}, punts {:.0f}",
-                                 letters, in_flight, share(full, cells), share(rcw, cells),
+                                 in_flight, share(full, cells), share(rcw, cells),
                                  share(rmw, cells), share(direct, all_reads),
                                  grown("lock_waits") + grown("slot_waits"), grown("punts")))
                 .text());

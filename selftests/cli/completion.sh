@@ -35,6 +35,7 @@ values() {
 	bash_offers ringraid set data '' | has sync-min= || return 1
 	# The value of an option is no word of the command, and a word is not one twice.
 	[ "$(bash_offers ringraid create --chunk create --layout left-s)" = left-symmetric ] || return 1
+	[ "$(cd "$tmp/z"; bash_offers ringraid upgrade --probation-ms 5 data _ring)" = _ringraid ] || return 1
 	[ "$(bash_offers ringraid --json store ge)" = get ]
 }
 
