@@ -95,6 +95,8 @@ void failures_so_far::restore(rr_array& array, const md::array_metadata* metadat
         if ((state >> role & 1) == 0)
             array.members[role].error = 0;
     }
+    if ((state & RR_STATE_REPLACE) != 0)
+        array.members[array.geometry.members].error = 0;
     __atomic_store_n(&array.state, state, __ATOMIC_SEQ_CST);
 }
 

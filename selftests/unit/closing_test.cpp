@@ -141,5 +141,106 @@ TEST_F(Closing, ABrokenArrayIsNotCalledClean) {
         EXPECT_FALSE(sb.clean()) << role;
 }
 
+// Member 1 is being replaced.
+class ClosingOfTwo : public Closing {
+protected:
+    static constexpr uint32_t index = count;
+    ClosingOfTwo() {
+        replacement_device& copy = members_.replacement.emplace();
+        copy.role = 1;
+        char name[] = "/tmp/rr-closing-XXXXXX";
+        copy.device.fd.reset(::mkstemp(name));
+        ::unlink(name);
+        array_.replaced = 1;
+        array_.state |= RR_STATE_REPLACE;
+    }
+    void serve_both() {
+        auto own = md::make_spare(members_.plan.members[0]->superblock, 131072, {});
+        ASSERT_TRUE(own);
+        own->feature_map |= md::feature_recovery_offset | md::feature_replacement;
+        own->dev_roles[4] = 1;
+        for (auto& member : members_.plan.members)
+            member->superblock.dev_roles = own->dev_roles;
+        members_.replacement->superblock = *own;
+        serve();
+    }
+};
+
+TEST_F(ClosingOfTwo, TheReplacementIsCleanAsWell) {
+    serve_both();
+    EXPECT_EQ(close(), 0);
+    expect_clean_without({});
+    EXPECT_TRUE(disk_[index].clean());
+    EXPECT_TRUE(disk_[index].has(md::feature_replacement));
+    EXPECT_EQ(disk_[0].role_of(4), 1U);
+}
+
+TEST_F(ClosingOfTwo, OneThatCannotBeFlushedIsGivenUpAndNothingElse) {
+    serve_both();
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    ::close(ends[1]);
+    members_.replacement->device.fd.reset(ends[0]);
+    EXPECT_EQ(close(), 0);
+    EXPECT_EQ(array_.state & (RR_STATE_REPLACE | RR_STATE_MISSING), 0U);
+    EXPECT_FALSE(metadata_->replacement());
+    disk_.erase(index);
+    expect_clean_without({});
+    EXPECT_EQ(disk_[0].role_of(4), md::role_faulty);
+}
+
+TEST_F(ClosingOfTwo, OneThatTakesNoSuperblockIsGivenUpAndNothingElse) {
+    serve_both();
+    unwritable_ = {index};
+    EXPECT_EQ(close(), 0);
+    EXPECT_FALSE(disk_[index].clean());
+    disk_.erase(index);
+    expect_clean_without({});
+    EXPECT_EQ(disk_[0].role_of(4), md::role_faulty);
+}
+
+TEST_F(ClosingOfTwo, AMemberThatIsLostEndsIt) {
+    serve_both();
+    break_flush(2);
+    EXPECT_EQ(close(), 0);
+    EXPECT_FALSE(metadata_->replacement());
+    disk_.erase(index);
+    expect_clean_without({2});
+    EXPECT_EQ(disk_[0].role_of(4), md::role_spare);
+}
+
+TEST_F(ClosingOfTwo, WhatADeadDaemonGaveUpIsLetGo) {
+    take_out_as_left(members_, array_);
+    EXPECT_TRUE(members_.replacement);
+    array_.members[index].error = EIO;
+    take_out_as_left(members_, array_);
+    EXPECT_FALSE(members_.replacement);
+    members_.replacement.emplace();
+    array_.members[index].error = 0;
+    array_.state = 1U << 2;
+    take_out_as_left(members_, array_);
+    EXPECT_FALSE(members_.replacement) << "the array has better use for it";
+}
+
+// A takeover that comes to nothing.
+TEST_F(ClosingOfTwo, ALossThatNoSuperblockTellsOfIsForgotten) {
+    serve_both();
+    const failures_so_far before(array_);
+    rr_host_fail(&array_, index, -EIO);
+    before.restore(array_, &*metadata_);
+    EXPECT_NE(array_.state & RR_STATE_REPLACE, 0U);
+    EXPECT_EQ(array_.members[index].error, 0);
+    take_out_as_left(members_, array_);
+    EXPECT_TRUE(members_.replacement) << "the next one may try it again";
+    const uint64_t epoch = array_.state >> RR_STATE_EPOCH_SHIFT;
+    rr_host_fail(&array_, index, -EIO);
+    EXPECT_TRUE(lost_replacement(array_, *metadata_));
+    ASSERT_TRUE(metadata_->end_replacement(true));
+    EXPECT_FALSE(lost_replacement(array_, *metadata_));
+    before.restore(array_, &*metadata_);
+    EXPECT_EQ(array_.state & RR_STATE_REPLACE, 0U);
+    EXPECT_EQ(array_.state >> RR_STATE_EPOCH_SHIFT, epoch + 1);
+}
+
 }  // namespace
 }  // namespace rr
