@@ -485,4 +485,141 @@ TEST_F(EngineJobResync, TheJobStopsWhereDataCannotBeRead) {
     EXPECT_EQ(job().mended[parity(12)], 1U);
 }
 
+// Member 1 is replaced by what is behind the five roles.
+class EngineReplacement : public EngineJob {
+protected:
+    static constexpr uint32_t role = 1, copy = 5;
+    EngineReplacement() {
+        disks_.emplace_back(disks_[0].size());
+        array_->replaced = role;
+        array_->state |= RR_STATE_REPLACE;
+    }
+    int32_t error_of(const rr_action& n) override { return n.role == bad_ ? -RR_EIO : 0; }
+    // A cell whose data chunk @d is the member's.
+    uint64_t cell_with(uint32_t d, uint64_t from) {
+        while (data(from, d) != role)
+            from++;
+        return from;
+    }
+    bool same(uint64_t cell) {
+        const auto at = static_cast<long>(cell * 4096);
+        return std::equal(disks_[role].begin() + at, disks_[role].begin() + at + 4096,
+                          disks_[copy].begin() + at);
+    }
+
+    uint32_t bad_ = ~0U;
+};
+
+TEST_F(EngineReplacement, WhatTheMemberGetsItGetsWhereTheJobHasBegun) {
+    job().next = job().frontier = 20;
+    const uint64_t below = cell_with(0, 5), above = cell_with(0, 25);
+    for (const uint64_t cell : {below, above}) {
+        request(0, RR_OP_WRITE, sector_of(cell, 0), 8);
+        while (!flight_.empty() && flight_[0].act != RR_ACT_WRITE)
+            end_io(0);
+        EXPECT_TRUE(goes_to(role, RR_ACT_WRITE)) << cell;
+        EXPECT_EQ(goes_to(copy, RR_ACT_WRITE), cell == below) << cell;
+        for (const rr_action& n : flight_) {
+            for (const rr_action& other : flight_) {
+                if (n.role == role && other.role == copy) {
+                    EXPECT_EQ(n.address, other.address);
+                    EXPECT_EQ(n.position, other.position);
+                    EXPECT_EQ(n.length, other.length);
+                }
+            }
+        }
+        end_all();
+    }
+    // Nor what other members get.
+    uint64_t other = 0;
+    while (data(other, 0) == role || parity(other) == role)
+        other++;
+    request(0, RR_OP_WRITE, sector_of(other, 0), 8);
+    while (!flight_.empty() && flight_[0].act != RR_ACT_WRITE)
+        end_io(0);
+    EXPECT_FALSE(goes_to(copy, RR_ACT_WRITE));
+    end_all();
+    // It is read by nobody.
+    request(0, RR_OP_READ, sector_of(below, 0), 8);
+    EXPECT_FALSE(goes_to(copy, RR_ACT_READ));
+    end_all();
+}
+
+TEST_F(EngineReplacement, AFlushReachesIt) {
+    job().next = job().frontier = cells;
+    request(0, RR_OP_WRITE, sector_of(cell_with(0, 5), 0), 8);
+    end_all();
+    request(1, RR_OP_FLUSH, 0, 0);
+    EXPECT_TRUE(goes_to(copy, RR_ACT_FLUSH));
+    end_all();
+    request(1, RR_OP_FLUSH, 0, 0);
+    EXPECT_FALSE(goes_to(copy, RR_ACT_FLUSH)) << "nothing was written since";
+    end_all();
+    request(0, RR_OP_WRITE, sector_of(cell_with(0, 5), 0), 8);
+    end_all();
+    array_->state &= ~RR_STATE_REPLACE;
+    request(1, RR_OP_FLUSH, 0, 0);
+    EXPECT_FALSE(goes_to(copy, RR_ACT_FLUSH)) << "it is none any more";
+    end_all();
+}
+
+TEST_F(EngineReplacement, WhatItMissesIsAcknowledgedWhenSuperblocksTell) {
+    job().next = job().frontier = cells;
+    bad_ = copy;
+    request(0, RR_OP_WRITE, sector_of(cell_with(0, 5), 0), 8);
+    end_all();
+    EXPECT_TRUE(answers_.empty());
+    EXPECT_EQ(array_->state & (RR_STATE_REPLACE | RR_STATE_MISSING), 0U);
+    EXPECT_EQ(array_->members[copy].error, RR_EIO);
+    array_->durable_epoch = static_cast<uint32_t>(epoch());
+    look();
+    EXPECT_EQ(answers_, (std::vector<int32_t>{4096})) << "the row is whole";
+}
+
+TEST_F(EngineReplacement, TheJobCopiesAndMakesWhatCannotBeRead) {
+    for (uint32_t i = 0; i < 5; i++)
+        std::fill(disks_[i].begin(), disks_[i].end(), i % 2 ? std::byte{0x33} : std::byte{0});
+    // In parity: two of five are not zero.
+    order(RR_JOB_REPLACE);
+    end_all();
+    EXPECT_EQ(job().frontier, cells);
+    EXPECT_EQ(job().ended, 1U);
+    for (uint64_t cell = 0; cell < cells; cell++)
+        EXPECT_TRUE(same(cell)) << cell;
+    EXPECT_EQ(disks_[copy][0], std::byte{0x33});
+}
+
+TEST_F(EngineReplacement, ALossOfEitherEndsTheJob) {
+    for (const uint32_t lost : {role, 2U, copy}) {
+        job() = rr_job{};
+        array_->state = RR_STATE_REPLACE;
+        order(RR_JOB_REPLACE);
+        rr_member_fail(a(), lost, -RR_EIO);
+        end_all();
+        look();
+        end_all();
+        EXPECT_EQ(array_->state & RR_STATE_REPLACE, 0U) << lost;
+        EXPECT_EQ(job().ended, 1U) << lost;
+        EXPECT_NE(job().error, 0) << lost;
+        EXPECT_LT(job().frontier, cells) << lost;
+    }
+}
+
+TEST(EngineLoss, OfEachStateOnlyWhatIsInUseIsLost) {
+    constexpr uint64_t one = 1ULL << RR_STATE_EPOCH_SHIFT, copy = 1U << 5, member = 1U << 2;
+    auto after = [](uint64_t state, uint64_t bit) {
+        return rr_state_after_loss(state, bit, uint64_t{1U << 5});
+    };
+    EXPECT_EQ(after(RR_STATE_REPLACE, copy), one);
+    EXPECT_EQ(after(0, copy), 0U);
+    EXPECT_EQ(after(one, copy), one) << "the second time";
+    EXPECT_EQ(after(RR_STATE_REPLACE, member), one | member);
+    EXPECT_EQ(after(RR_STATE_RESYNC, copy), RR_STATE_RESYNC) << "it waits";
+    EXPECT_EQ(after(member | one, 1U), member | one | RR_STATE_BROKEN);
+    EXPECT_EQ(after(member | RR_STATE_REBUILD, member), member | one);
+    // Sixteen members: no bit is the replacement's.
+    EXPECT_EQ(rr_replacement_bit(16), 0U);
+    EXPECT_EQ(rr_state_after_loss(0, 1U << 15, 0), one | 1U << 15);
+}
+
 }  // namespace
