@@ -31,8 +31,10 @@ unsigned keys_of_the_database() {
     return kernel && !full ? 5000 : 100000;
 }
 
+// A loop in the kernel is in a VM, where the processor may be emulated: 200,000 look-ups,
+// one by one, did not end in ten minutes.
 unsigned keys_between_lookups() {
-    return full ? 1 : 11;
+    return !full ? 11 : kernel ? 101 : 1;
 }
 
 chain_sstable_query query_for(const std::string& key, uint8_t flags) {
