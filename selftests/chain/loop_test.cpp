@@ -8,6 +8,7 @@
 #include <cstring>
 #include <thread>
 
+#include "chain/chain_api.hpp"
 #include "churn.h"
 #include "helpers.h"
 #include "test_steps.h"
@@ -105,6 +106,28 @@ TEST_F(Loop, ManyLookupsWithOneSystemCall) {
         if (kernel)
             ASSERT_EQ(counts().enters, before.enters + 1);
     }
+}
+
+TEST_F(Loop, ForCppAChainHasAnOwner) {
+    file_ = {content_.path().c_str(), 0};
+    rr_chain_options o = test_options({&file_, 1});
+    o.block_bytes = block;
+    o.flags |= kernel ? RR_CHAIN_KERNEL : RR_CHAIN_USER;
+    chain_reader opened(o);
+    chain_reader chain = std::move(opened);
+    EXPECT_EQ(opened.get(), nullptr);
+    const test_query q{};
+    const rr_chain_lookup l[] = {lookup_for(TEST_FOLLOW, q, blocks - 1),
+                                 lookup_for(TEST_FOLLOW, q, blocks - 5)};
+    rr_chain_result r[2];
+    ASSERT_EQ(chain.submit(l), 2);
+    ASSERT_EQ(chain.wait(r), 2);
+    EXPECT_EQ(value(r[0]), blocks - 1);
+    EXPECT_EQ(value(r[1]), blocks - 1);
+    EXPECT_EQ(chain.poll(r), 0);
+    chain.bump();
+    o.files_count = 0;
+    EXPECT_THROW(chain_reader{o}, std::system_error);
 }
 
 TEST_F(Loop, ErrorsEndALookupAndNoOther) {
