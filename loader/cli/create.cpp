@@ -23,6 +23,7 @@ struct create_flags {
     std::string bitmap_chunk;
     bool no_bitmap = false;
     bool assume_clean = false;
+    bool write_zeroes = false;
     bool force = false;
     bool no_start = false;
     start_flags start;
@@ -74,7 +75,7 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
     spec.name = flags.name;
     spec.layout = layouts.at(flags.layout);
     spec.chunk_sectors = static_cast<uint32_t>(*chunk >> RR_SECTOR_SHIFT);
-    spec.clean = flags.assume_clean;
+    spec.clean = flags.assume_clean || flags.write_zeroes;
     spec.bitmap = !flags.no_bitmap;
     for (const member_device& m : members)
         spec.member_sectors.push_back(m.sectors);
@@ -104,7 +105,8 @@ int create(const context& ctx, const create_flags& flags) {
     options->create = creation{[flags](const std::vector<member_device>& members) {
                                    return new_superblocks(flags, members);
                                },
-                               flags.force, !flags.no_start, *bitmap_chunk >> RR_SECTOR_SHIFT};
+                               flags.force, !flags.no_start, flags.write_zeroes,
+                               *bitmap_chunk >> RR_SECTOR_SHIFT};
     return start_array(ctx, *options);
 }
 
@@ -129,6 +131,10 @@ void add_create(CLI::App& app, context& ctx) {
                       "make none: after a crash all parity is recomputed");
     command->add_flag("--assume-clean", flags->assume_clean,
                       "trust that parity is right already (all members zero)");
+    command
+        ->add_flag("--write-zeroes", flags->write_zeroes,
+                   "have the members zero themselves first: parity is right then")
+        ->excludes("--assume-clean");
     command->add_flag("--wait", flags->start.wait, "return when parity is right");
     command->add_flag("--force", flags->force, "overwrite what is on the devices");
     command->add_flag("--no-start", flags->no_start, "do not serve it");

@@ -1,51 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "resync/resync.h"
 
-#include <linux/fs.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <optional>
-#include <thread>
 
 #include "base/io.h"
+#include "resync/parallel.h"
 
 namespace rr {
 namespace {
 
 constexpr uint64_t sector_bytes = 512;
 constexpr uint64_t row_bytes = 4096;  // smallest read that every member takes
-constexpr uint64_t zero_step_bytes = 64 * 1024 * 1024;
 
 bool cancelled(const std::atomic<bool>* cancel) {
     return cancel != nullptr && cancel->load(std::memory_order_relaxed);
-}
-
-// Runs work(role) for every role at once; the answers by role. A thread start
-// is cheap beside the megabyte that it reads.
-template <typename Work>
-std::vector<Status> on_all_members(size_t members, const Work& work) {
-    std::vector<Status> results(members);
-    std::vector<std::thread> threads;
-    threads.reserve(members);
-    for (size_t role = 0; role < members; role++)
-        threads.emplace_back([&results, &work, role] { results[role] = work(role); });
-    for (auto& thread : threads)
-        thread.join();
-    return results;
-}
-
-// First role that failed, if any did.
-std::optional<uint32_t> first_failure(const std::vector<Status>& results) {
-    for (uint32_t role = 0; role < results.size(); role++) {
-        if (!results[role])
-            return role;
-    }
-    return std::nullopt;
 }
 
 uint64_t nonzero_sectors(std::span<const uint8_t> bytes) {
@@ -239,28 +211,6 @@ private:
     std::optional<resync_fault> fault_;
 };
 
-Status write_zeroes(int fd, uint64_t at, uint64_t bytes) {
-    static const aligned_buffer zeroes(1024 * 1024);
-    while (bytes > 0) {
-        const auto part = std::min<uint64_t>(bytes, zeroes.size());
-        if (auto written = write_exact(fd, zeroes.span().first(part), at); !written)
-            return written;
-        at += part;
-        bytes -= part;
-    }
-    return {};
-}
-
-// The kernel zeroes a block device itself, by writing where the device cannot.
-Status zero_range(int fd, uint64_t at, uint64_t bytes) {
-    uint64_t range[2] = {at, bytes};
-    if (::ioctl(fd, BLKZEROOUT, range) == 0)
-        return {};
-    if (errno == EIO || errno == ENOSPC)
-        return fail(errno, "zeroing {} bytes at byte {}", bytes, at);
-    return write_zeroes(fd, at, bytes);
-}
-
 }  // namespace
 
 // Plain words: compilers turn the loop into the widest vectors they may use.
@@ -278,36 +228,6 @@ tl::expected<resync_report, resync_fault> resync(const rr_geometry& g,
                                                  const resync_options& options) {
     assert(rr_geometry_valid(&g) && members.size() == g.members && options.stripes > 0);
     return resyncer(g, members, options).run();
-}
-
-tl::expected<void, resync_fault> zero_members(
-    const std::vector<resync_member>& members, uint64_t sectors,
-    const std::function<void(uint64_t done, uint64_t total)>& progress,
-    const std::atomic<bool>* cancel) {
-    const uint64_t total = sectors * sector_bytes;
-    const auto fault = [&](uint32_t role, uint64_t at, Error error) {
-        return tl::unexpected<resync_fault>(resync_fault{
-            std::move(error), role, members[role].data_offset + at / sector_bytes, true, {}});
-    };
-    for (uint64_t done = 0; done < total;) {
-        if (cancelled(cancel))
-            return fault(0, done, Error{ECANCELED, "zeroing was cancelled", {}});
-        const uint64_t bytes = std::min(zero_step_bytes, total - done);
-        const auto zeroed = on_all_members(members.size(), [&](size_t role) {
-            return zero_range(members[role].fd, members[role].data_offset * sector_bytes + done,
-                              bytes);
-        });
-        if (const auto role = first_failure(zeroed))
-            return fault(*role, done, zeroed[*role].error());
-        done += bytes;
-        if (progress)
-            progress(done, total);
-    }
-    const auto synced =
-        on_all_members(members.size(), [&](size_t role) { return sync_data(members[role].fd); });
-    if (const auto role = first_failure(synced))
-        return fault(*role, 0, synced[*role].error());
-    return {};
 }
 
 }  // namespace rr

@@ -78,14 +78,6 @@ struct resync_fault {
 [[nodiscard]] tl::expected<resync_report, resync_fault> resync(
     const rr_geometry& g, const std::vector<resync_member>& members, const resync_options& options);
 
-// Zeroes @sectors from each member's data offset on, which makes parity right,
-// and flushes. Offloaded to the device where it can (BLKZEROOUT), else
-// written. @progress as above; @cancel stops early with ECANCELED.
-[[nodiscard]] tl::expected<void, resync_fault> zero_members(
-    const std::vector<resync_member>& members, uint64_t sectors,
-    const std::function<void(uint64_t done, uint64_t total)>& progress = {},
-    const std::atomic<bool>* cancel = nullptr);
-
 // into ^= from. Lengths are equal.
 void xor_into(std::span<uint8_t> into, std::span<const uint8_t> from);
 

@@ -16,6 +16,7 @@
 //   store        the BPF program's KV store
 //   queues       rings and threads; the program verified and attached
 //   -- nothing was written to a member so far --
+//   zeroes       on members of a new array, where that is asked for
 //   superblocks  of a new array; parity, where it is not known to be right
 //   dirty        durable, before anything can be written
 //   START        the block device appears
@@ -128,6 +129,7 @@ private:
     Status open_store();
     Status make_queues();
     Status load_program(const std::vector<int>& rings);
+    Status empty_new_members();
     Status write_new_superblocks();
     Status make_parity_right();
     void start_jobs();
@@ -139,6 +141,9 @@ private:
     void own_device(ublk_device&& device);
     [[nodiscard]] bool told_to_stop();
     bool report(const std::string& text);
+    // For a long step: says how far it is, and sets @cancel when it should end.
+    std::function<void(uint64_t done, uint64_t total)> tell_percent(const std::string& what,
+                                                                    std::atomic<bool>& cancel);
 
     // recovery.cpp
     Status take_over(predecessor& left);

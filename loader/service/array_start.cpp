@@ -142,7 +142,8 @@ Status array_service::start_all() {
         if (!made)
             return made;
     }
-    Status written = do_steps({{"writing superblocks", &array_service::write_new_superblocks},
+    Status written = do_steps({{"zeroing the members", &array_service::empty_new_members},
+                               {"writing superblocks", &array_service::write_new_superblocks},
                                {"writing superblocks", &array_service::open_metadata},
                                {"recomputing parity", &array_service::make_parity_right}});
     if (!written)
@@ -171,6 +172,18 @@ bool array_service::told_to_stop() {
 bool array_service::report(const std::string& text) {
     const bool heard = !options_.progress || options_.progress(text);
     return heard && !told_to_stop();
+}
+
+// Each twentieth has a line; the empty ones between find out that nobody reads any more.
+std::function<void(uint64_t, uint64_t)> array_service::tell_percent(const std::string& what,
+                                                                    std::atomic<bool>& cancel) {
+    return [this, what, &cancel, shown = -1](uint64_t done, uint64_t total) mutable {
+        const int percent = static_cast<int>(done * 100 / total);
+        const bool news = percent / 5 != shown / 5 || shown < 0;
+        shown = percent;
+        if (!report(news ? fmt::format("{}: {}% of {} MiB", what, percent, total >> 20) : ""))
+            cancel = true;
+    };
 }
 
 bool array_service::will_serve() const {
@@ -495,8 +508,25 @@ Status array_service::load_program(const std::vector<int>& rings) {
     return program_->attach();
 }
 
+// What is on them goes first, so that an end in the middle leaves no array whose data
+// is partly zero.
+Status array_service::empty_new_members() {
+    if (!options_.create || recovering_)
+        return {};
+    if (Status ok = options_.create->force ? erase_signatures(members_) : Status{}; !ok)
+        return ok;
+    if (!options_.create->write_zeroes)
+        return {};
+    std::atomic<bool> cancel{false};
+    auto zeroed = zero_data(members_, tell_percent("zeroing the members", cancel), cancel);
+    if (!zeroed)
+        return forward_error(zeroed.error());
+    report(*zeroed);
+    return {};
+}
+
 Status array_service::write_new_superblocks() {
-    return options_.create && !recovering_ ? write_creation(*options_.create, members_) : Status{};
+    return options_.create && !recovering_ ? write_creation(members_) : Status{};
 }
 
 Status array_service::open_metadata() {
@@ -543,16 +573,7 @@ Status array_service::make_parity_right() {
     how.stripes = members_.plan.member_sectors >> members_.plan.geometry.chunk_shift;
     how.trust_parity = options_.assembly.force;
     how.cancel = &cancel;
-    int shown = -1;
-    how.progress = [&](uint64_t done, uint64_t total) {
-        const int percent = static_cast<int>(done * 100 / total);
-        const bool news = percent / 5 != shown / 5 || shown < 0;
-        shown = percent;
-        const std::string text =
-            news ? fmt::format("recomputing parity: {}% of {} MiB", percent, total >> 20) : "";
-        if (news ? !report(text) : told_to_stop())
-            cancel = true;
-    };
+    how.progress = tell_percent("recomputing parity", cancel);
     auto done = resync(members_.plan.geometry, members_.resync_members(), how);
     if (!done)
         return with_hint(

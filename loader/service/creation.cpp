@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "service/creation.h"
 
-#include <array>
 #include <cerrno>
+#include <random>
 
 #include "base/io.h"
 #include "base/log.h"
+#include "resync/zeroes.h"
 
 namespace rr {
 namespace {
@@ -54,6 +55,24 @@ Status check_written(const array_members& members) {
     return {};
 }
 
+Status check_zeroing(const std::vector<member_device>& devices) {
+    for (const member_device& m : devices) {
+        if (m.limits.write_zeroes_bytes.value_or(0) == 0)
+            return with_hint(fail(EOPNOTSUPP, "{} has no command to write zeroes", m.path),
+                             "without --write-zeroes parity is computed while the array serves");
+    }
+    return {};
+}
+
+tl::unexpected<Error> cannot_zero(const array_members& members, const resync_fault& fault) {
+    if (fault.error.err == ECANCELED)
+        return fail(ECANCELED, "told to stop while zeroing the members");
+    return with_hint(fail(fault.error.err, "cannot zero {}: sector {}: {}",
+                          members.devices[fault.role]->path, fault.sector, fault.error.what),
+                     "no array was made; without --write-zeroes parity is computed while it "
+                     "serves");
+}
+
 void erase_all(const array_members& members) {
     for (const auto& member : members.devices)
         erase_superblock(*member);
@@ -84,6 +103,8 @@ Result<array_members> plan_creation(const creation& what, const std::vector<std:
         return forward_error(devices.error());
     if (Status ok = what.force ? Status{} : check_distinct(*devices); !ok)
         return forward_error(ok.error());
+    if (Status ok = what.write_zeroes ? check_zeroing(*devices) : Status{}; !ok)
+        return forward_error(ok.error());
     auto superblocks = what.superblocks(*devices);
     if (!superblocks)
         return forward_error(superblocks.error());
@@ -107,13 +128,34 @@ Result<array_members> plan_creation(const creation& what, const std::vector<std:
     return out;
 }
 
-Status write_creation(const creation& what, const array_members& members) {
+Status erase_signatures(const array_members& members) {
     for (const auto& member : members.devices) {
         // By the descriptor: what the path leads to may have changed since.
         const std::string held = fmt::format("/proc/self/fd/{}", member->fd.get());
-        if (Status ok = what.force ? wipe_signatures(held) : Status{}; !ok)
+        if (Status ok = wipe_signatures(held); !ok)
             return ok;
     }
+    return {};
+}
+
+Result<std::string> zero_data(const array_members& members,
+                              const std::function<void(uint64_t done, uint64_t total)>& progress,
+                              const std::atomic<bool>& cancel) {
+    const std::vector<resync_member> all = members.resync_members();
+    const uint64_t sectors = members.plan.member_sectors;
+    if (auto zeroed = zero_members(all, sectors, progress, &cancel); !zeroed)
+        return cannot_zero(members, zeroed.error());
+    const uint64_t seed = std::random_device{}();
+    if (auto looked = sample_zeroes(all, sectors, seed); !looked) {
+        resync_fault fault = looked.error();
+        fault.error.what += fmt::format(" (seed {})", seed);
+        return cannot_zero(members, fault);
+    }
+    return fmt::format("the members are zero: {} places of each were read (seed {})", zero_samples,
+                       seed);
+}
+
+Status write_creation(const array_members& members) {
     for (size_t role = 0; role < members.devices.size(); role++) {
         Status ok;
         if (members.bitmap)

@@ -7,7 +7,9 @@
 // one in between.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -21,15 +23,25 @@ struct creation {
         superblocks;
     bool force = false;                 // overwrite what is on the devices
     bool serve = true;                  // or leave it at the superblocks and the parity
+    bool write_zeroes = false;          // by the members themselves: parity is right then
     uint64_t bitmap_chunk_sectors = 0;  // 0: md's default. Where the superblocks have one
 };
 
 // Opens the devices, which hold nothing unless forced, and plans the array on them.
-// Errors as of open_members() and make_new().
+// Errors as of open_members() and make_new(); EOPNOTSUPP: one cannot write zeroes.
 Result<array_members> plan_creation(const creation& what, const std::vector<std::string>& paths);
 
-// Erases old signatures and writes the superblocks, durably. After an error the
-// superblocks that were written are erased again.
-Status write_creation(const creation& what, const array_members& members);
+// Where it is forced, durably: from here on no device belongs to anything.
+Status erase_signatures(const array_members& members);
+
+// Data areas, and some of them read back: see resync/zeroes.h. @progress as there.
+// Returns what to say of it.
+Result<std::string> zero_data(const array_members& members,
+                              const std::function<void(uint64_t done, uint64_t total)>& progress,
+                              const std::atomic<bool>& cancel);
+
+// Writes the superblocks, durably. After an error those that were written are erased
+// again.
+Status write_creation(const array_members& members);
 
 }  // namespace rr

@@ -13,6 +13,7 @@
 #include "md/update.h"
 #include "md_helpers.h"
 #include "resync/resync.h"
+#include "resync/zeroes.h"
 
 namespace {
 std::function<void(int fd)> on_flush;

@@ -169,6 +169,7 @@ TEST_F(MemberLimits, ADiskHasItsOwn) {
     publish(disk, "dma_alignment", "3");
     publish(disk, "virt_boundary_mask", "4095");
     publish(disk, "physical_block_size", "4096");
+    publish(disk, "write_zeroes_max_bytes", "2147450880");
     publish(disk, "zoned", "host-managed");
     const queue_limits limits = read_queue_limits(makedev(259, 3), root_);
     EXPECT_EQ(limits.max_io_bytes, 1280U * 1024);
@@ -177,6 +178,7 @@ TEST_F(MemberLimits, ADiskHasItsOwn) {
     EXPECT_EQ(limits.dma_alignment, 3U);
     EXPECT_EQ(limits.virt_boundary_mask, 4095U);
     EXPECT_EQ(limits.physical_block_bytes, 4096U);
+    EXPECT_EQ(limits.write_zeroes_bytes, 2147450880U);
     EXPECT_EQ(limits.zone_model, "host-managed");
     publish(disk, "zoned", "none");
     EXPECT_TRUE(read_queue_limits(makedev(259, 3), root_).zone_model.empty());

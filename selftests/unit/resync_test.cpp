@@ -6,6 +6,7 @@
 
 #include "md_helpers.h"
 #include "resync/resync.h"
+#include "resync/zeroes.h"
 
 namespace rr::test {
 namespace {
@@ -336,6 +337,46 @@ TEST_F(ResyncOne, ZeroingReportsTheMemberThatFailsAndStopsWhenCancelled) {
     ASSERT_FALSE(stopped);
     EXPECT_EQ(stopped.error().error.err, ECANCELED);
     EXPECT_TRUE(files_.read_all() == before);
+}
+
+// One byte that is not zero, in each place that is looked at: whichever it is, it is found.
+TEST_F(ResyncOne, SamplesFindWhatIsNotZero) {
+    const size_t area = 10 * files_.chunk_bytes();
+    ASSERT_TRUE(zero_members(files_.members_, area / 512));
+    ASSERT_TRUE(sample_zeroes(files_.members_, area / 512, 7));
+    for (const size_t at : {size_t{0}, area - 1}) {
+        bytes content = files_.read(1);
+        content[files_.place(1, 0) + at] = 1;
+        files_.write(1, content);
+        const auto looked = sample_zeroes(files_.members_, area / 512, 7);
+        ASSERT_FALSE(looked) << at;
+        EXPECT_EQ(looked.error().role, 1U);
+        EXPECT_EQ(looked.error().sector, (files_.place(1, 0) + at) / 512);
+        EXPECT_FALSE(looked.error().write);
+        EXPECT_EQ(looked.error().error.err, EIO);
+        content[files_.place(1, 0) + at] = 0;
+        files_.write(1, content);
+    }
+}
+
+// A device that has skipped some of it: the more, the surer it is found, by one seed or
+// another, and not by each.
+TEST_F(ResyncOne, SamplesByChanceReachAllPlaces) {
+    const uint64_t sectors = 1 << 18;
+    scratch_dir dir;
+    const Fd file = open_file(dir.file("m", sectors));
+    const std::vector<resync_member> one = {{file.get(), 0}};
+    const uint8_t byte = 1;
+    ASSERT_EQ(::pwrite(file.get(), &byte, 1, 0x1234567), 1);
+    bool seen[2] = {};
+    for (uint64_t seed = 0; seed < 4000 && !(seen[0] && seen[1]); seed++) {
+        const auto looked = sample_zeroes(one, sectors, seed);
+        seen[looked ? 1 : 0] = true;
+        if (!looked) {
+            EXPECT_EQ(looked.error().sector, 0x1234567U / 512);
+        }
+    }
+    EXPECT_TRUE(seen[0] && seen[1]);
 }
 
 TEST(ResyncXor, AgreesWithOneByteAtATime) {
