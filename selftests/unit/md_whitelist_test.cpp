@@ -46,8 +46,8 @@ TEST(MdWhitelist, EachFeatureBitIsAllowedOrRefusedByItself) {
     for (uint32_t bit = 0; bit < 32; bit++) {
         md_superblock sb = vector_superblock("ls4");
         sb.feature_map = 1U << bit;
-        // Bitmap, rebuild, bad block log, rebuild by bitmap; PPLs.
-        const bool kept = bit == 0 || bit == 1 || bit == 3 || bit == 7;
+        // Bitmap, rebuild, bad block log, replacement, rebuild by bitmap; PPLs.
+        const bool kept = bit == 0 || bit == 1 || bit == 3 || bit == 4 || bit == 7;
         const bool allowed = kept || bit == 10 || bit == 11;
         const auto terms = md::check_servable(sb);
         EXPECT_EQ(terms.has_value(), allowed) << "bit " << bit;
