@@ -179,7 +179,7 @@ checked() {
 	wait $! || fail "ended by SIGTERM: exit code $?"
 	kind t 'check paused' || fail "t is not paused"
 	# Something is wrong on a disk of u.
-	quietly ringraid cancel t
+	for a in t u; do ringraid cancel $a >/dev/null 2>&1 || true; done
 	quietly ringraid set t sync-max=0
 	stripe=$(offset_of /dev/disk5)
 	dd if=/dev/urandom of=/dev/disk5 bs=512 seek=$((stripe + 8)) count=8 oflag=direct conv=notrunc status=none
