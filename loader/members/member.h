@@ -37,6 +37,7 @@ struct queue_limits {
     // What it acknowledges may be lost when it loses power, until it is flushed.
     // True where the kernel does not say.
     bool volatile_cache = true;
+    bool rotational = false;
 };
 
 struct member_device {

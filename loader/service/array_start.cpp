@@ -655,6 +655,9 @@ Status array_service::start_device() {
     const bool is_new = !recovering_;
     if (Status ok = recovering_ ? device_->end_recovery() : device_->start(); !ok)
         return ok;
+    // Two stripes, as md has it (raid5_set_limits()).
+    device_->read_ahead(2 * uint64_t{array()->geometry.members - 1}
+                        << (array()->geometry.chunk_shift + RR_SECTOR_SHIFT));
     recovering_ = false;
     know_others();  // parity may have taken hours
     make_name_link(name_, *device_, others_);

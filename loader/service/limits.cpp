@@ -83,6 +83,8 @@ ublk_params device_params(const arena_layout& layout,
     ublk_params p{};
     p.types = UBLK_PARAM_TYPE_BASIC | UBLK_PARAM_TYPE_DMA_ALIGN | UBLK_PARAM_TYPE_SEGMENT;
     p.basic.attrs = UBLK_ATTR_VOLATILE_CACHE | UBLK_ATTR_FUA;
+    if (std::ranges::any_of(members, [](const auto* m) { return m->limits.rotational; }))
+        p.basic.attrs |= UBLK_ATTR_ROTATIONAL;
     p.basic.logical_bs_shift = log2_of(logical_block_bytes);
     p.basic.physical_bs_shift = log2_of(physical);
     p.basic.io_min_shift = chunk_shift;

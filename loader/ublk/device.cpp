@@ -8,8 +8,12 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string_view>
+
+#include "base/log.h"
 
 namespace rr {
 namespace {
@@ -122,6 +126,16 @@ Status ublk_device::set_params(const ublk_params& params) {
 Status ublk_device::start() {
     Status mine = ours();
     return mine ? control_->start(number_) : mine;
+}
+
+void ublk_device::read_ahead(uint64_t bytes) const {
+    const std::string path = fmt::format("/sys/block/ublkb{}/queue/read_ahead_kb", number_);
+    uint64_t now_kib = 0;
+    if (!(std::ifstream(path) >> now_kib) || now_kib >= bytes / 1024)
+        return;
+    std::ofstream file(path);
+    if (!(file << bytes / 1024 << std::flush))
+        log_error("{} stays {}: {}", path, now_kib, std::strerror(errno));
 }
 
 Status ublk_device::stop() {

@@ -50,6 +50,8 @@ public:
 
     Status set_params(const ublk_params& params);
     Status start();
+    // ublk has no parameter for it. A larger value stays; none is no failure.
+    void read_ahead(uint64_t bytes) const;
     Status stop();
     // As stop(), but EBUSY while anybody has the block device open.
     Status stop_unless_used();

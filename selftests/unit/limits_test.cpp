@@ -95,6 +95,22 @@ TEST(DeviceParams, ThePhysicalBlockIsTheLargest) {
     EXPECT_EQ(announced({512, std::nullopt, 512}, 512, 7), 4096U);
 }
 
+TEST(DeviceParams, OneMemberThatRotatesMakesTheArrayOne) {
+    const auto attrs = [](std::vector<bool> rotates) {
+        std::vector<member_device> members;
+        std::vector<const member_device*> all;
+        for (const bool one : rotates)
+            members.emplace_back().limits.rotational = one;
+        for (const member_device& m : members)
+            all.push_back(&m);
+        rr::arena_layout layout;
+        layout.header.geometry = {3, 7, 2};
+        return rr::device_params(layout, all, 512).basic.attrs & UBLK_ATTR_ROTATIONAL;
+    };
+    EXPECT_EQ(attrs({false, false, false}), 0U);
+    EXPECT_NE(attrs({false, false, true}), 0U);
+}
+
 // What a client may send in one request does not depend on what a member takes at once.
 TEST(DeviceParams, AFullStripeOfOrdinaryPagesIsOneRequest) {
     for (uint64_t segments : {1, 33, 127, 1024})

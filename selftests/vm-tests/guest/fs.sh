@@ -65,6 +65,7 @@ try() {
 	cp /test/sums "$tmp/sums"
 	wipe "${members[@]}"
 	start t "${members[@]}" --engine "$3" --chunk 64K --assume-clean
+	[ "$(cat "/sys/block/${block#/dev/}/queue/read_ahead_kb")" = 384 ] || fail "it does not read two stripes ahead"
 	quietly mkfs."$fs" -q "$block"
 	mount "$block" "$mnt"
 	cp -a /data/. "$mnt/"
