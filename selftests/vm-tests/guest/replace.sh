@@ -357,4 +357,23 @@ no_superblock() {
 	quietly dmsetup remove odd
 }
 
-play under_load by_a_spare stopped killed cut_off lost bad_sectors no_superblock
+# What else may be asked for meanwhile: none of it harms, and a new bitmap comes along.
+meanwhile() {
+	array --engine bpf
+	halfway
+	refused "under way" ringraid check t
+	refused "in use|no device" ringraid remove t "$new"
+	refused "in use|busy|members" ringraid add t "$new"
+	refused "being replaced" ringraid replace t 2
+	quietly ringraid set t bitmap=none
+	write_at 640 256
+	quietly ringraid set t bitmap=internal
+	quietly ringraid upgrade t
+	quietly ringraid add t /dev/disk5
+	[ "$(st 'members[1].replacement.device')" = "$new" ] || fail "it is forgotten"
+	write_at 900 256
+	go_on
+	replaced
+}
+
+play under_load by_a_spare stopped killed cut_off lost bad_sectors no_superblock meanwhile
