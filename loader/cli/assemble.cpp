@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/settings.h"
 #include "cli/start.h"
+#include "cli/unit.h"
 #include "members/scan.h"
 #include "members/spelling.h"
 #include "members/watch.h"
@@ -32,6 +33,7 @@ struct assemble_flags {
     std::string homehost;
     std::optional<unsigned> wait;  // seconds
     bool any_host = false;
+    bool unattended = false;
     bool scan = false;
     bool force = false;
     bool degraded = false;
@@ -41,7 +43,9 @@ struct assemble_flags {
 
 // What the members that are here say of their array.
 struct outlook {
-    bool late = false;   // the array counts on one that is not here
+    bool late = false;  // the array counts on one that is not here
+    size_t lacks = 0;   // how many of them
+    size_t members = 0;
     bool clean = false;  // a start without it loses nothing
     std::string name;
     std::string uuid;
@@ -59,9 +63,30 @@ outlook look_ahead(const std::vector<std::string>& paths, md::assembly_options h
     }
     how.degraded = how.force = true;
     auto plan = md::plan_assembly(candidates, how);
-    if (!plan)
-        return {plan.error().err == ENODEV, false, "", ""};
-    return {!plan->late.empty(), plan->clean, plan->name, md::to_string(plan->set_uuid)};
+    outlook out;
+    if (!plan) {
+        out.late = plan.error().err == ENODEV;
+        return out;
+    }
+    out.late = !plan->late.empty();
+    out.lacks = plan->late.size();
+    out.members = plan->geometry.members;
+    out.clean = plan->clean;
+    out.name = plan->name;
+    out.uuid = md::to_string(plan->set_uuid);
+    return out;
+}
+
+// The one set that these devices are of.
+std::optional<md::uuid> set_of(const std::vector<std::string>& paths) {
+    std::set<md::uuid> found;
+    for (const std::string& path : paths) {
+        auto device = open_member(path, {.read_only = true});
+        auto sb = device ? md::read_superblock(device->fd.get()) : forward_error(device.error());
+        if (sb)
+            found.insert(sb->set_uuid);
+    }
+    return found.size() == 1 ? std::optional(*found.begin()) : std::nullopt;
 }
 
 // Whether a daemon serves the array, or did until it was killed.
@@ -109,6 +134,20 @@ unsigned wait_of(const assemble_flags& flags) {
     return static_cast<unsigned>(std::stoul(set.value));
 }
 
+// For the unit that starts it: what holds for this start only is said once.
+start_words words_of(const assemble_flags& flags) {
+    start_words words = flags.start.words_for_unit();
+    if (flags.force)
+        words.once += " --force";
+    if (flags.degraded)
+        words.once += " --degraded";
+    if (flags.force_new)
+        words.once += " --force-new";
+    if (flags.start.wait)
+        words.once += " --parity-first";
+    return words;
+}
+
 // Named devices: those that are not there yet are waited for when asked.
 int assemble_named(const context& ctx, const assemble_flags& flags, service_options options) {
     for (const std::string& device : flags.devices)
@@ -124,7 +163,14 @@ int assemble_named(const context& ctx, const assemble_flags& flags, service_opti
     own->devices = options.devices;
     // Who names some, and wants no others, gets no others.
     own->only_named = flags.degraded;
-    return start_array(ctx, *own);
+    // The unit finds the members by itself. What it would not find, or not as it is asked
+    // for here, is served from here, or refused.
+    const auto id = set_of(own->devices);
+    if (id && !own->only_named)
+        own->assembly.set_uuid = id;
+    start_words words = words_of(flags);
+    words.by_unit = words.by_unit && own->assembly.set_uuid;
+    return start_array(ctx, *own, words);
 }
 
 struct found_array {
@@ -143,13 +189,15 @@ public:
           options_(std::move(options)),
           host_(home_host(flags.homehost)),
           wait_s_(wait_of(flags)),
-          watch_({}, std::chrono::seconds(wait_s_)) {}
+          watch_({}, std::chrono::seconds(wait_s_)),
+          words_(words_of(flags)) {}
 
     int run() {
         bool said = wait_s_ == 0;
         while (!look()) {
             if (!said)
                 print_line(stderr, "ringraid: waiting up to {} s for late disks", wait_s_);
+            ctx_.manager.status(waits_for_);
             said = true;
             if (!watch_.changed())
                 break;
@@ -167,6 +215,9 @@ public:
 private:
     // One array is meant, by its uuid or name: it is served whosever it is.
     [[nodiscard]] bool is_asked_for() const { return !flags_.scan; }
+
+    // Somebody looks at the outcome and can ask for more.
+    [[nodiscard]] bool is_attended() const { return is_asked_for() && !flags_.unattended; }
 
     [[nodiscard]] bool is_meant(const md::md_superblock& sb) const {
         const md::assembly_options& how = options_.assembly;
@@ -256,19 +307,22 @@ private:
         one.assembly.name.reset();
         const outlook ahead = look_ahead(one.devices, one.assembly);
         const bool may_lack = one.assembly.degraded || one.assembly.force;
-        if (ahead.late && !may_lack && waiting_)
+        if (ahead.late && !may_lack && waiting_) {
+            waits_for_ = fmt::format("waiting for {} of {} members of {}", ahead.lacks,
+                                     ahead.members, short_name(found.name));
             return false;
+        }
         // Nobody is there to be asked; and nothing is lost that cannot be added again.
         if (ahead.late && !may_lack && !found.held.empty())
             print_line(stderr, "ringraid: array {} is not started without {}, which is in use",
                        found.name, found.held[0]);
-        else if (ahead.late && !may_lack && !is_asked_for() &&
+        else if (ahead.late && !may_lack && !is_attended() &&
                  (ahead.clean || served == service_state::dead)) {
             one.assembly.degraded = true;
             print_line(stderr, "ringraid: array {}: a member did not come; starting without it",
                        found.name);
         }
-        worst_ = std::max(worst_, start_array(ctx_, one));
+        worst_ = std::max(worst_, start_array(ctx_, one, words_));
         return true;
     }
 
@@ -279,6 +333,8 @@ private:
     unsigned wait_s_;
     device_watch watch_;
     bool waiting_ = true;
+    std::string waits_for_ = "waiting for disks";
+    start_words words_;
     std::set<md::uuid> done_;
     std::map<std::string, std::string> passed_;  // why, by path
     int worst_ = 0;
@@ -314,6 +370,9 @@ void add_assemble(CLI::App& app, context& ctx) {
     command->add_option("--homehost", flags->homehost,
                         "whose arrays --scan starts (default: this machine's name)");
     command->add_flag("--any-host", flags->any_host, "--scan starts other hosts' arrays, too");
+    command->add_flag("--unattended", flags->unattended,
+                      "nobody looks, as in a unit: after the wait start without late members "
+                      "where nothing is lost by that");
     command->add_flag("--force", flags->force,
                       "start a dirty array with a missing member or unreadable sectors");
     command->add_flag("--degraded", flags->degraded,

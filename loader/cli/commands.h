@@ -14,12 +14,14 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/service_manager.h"
 #include "base/size.h"
 
 namespace rr::cli {
 
 struct context {
     bool json = false;
+    mutable service_manager manager;
     std::function<int()> run;  // set by the command that was chosen
 };
 

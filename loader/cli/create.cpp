@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/start.h"
+#include "cli/unit.h"
 #include "base/text.h"
 #include "service/home_host.h"
 #include "service/limits.h"
@@ -102,12 +103,15 @@ int create(const context& ctx, const create_flags& flags) {
         flags.bitmap_chunk.empty() ? Result<uint64_t>(0) : parse_bitmap_chunk(flags.bitmap_chunk);
     if (!bitmap_chunk)
         return print_error(ctx, bitmap_chunk.error());
-    options->create = creation{[flags](const std::vector<member_device>& members) {
-                                   return new_superblocks(flags, members);
-                               },
-                               flags.force, !flags.no_start, flags.write_zeroes,
-                               *bitmap_chunk >> RR_SECTOR_SHIFT};
-    return start_array(ctx, *options);
+    options->create = creation{.superblocks =
+                                   [flags](const std::vector<member_device>& members) {
+                                       return new_superblocks(flags, members);
+                                   },
+                               .force = flags.force,
+                               .serve = !flags.no_start,
+                               .write_zeroes = flags.write_zeroes,
+                               .bitmap_chunk_sectors = *bitmap_chunk >> RR_SECTOR_SHIFT};
+    return start_array(ctx, *options, flags.start.words_for_unit());
 }
 
 }  // namespace

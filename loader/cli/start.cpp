@@ -18,6 +18,8 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/settings.h"
+#include "cli/unit.h"
+#include "service/ownership.h"
 #include "service/report.h"
 #include "service/socket.h"
 #include "ublk/offline_guard.h"
@@ -28,6 +30,10 @@ namespace {
 // A start may wait for a dead daemon's I/O or compute parity for hours: it is waited
 // for as long as the child lives.
 constexpr int start_timeout_ms = -1;
+constexpr int answer_ms = 5000;
+constexpr auto status_every = std::chrono::seconds(5);
+// EX_TEMPFAIL: the unit tries again.
+constexpr int exit_clients_wait = 75;
 
 void print_progress(const std::string& text) {
     if (!text.empty())
@@ -92,20 +98,52 @@ int serve(std::unique_ptr<array_service> service) {
     ::_exit(serve(std::move(*service)));
 }
 
+// What a service manager shows of an array.
+std::string one_line(const nlohmann::json& status) {
+    const std::string job = job_line(status);
+    return fmt::format("{} is {}{}{}", status.value("block_device", ""), status.value("state", ""),
+                       job.empty() ? "" : ", ", job);
+}
+
+// Where a dead daemon's clients wait the next try may succeed; else a person must act.
+int exit_code_of(const service_options& options) {
+    const auto& id = options.assembly.set_uuid;
+    if (!id)
+        return 1;
+    auto answer = ask_array(md::to_string(*id), {{"command", "status"}}, answer_ms);
+    return !answer && answer.error().err == EOWNERDEAD ? exit_clients_wait : 1;
+}
+
 int serve_in_foreground(const context& ctx, service_options options,
                         std::optional<offline_guard>& guard) {
+    service_manager& manager = ctx.manager;
     if (Status left = leave_caller({}); !left)
         return print_error(ctx, left.error());
-    options.progress = [](const std::string& text) {
+    options.progress = [&manager](const std::string& text) {
         print_progress(text);
+        manager.status(text);
         return true;
     };
+    std::chrono::steady_clock::time_point next_status;
+    options.each_turn = [&manager, &next_status](const array_service& service) {
+        manager.alive();
+        const auto now = std::chrono::steady_clock::now();
+        if (!manager || now < next_status)
+            return;
+        next_status = now + status_every;
+        manager.status(one_line(service.status()));
+    };
+    options.stop_when_unused = static_cast<bool>(manager);
     auto service = array_service::start(options);
-    if (!service)
-        return print_error(ctx, service.error());
+    if (!service) {
+        print_error(ctx, service.error());
+        manager.status(describe(service.error()));
+        return exit_code_of(options);
+    }
     guard.reset();
     print_started(ctx, (*service)->status());
     std::fflush(stdout);
+    manager.ready();
     return serve(std::move(*service));
 }
 
@@ -178,6 +216,7 @@ void start_flags::add_to(CLI::App& command) {
     }
     command.add_flag("--parity-first", wait, "serve nothing before parity is right");
     command.add_flag("--foreground", foreground, "serve in this process, for systemd");
+    command.add_flag("--no-unit", no_unit, "serve from here although systemd could");
     command.add_flag("--no-zero-copy", no_zero_copy, "copy reads through the arena");
     command.add_flag("--passthrough", passthrough, "NVMe commands to the members");
 }
@@ -218,7 +257,44 @@ Result<service_options> start_flags::options(const std::string& name,
     return out;
 }
 
-int start_array(const context& ctx, const service_options& given) {
+std::string start_flags::words() const {
+    std::string out;
+    auto say = [&out](const std::string& word) { out += (out.empty() ? "" : " ") + word; };
+    for (auto [name, value] : given(*this)) {
+        if (!value->empty())
+            say(fmt::format("--{} {}", name, *value));
+    }
+    if (no_zero_copy)
+        say("--no-zero-copy");
+    if (passthrough)
+        say("--passthrough");
+    return out;
+}
+
+start_words start_flags::words_for_unit() const {
+    return {!foreground && !no_unit && units_serve(), words(), ""};
+}
+
+namespace {
+
+// The array as systemd has started it.
+int report_unit(const context& ctx, const md::uuid& id, const start_words& words) {
+    if (Status ok = own_array(id, words.kept); !ok)
+        return print_error(ctx, ok.error());
+    if (Status ok = start_unit(id, words.once); !ok)
+        return print_error(ctx, ok.error());
+    auto served = ask_array(md::to_string(id), {{"command", "status"}}, answer_ms);
+    if (!served)
+        return print_error(ctx, served.error());
+    print_started(ctx, *served);
+    return 0;
+}
+
+}  // namespace
+
+int start_array(const context& ctx, const service_options& given, const start_words& words) {
+    if (words.by_unit && !given.create && given.assembly.set_uuid)
+        return report_unit(ctx, *given.assembly.set_uuid, words);
     for (Status ok : {raise_limits(), spare_from_oom()}) {
         if (!ok)
             return print_error(ctx, ok.error());
@@ -230,6 +306,12 @@ int start_array(const context& ctx, const service_options& given) {
     if (!running_arrays().empty()) {
         if (Status ok = guard.emplace().try_ring(); !ok)
             return print_error(ctx, ok.error());
+    }
+    const bool handed_over = words.by_unit && options.create && options.create->serve;
+    if (handed_over) {
+        options.create->serve = false;
+        options.create->parity_later = !options.wait;
+        options.kept_words = words.kept;
     }
     if (options.foreground)
         return serve_in_foreground(ctx, options, guard);
@@ -251,6 +333,11 @@ int start_array(const context& ctx, const service_options& given) {
     if (!report->is_object() || !report->value("ok", false)) {
         ::waitpid(child, nullptr, 0);
         return print_error(ctx, error_of(*report));
+    }
+    if (handed_over) {
+        auto id = md::parse_uuid(report->value("uuid", ""));
+        ::waitpid(child, nullptr, 0);  // it holds the members until then
+        return id ? report_unit(ctx, *id, words) : print_error(ctx, id.error());
     }
     print_started(ctx, *report);
     return 0;

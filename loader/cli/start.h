@@ -8,6 +8,8 @@
 // From then on the child writes what it says to the log in the run directory.
 // Nothing forks after that. A command that is interrupted takes the pipe with it: a
 // child that is still at work notices with its next line, and ends the start.
+//
+// Where systemd has our unit the daemon is started by it (unit.h).
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -24,6 +26,7 @@ struct start_flags {
     // Those that may be in the configuration: given, or empty.
     std::string engine, queues, depth, slots, arena, clean_after, sync_min, sync_max;
     bool foreground = false;
+    bool no_unit = false;
     bool wait = false;
     bool no_zero_copy = false;
     bool passthrough = false;
@@ -33,10 +36,21 @@ struct start_flags {
     // which may be unknown yet.
     [[nodiscard]] Result<service_options> options(const std::string& name = "",
                                                   const std::string& uuid = "") const;
+    // What is given here, for another command line. The configuration is read there, too.
+    [[nodiscard]] std::string words() const;
+    // by_unit where the daemon is not asked for here.
+    [[nodiscard]] struct start_words words_for_unit() const;
+};
+
+// A start for the command line of a unit.
+struct start_words {
+    bool by_unit = false;
+    std::string kept = {};  // hold for starts to come, too
+    std::string once = {};
 };
 
 // Starts and reports; returns the command's exit code. In the foreground it
 // returns when the array has stopped.
-int start_array(const context& ctx, const service_options& options);
+int start_array(const context& ctx, const service_options& options, const start_words& words = {});
 
 }  // namespace rr::cli

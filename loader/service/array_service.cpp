@@ -43,6 +43,8 @@ rr_array* array_service::array() const {
 
 Status array_service::run() {
     for (;;) {
+        if (options_.each_turn)
+            options_.each_turn(*this);
         // What came while it started waits already.
         if (auto ended = carry_out(taken_orders(), false))
             return *ended;
@@ -69,6 +71,10 @@ Status array_service::run() {
         if (watch[0].revents != 0) {
             signalfd_siginfo ignored{};
             (void)!::read(signals_.get(), &ignored, sizeof(ignored));
+            if (auto stopped = carry_out(taken_orders(), true))
+                return *stopped;
+            stop_is_wanted_ = options_.stop_when_unused;
+        } else if (stop_is_wanted_) {
             if (auto stopped = carry_out(taken_orders(), true))
                 return *stopped;
         }
@@ -246,7 +252,8 @@ std::optional<Status> array_service::carry_out(std::vector<order> orders, bool s
     nlohmann::json answer = {{"schema", json_schema}, {"ok", true}};
     if (!stopped) {
         answer = error_json(stopped.error());
-        log_error("{}", describe(stopped.error()));
+        if (!stop_is_wanted_)
+            log_error("{}", describe(stopped.error()));
     }
     // Who asked while it stopped gets the same answer.
     if (over)

@@ -83,6 +83,10 @@ struct service_options {
     bool foreground = false;  // a service manager looks: end when the device is gone
     // Told what a long step is doing; false ends the start.
     std::function<bool(const std::string&)> progress;
+    // Called about once a second by the thread that runs the array.
+    std::function<void(const class array_service&)> each_turn;
+    bool stop_when_unused = false;  // SIGTERM while it is in use holds until it is not
+    std::string kept_words;         // how it is served at starts to come (ownership.h)
 };
 
 class array_service {
@@ -133,6 +137,7 @@ private:
     Status write_new_superblocks();
     Status make_parity_right();
     void start_jobs();
+    void own() const;
     Status mark_dirty();
     Status start_device();
     void finish_unserved();
@@ -271,7 +276,8 @@ private:
     bool parity_right_ = false;
     static constexpr std::chrono::seconds spare_retry{30};
     std::chrono::steady_clock::time_point next_spare_try_;
-    bool release_waits_ = false;  // of a replacement that was given up
+    bool release_waits_ = false;   // of a replacement that was given up
+    bool stop_is_wanted_ = false;  // as soon as nobody uses it
     Fd char_device_;
     std::optional<arena_memory> arena_;
     std::optional<array_bitmap> bitmap_;

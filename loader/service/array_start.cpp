@@ -22,6 +22,7 @@
 #include "service/heritage.h"
 #include "service/limits.h"
 #include "service/name_link.h"
+#include "service/ownership.h"
 #include "service/report.h"
 #include "service/socket.h"
 
@@ -546,7 +547,7 @@ Status array_service::open_metadata() {
 // is served where that is asked for, and where parity is to be trusted for data that
 // cannot be read.
 Status array_service::make_parity_right() {
-    if (parity_right_ || recovering_)
+    if (parity_right_ || recovering_ || (options_.create && options_.create->parity_later))
         return {};
     if (will_serve() && !options_.wait && !options_.assembly.force) {
         array()->job.frontier = array()->job.next =
@@ -665,6 +666,7 @@ Status array_service::start_device() {
         remove_older_links(name_, block_path_);
     if (Status ok = places_->write_state(state_file()); !ok)
         log_error("{}", describe(ok.error()));
+    own();
     enter(life_state::serving, "");
     if (is_new)
         tell("NewArray", nlohmann::json::object());
@@ -672,6 +674,11 @@ Status array_service::start_device() {
         tell("DegradedArray", nlohmann::json::object());
     start_jobs();
     return {};
+}
+
+void array_service::own() const {
+    if (Status ok = own_array(set_uuid_, options_.kept_words); !ok)
+        log_error("md may take its disks at the next boot: {}", describe(ok.error()));
 }
 
 // What a start finds to be done; a takeover has it in its arena.
@@ -696,11 +703,16 @@ void array_service::start_jobs() {
     ask_for_spare();
 }
 
-// An array that was made and is not served: its parity is right, nothing was ever
-// written to it.
+// An array that was made and is not served here: nothing was ever written to it, and its
+// parity is right or left to who serves it.
 void array_service::finish_unserved() {
-    if (auto clean = metadata_->mark_clean(); !clean || !clean->complete())
-        log_error("the array stays dirty: its parity is recomputed at the first start");
+    // Before the members are let go, at which udev looks at them.
+    if (options_.create->parity_later) {
+        own();
+    } else {
+        if (auto clean = metadata_->mark_clean(); !clean || !clean->complete())
+            log_error("the array stays dirty: its parity is recomputed at the first start");
+    }
     metadata_.reset();
     members_.devices.clear();
     socket_.reset();

@@ -24,6 +24,7 @@ struct creation {
     bool force = false;                 // overwrite what is on the devices
     bool serve = true;                  // or leave it at the superblocks and the parity
     bool write_zeroes = false;          // by the members themselves: parity is right then
+    bool parity_later = false;          // not served here: who serves it computes parity
     uint64_t bitmap_chunk_sectors = 0;  // 0: md's default. Where the superblocks have one
 };
 

@@ -10,6 +10,15 @@
 #include "service/paths.h"
 
 namespace rr {
+namespace {
+
+// Where the link leads: udev's are relative, ours are not. Empty: there is none.
+std::string target_of(const std::filesystem::path& link, std::error_code& failed) {
+    const std::filesystem::path target = std::filesystem::read_symlink(link, failed);
+    return failed ? "" : (link.parent_path() / target).lexically_normal().string();
+}
+
+}  // namespace
 
 void make_name_link(const std::string& set_name, const ublk_device& device,
                     const std::vector<std::string>& others) {
@@ -20,9 +29,10 @@ void make_name_link(const std::string& set_name, const ublk_device& device,
         return;  // md allows arrays without a name
     if (fs::create_directory(link.parent_path(), failed))
         (void)::chmod(link.parent_path().c_str(), 0755);
-    const std::string target = fs::read_symlink(link, failed).string();
-    if (!target.empty() && target != device.block_path() &&
-        std::ranges::find(others, target) != others.end()) {
+    const std::string target = target_of(link, failed);
+    if (target == device.block_path())
+        return;
+    if (!target.empty() && std::ranges::find(others, target) != others.end()) {
         log_error("{} belongs to {}: use {} for this array", link.string(), target,
                   device.block_path());
         return;
@@ -45,7 +55,7 @@ void make_name_link(const std::string& set_name, const ublk_device& device,
 void remove_name_link(const std::string& set_name, const std::string& block_path) {
     const std::filesystem::path link = link_path(set_name);
     std::error_code ignored;
-    if (link.has_filename() && std::filesystem::read_symlink(link, ignored) == block_path)
+    if (link.has_filename() && target_of(link, ignored) == block_path)
         std::filesystem::remove(link, ignored);
 }
 
@@ -63,8 +73,7 @@ void remove_older_links(const std::string& set_name, const std::string& block_pa
     std::error_code failed;
     std::vector<fs::path> stale;
     for (const auto& entry : fs::directory_iterator(link_directory, failed)) {
-        if (entry.path() != link_path(set_name) &&
-            fs::read_symlink(entry.path(), failed) == block_path)
+        if (entry.path() != link_path(set_name) && target_of(entry.path(), failed) == block_path)
             stale.push_back(entry.path());
     }
     for (const fs::path& link : stale) {
