@@ -19,7 +19,7 @@ needs_root() {
 	case "$1" in
 	help | -h | --help | doctor) return 1 ;;
 	test | demo | bench) [[ " $* " != *" --help "* && " $* " != *" -h "* ]] ;;
-	build | kernel | vm | shell | clean) ! is_native || ! native_missing >/dev/null ;;
+	build | package | kernel | vm | shell | clean) ! is_native || ! native_missing >/dev/null ;;
 	*) return 1 ;;
 	esac
 }

@@ -15,28 +15,34 @@
 #         debug flavour, which are built first. All of them are run by name or with
 #         --full; a run of every group takes what is short and needs one kernel
 #
+#   package  selftests/package-tests/*.sh: the Debian packages, built, judged, installed in
+#         an empty system and taken away again
+#   boot  selftests/boot-tests/*.sh: Debian 13 with systemd and our packages; of a run of
+#         every group the first only
+#
 # Those of vm and kernel run side by side, as a guest waits as often as it computes.
-# A vm or kernel test exits 0 (pass), 77 (skip, the last line it printed is the reason)
+# A test of the last four exits 0 (pass), 77 (skip, the last line it printed is the reason)
 # or else (fail). It finds RINGRAID_RUN (this entry point), RINGRAID_TOP (the
 # tree), RINGRAID_BUILD (the build directory) and RINGRAID_LEVEL (quick, normal
 # or full) in its environment. Programs of the other groups see the level too.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
-groups_all=(tidy unit cli sim store chain mutations vm kernel)
+groups_all=(tidy unit cli sim store chain mutations package boot vm kernel)
 groups_quick=(tidy unit cli sim store chain)
 kernel_slice=(boot module passthrough selftest)
+boot_slice=(install)
 
 test_usage() {
 	cat <<'EOF'
 usage: ./run test [GROUP] [--quick | --full] [ARGS...]
-GROUP is tidy, unit, cli, sim, store, chain, mutations, vm or kernel; all by default, but of
-kernel a slice (by its name it is run whole, and builds two kernels first, ten
-minutes each).
+GROUP is tidy, unit, cli, sim, store, chain, mutations, package, boot, vm or kernel; all
+by default, but of boot one test and of kernel a slice (by its name it is run whole, and
+builds two kernels first, ten minutes each).
 --quick leaves out mutations and what boots a kernel; --full takes the long
 versions. store loads BPF programs into the running kernel, as root.
 ARGS go to the group: unit, store and chain take GoogleTest's options (store and
-chain also --seed N), sim its own (--seed N --steps M), cli, vm and kernel the names of the
-tests to run.
+chain also --seed N), sim its own (--seed N --steps M), cli, package, boot, vm and kernel
+the names of the tests to run.
 EOF
 }
 
@@ -111,6 +117,13 @@ group_chain() {
 	local program=$build_dir/chain_tests
 	[ -x "$program" ] || { ktap_skip chain 'not present'; return; }
 	ktap_program chain ktap_gtest in_root "$program" "$@"
+}
+
+group_package() { group_scripts package "$@"; }
+
+group_boot() {
+	[ $# -gt 0 ] || [ -n "$named" ] || [ "$RINGRAID_LEVEL" = full ] || set -- "${boot_slice[@]}"
+	group_scripts boot "$@"
 }
 
 group_vm() { group_scripts vm "$@"; }

@@ -15,6 +15,9 @@ root_dir() { echo "$cache/root-$(root_key)"; }
 
 is_native() { [ "$(os_release ID)-$(os_release VERSION_CODENAME)" = "debian-$suite" ]; }
 
+# What is made in the environment depends on this.
+root_state() { if is_native; then stat -c %Y /var/lib/dpkg/status; else root_key; fi; }
+
 # Where the tree is, seen from inside.
 root_src() { if is_native; then echo "$top"; else echo /src; fi; }
 

@@ -138,8 +138,6 @@ vm_copy_kernel() {
 
 modules_version() { basename "$(find "$1/lib/modules/" -mindepth 1 -maxdepth 1 | sort -V | tail -n1)"; }
 
-root_state() { if is_native; then stat -c %Y /var/lib/dpkg/status; else root_key; fi; }
-
 # Sets initramfs_base, made when this combination is new.
 vm_base() {
 	local modules=("${vm_modules[@]}" "${vm_modules_at_hand[@]}" "${vm_extra_modules[@]}") key

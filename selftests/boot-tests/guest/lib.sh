@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Verbs of the steps that run in the machine.
+# shellcheck shell=bash
+set -Eeuo pipefail
+trap 'echo "FAIL: line $LINENO: $BASH_COMMAND"' ERR
+export DEBIAN_FRONTEND=noninteractive
+disk() { echo "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_member$1"; }
+
+fail() {
+	echo "FAIL: $*"
+	journalctl -b --no-pager -u 'ringraid*' | tail -n 60
+	exit 1
+}
+
+# note TEXT: with the seconds since the boot.
+note() { printf '%6.1f %s\n' "$(cut -d' ' -f1 /proc/uptime)" "$*"; }
+
+# until_true SECONDS COMMAND...
+until_true() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.2
+	done
+}
+
+install_package() {
+	apt-get -q -y install --no-install-recommends ./ringraid_*.deb 2>&1 | grep -E '^(Setting up|E:|W:|dpkg)' || true
+	[ "$(dpkg-query -W -f '${db:Status-Abbrev}' ringraid)" = 'ii ' ] || fail "the package is not installed"
+}
+
+# Of the only array.
+unit() { systemctl list-units --all --plain --no-legend 'ringraid@*' | awk '{print $1; exit}'; }
+main_pid() { systemctl show -P MainPID "$(unit)"; }
+
+make_array() {
+	ringraid create data "$(disk 0)" "$(disk 1)" "$(disk 2)" "$(disk 3)" --chunk 64K "$@"
+	systemctl is-active --quiet "$(unit)" || fail "create did not start the unit"
+}
+
+expect_mounted() {
+	until_true 120 mountpoint -q /srv || { systemctl --no-pager --full status srv.mount "$(unit)" || true; fail "/srv is not mounted"; }
+}
+
+expect_no_md() {
+	! grep -qs "^md" /proc/mdstat || { cat /proc/mdstat; fail "md has taken disks"; }
+}

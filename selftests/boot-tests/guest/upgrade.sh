@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# A newer package under load; a removal that is refused; and what a purge leaves.
+. ./lib.sh
+
+# What is on the system, but for what notes down that packages came and went.
+list_files() {
+	find / -xdev \( -path /root -o -path /srv -o -path /var/cache -o -path /var/log -o -path /var/lib/dpkg \
+		-o -path /var/lib/apt -o -path /var/tmp -o -path /var/lib/systemd/timers \
+		-o -path /var/lib/systemd/random-seed -o -path /var/lib/initramfs-tools -o -name '*.cache' \) -prune -o -print |
+		LC_ALL=C sort
+}
+
+list_files >/root/before
+install_package
+make_array
+mkfs.ext4 -q /dev/ringraid/data
+mount /dev/ringraid/data /srv
+until_true 600 sh -c '! ringraid --json status data | grep -q "\"state\": \"running\""' || fail "parity is never right"
+
+note "fio begins"
+fio --name=load --directory=/srv --size=24m --rw=randrw --bs=4k --iodepth=8 --ioengine=io_uring --eta=never \
+	--direct=1 --verify=crc32c --time_based --runtime=40 --output=/root/fio.txt &
+fio=$!
+sleep 3
+before=$(main_pid)
+apt-get -q -y install ./newer_ringraid.deb 2>&1 | tee /root/apt.txt | grep -E '^(ringraid|Setting up|E:)' || true
+note "upgraded"
+grep -q 'has the new daemon' /root/apt.txt || fail "the daemon was not replaced"
+[ "$(main_pid)" != "$before" ] || fail "it is the old daemon"
+[ "$(readlink "/proc/$(main_pid)/exe")" = /usr/sbin/ringraid ] || fail "it is the old program"
+wait $fio || { cat /root/fio.txt; fail "fio saw an error"; }
+note "fio saw nothing; $(grep -o 'max= *[0-9.]*[a-z]*' /root/fio.txt | tr '\n' ' ')"
+
+# An array that is not healthy keeps its daemon.
+ringraid fail data "$(disk 3)"
+before=$(main_pid)
+apt-get -q -y install --allow-downgrades ./ringraid_*.deb 2>&1 | tee /root/apt.txt | grep -E '^(ringraid|Setting up|E:)' || true
+grep -q 'keeps its daemon: it is not healthy' /root/apt.txt || fail "a degraded array was touched"
+[ "$(main_pid)" = "$before" ] || fail "a degraded array has a new daemon"
+
+needrestart -b -r l 2>/dev/null | grep ringraid && fail "needrestart would restart the array"
+if apt-get -q -y remove ringraid >/root/apt.txt 2>&1; then fail "removed while an array runs"; fi
+grep -q 'hint: unmount what is on it' /root/apt.txt || { cat /root/apt.txt; fail "the refusal says nothing"; }
+[ -x /usr/sbin/ringraid ] || fail "the program is gone"
+note "removal refused"
+
+umount /srv
+ringraid stop data
+[ ! -e /dev/ringraid/data ] || fail "the link stays"
+apt-get -q -y purge ringraid 2>&1 | grep -E '^(Purging|E:)' || true
+list_files >/root/after
+diff /root/before /root/after || fail "a purge leaves something"
+note "purged"
