@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/version.h"
 #include "cli/commands.h"
 #include "engine/program.h"
 #include "md/superblock.h"
@@ -78,11 +79,10 @@ int features(const context& ctx) {
     libbpf_set_print(nullptr);
     std::string missing = bpf_host_missing();
     const bool has_xor = kernel_has_xor();
-    nlohmann::json out = {{"schema", json_schema},
-                          {"kernel", names.release},
-                          {"bpf_engine", feature(missing.empty(), missing)},
-                          {"ublk", ublk_features()},
-                          {"xor", {{"kfunc", has_xor}, {"used", xor_name(has_xor)}}}};
+    nlohmann::json out = {
+        {"schema", json_schema},   {"version", version},
+        {"kernel", names.release}, {"bpf_engine", feature(missing.empty(), missing)},
+        {"ublk", ublk_features()}, {"xor", {{"kfunc", has_xor}, {"used", xor_name(has_xor)}}}};
     if (ctx.json) {
         print_json(out);
         return 0;
@@ -91,6 +91,7 @@ int features(const context& ctx) {
         print_line(stdout, "{:>12} : {}", label,
                    f.value("available", false) ? "yes" : "no, " + f.value("reason", ""));
     };
+    fmt::print("{:>12} : {}\n", "ringraid", version);
     fmt::print("{:>12} : {}\n", "kernel", names.release);
     row("bpf engine", out["bpf_engine"]);
     row("ublk", out["ublk"]);

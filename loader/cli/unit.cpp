@@ -119,8 +119,7 @@ Status start_unit(const md::uuid& id, const std::string& once) {
     if (!words.written())
         return words.written();
     const std::string unit = unit_name(id);
-    // udev may have started it with the disks as they were a moment ago.
-    (void)systemctl("reset-failed", unit);
+    // The first may join a start of udev's, with the disks as they were a moment ago.
     if (systemctl("start", unit) == 0 || systemctl("start", unit) == 0)
         return {};
     return with_hint(fail(EIO, "{} did not start", unit),

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "base/version.h"
 #include "members/spelling.h"
 #include "service/array_service.h"
 #include "service/report.h"
@@ -238,6 +239,7 @@ nlohmann::json array_service::brief_status() const {
             {"life", to_string(life)},
             {"step", step_.load()},
             {"pid", ::getpid()},
+            {"version", version},
             {"block_device", life == life_state::device_gone ? "" : block_path_}};
 }
 
@@ -298,6 +300,7 @@ nlohmann::json array_service::full_status() const {
             {"state", to_string(health_of(a))},
             {"life", to_string(life_.load())},
             {"pid", ::getpid()},
+            {"version", version},
             {"queue_threads", threads},
             {"xor", xor_name(rr_host_queue(a, 0)->fused != 0)},
             {"program_id", program_ ? program_->program_id() : 0},

@@ -34,6 +34,8 @@ install_package() {
 unit() { systemctl list-units --all --plain --no-legend 'ringraid@*' | awk '{print $1; exit}'; }
 main_pid() { systemctl show -P MainPID "$(unit)"; }
 
+served_by_another() { [ "$(main_pid)" != "$1" ] && ringraid status data >/dev/null 2>&1; }
+
 make_array() {
 	ringraid create data "$(disk 0)" "$(disk 1)" "$(disk 2)" "$(disk 3)" --chunk 64K "$@"
 	systemctl is-active --quiet "$(unit)" || fail "create did not start the unit"
@@ -45,4 +47,24 @@ expect_mounted() {
 
 expect_no_md() {
 	! grep -qs "^md" /proc/mdstat || { cat /proc/mdstat; fail "md has taken disks"; }
+}
+
+# Writes that are read back and compared, again and again until end_load.
+begin_load() {
+	rm -f /root/load.end
+	(
+		until [ -e /root/load.end ]; do
+			fio --name=load --directory=/srv --size=24m --rw=randrw --bs=4k --iodepth=8 --ioengine=io_uring \
+				--eta=never --direct=1 --verify=crc32c --time_based --runtime=8 --output=/root/fio.txt || exit 1
+		done
+	) &
+	load=$!
+	sleep 3
+}
+
+end_load() {
+	kill -0 $load 2>/dev/null || { cat /root/fio.txt; fail "fio saw an error"; }
+	touch /root/load.end
+	wait $load || { cat /root/fio.txt; fail "fio saw an error"; }
+	note "fio saw nothing"
 }

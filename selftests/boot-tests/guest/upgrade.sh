@@ -17,19 +17,15 @@ mkfs.ext4 -q /dev/ringraid/data
 mount /dev/ringraid/data /srv
 until_true 600 sh -c '! ringraid --json status data | grep -q "\"state\": \"running\""' || fail "parity is never right"
 
-note "fio begins"
-fio --name=load --directory=/srv --size=24m --rw=randrw --bs=4k --iodepth=8 --ioengine=io_uring --eta=never \
-	--direct=1 --verify=crc32c --time_based --runtime=40 --output=/root/fio.txt &
-fio=$!
-sleep 3
+begin_load
+note "fio runs"
 before=$(main_pid)
 apt-get -q -y install ./newer_ringraid.deb 2>&1 | tee /root/apt.txt | grep -E '^(ringraid|Setting up|E:)' || true
 note "upgraded"
 grep -q 'has the new daemon' /root/apt.txt || fail "the daemon was not replaced"
 [ "$(main_pid)" != "$before" ] || fail "it is the old daemon"
 [ "$(readlink "/proc/$(main_pid)/exe")" = /usr/sbin/ringraid ] || fail "it is the old program"
-wait $fio || { cat /root/fio.txt; fail "fio saw an error"; }
-note "fio saw nothing; $(grep -o 'max= *[0-9.]*[a-z]*' /root/fio.txt | tr '\n' ' ')"
+end_load
 
 # An array that is not healthy keeps its daemon.
 ringraid fail data "$(disk 3)"

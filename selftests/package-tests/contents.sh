@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What is in the packages is enough: programs of others build with the libraries as
+# they are installed, the module builds for the stock kernel, and no file is in two
+# packages. The version is one.
+. "${BASH_SOURCE[0]%/*}/lib/host.sh"
+. "$vm_dir/kernel.sh"
+# shellcheck disable=SC2016 # in there
+in_root bash -euo pipefail -c '
+	packages=$1 work=$2 version=$3
+	for deb in "$packages"/*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -t | grep -v "/$"
+		dpkg-deb -x "$deb" "$work/root"
+	done | sort | uniq -d >"$work/twice"
+	[ ! -s "$work/twice" ] || { echo "in two packages:"; cat "$work/twice"; exit 1; }
+	[ "$("$work/root/usr/sbin/ringraid" --version)" = "ringraid $version" ] ||
+		{ echo "the program calls itself $("$work/root/usr/sbin/ringraid" --version)"; exit 1; }
+
+	export PKG_CONFIG_PATH=$work/root/usr/lib/$(gcc -print-multiarch)/pkgconfig
+	cd "$work"
+	cat >store.c <<-END
+		#include <ringraid/kv_store_api.h>
+		int main(void) { return kv_store_error() == 0; }
+	END
+	cat >chain.c <<-END
+		#include <ringraid/chain_api.h>
+		#include <ringraid/chain_build.h>
+		int main(void) { return rr_chain_error() == 0; }
+	END
+	for library in store chain; do
+		gcc -Wall -Werror $library.c -o $library $(pkg-config --cflags --libs --static rr_$library)
+		./$library
+	done
+' bash "$package_dir" "$work" "$package_version"
+kernel_module_build "$work/root/usr/src/uring_bpf_xor-1" "$work/module" | grep . || fail "the module does not build"
