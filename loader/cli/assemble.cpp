@@ -148,6 +148,12 @@ start_words words_of(const assemble_flags& flags) {
     return words;
 }
 
+// A member did not come, and whoever asks has not said that it may lack. The unit would
+// go without it; here the start says what can be done.
+bool must_be_refused(const outlook& ahead, const md::assembly_options& how, service_state served) {
+    return ahead.late && !how.degraded && !how.force && served != service_state::dead;
+}
+
 // Named devices: those that are not there yet are waited for when asked.
 int assemble_named(const context& ctx, const assemble_flags& flags, service_options options) {
     for (const std::string& device : flags.devices)
@@ -169,7 +175,8 @@ int assemble_named(const context& ctx, const assemble_flags& flags, service_opti
     if (id && !own->only_named)
         own->assembly.set_uuid = id;
     start_words words = words_of(flags);
-    words.by_unit = words.by_unit && own->assembly.set_uuid;
+    words.by_unit = words.by_unit && own->assembly.set_uuid &&
+                    !must_be_refused(ahead, own->assembly, state_of(*own->assembly.set_uuid));
     return start_array(ctx, *own, words);
 }
 
@@ -322,7 +329,10 @@ private:
             print_line(stderr, "ringraid: array {}: a member did not come; starting without it",
                        found.name);
         }
-        worst_ = std::max(worst_, start_array(ctx_, one, words_));
+        start_words words = words_;
+        words.by_unit =
+            words.by_unit && !(is_attended() && must_be_refused(ahead, one.assembly, served));
+        worst_ = std::max(worst_, start_array(ctx_, one, words));
         return true;
     }
 

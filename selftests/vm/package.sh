@@ -28,6 +28,10 @@ package_ensure() {
 	package_dir=$cache/package/$(package_key)
 	package_version=$(sed -nE '1s/^ringraid \(([^)]*)\).*/\1/p' "$top/loader/packaging/debian/changelog")
 	[ -d "$package_dir" ] || with_lock package package_make "$package_dir"
+	[ "$cache/package/$(package_key)" = "$package_dir" ] || {
+		rm -rf -- "$package_dir"
+		die "the sources have changed while the packages were built" "once more: ./run package"
+	}
 	touch "$package_dir"
 }
 

@@ -24,6 +24,8 @@ fail() { echo "FAIL: $*"; exit 1; }
 is_full() { [ "$level" = full ]; }
 
 package_ensure
+is_root || [ -e "$cache/image/$(image_key "$(kernel_cached)").img" ] ||
+	{ echo "making the Debian 13 image needs root"; exit 77; }
 image_ensure
 make_work boot
 dir=$work
