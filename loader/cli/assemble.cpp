@@ -126,9 +126,10 @@ Result<service_options> options_for(const assemble_flags& flags, const std::stri
     return options;
 }
 
-// Seconds: as told, or as configured. Devices that are named are there, as a rule.
-unsigned wait_of(const assemble_flags& flags) {
-    const setting set = machine_config().array(flags.name, flags.uuid).at("wait");
+// Seconds: as told, or as configured for the array that is called so. Devices that are
+// named are there, as a rule.
+unsigned wait_of(const assemble_flags& flags, const std::string& name, const std::string& uuid) {
+    const setting set = machine_config().array(name, uuid).at("wait");
     if (flags.wait || (!flags.devices.empty() && set.from.empty()))
         return flags.wait.value_or(0);
     return static_cast<unsigned>(std::stoul(set.value));
@@ -158,10 +159,11 @@ bool must_be_refused(const outlook& ahead, const md::assembly_options& how, serv
 int assemble_named(const context& ctx, const assemble_flags& flags, service_options options) {
     for (const std::string& device : flags.devices)
         options.devices.push_back(absolute_path(device));
-    device_watch watch(options.devices, std::chrono::seconds(wait_of(flags)));
+    device_watch watch(options.devices, {});
     outlook ahead;
     do {
         ahead = look_ahead(options.devices, options.assembly);
+        watch.be_patient(std::chrono::seconds(wait_of(flags, ahead.name, ahead.uuid)));
     } while (ahead.late && watch.changed());
     auto own = options_for(flags, ahead.name, ahead.uuid);
     if (!own)
@@ -195,14 +197,14 @@ public:
           flags_(flags),
           options_(std::move(options)),
           host_(home_host(flags.homehost)),
-          wait_s_(wait_of(flags)),
+          wait_s_(wait_of(flags, flags.name, flags.uuid)),
           watch_({}, std::chrono::seconds(wait_s_)),
           words_(words_of(flags)) {}
 
     int run() {
-        bool said = wait_s_ == 0;
+        bool said = false;
         while (!look()) {
-            if (!said)
+            if (!said && wait_s_ != 0)
                 print_line(stderr, "ringraid: waiting up to {} s for late disks", wait_s_);
             ctx_.manager.status(waits_for_);
             said = true;
@@ -266,9 +268,19 @@ private:
         return out;
     }
 
+    // Who asks by uuid, as the unit does, may have a section by name, and the other way
+    // round: the array itself has both.
+    void take_wait_of(const std::vector<found_array>& arrays) {
+        if (!is_asked_for() || arrays.size() != 1)
+            return;
+        wait_s_ = wait_of(flags_, arrays[0].name, md::to_string(arrays[0].id));
+        watch_.be_patient(std::chrono::seconds(wait_s_));
+    }
+
     // Starts what can be started; true when there is nothing to wait for.
     bool look() {
         const std::vector<found_array> arrays = find();
+        take_wait_of(arrays);
         // What is asked for may be all late; of a scan only who says so knows of
         // more.
         bool all = !arrays.empty() || worst_ != 0 || (!is_asked_for() && !flags_.wait);

@@ -28,7 +28,7 @@ device_watch::device_watch(std::vector<std::string> paths, std::chrono::seconds 
                            std::string sysfs)
     : paths_(std::move(paths)),
       sysfs_(std::move(sysfs)),
-      end_(std::chrono::steady_clock::now() + patience),
+      end_(begin_ + patience),
       seen_(picture()) {}
 
 bool device_watch::changed() {

@@ -18,6 +18,9 @@ public:
     device_watch(std::vector<std::string> paths, std::chrono::seconds patience,
                  std::string sysfs = "/sys");
 
+    // Another patience, from the same beginning.
+    void be_patient(std::chrono::seconds patience) { end_ = begin_ + patience; }
+
     // True when something changed since the last call (or the start); false at the
     // end of the patience.
     [[nodiscard]] bool changed();
@@ -27,6 +30,7 @@ private:
 
     std::vector<std::string> paths_;
     std::string sysfs_;
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
     std::chrono::steady_clock::time_point end_;
     std::string seen_;
 };

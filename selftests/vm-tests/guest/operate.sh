@@ -52,6 +52,12 @@ configured() {
 	quietly timeout 100 ringraid assemble --scan
 	is job.sync_max_kib 300
 	stop
+	# The wait of a section by name counts for who asks by uuid, as a unit does.
+	rm -f /etc/ringraid/conf.d/*
+	printf '[array]\nwait = 90\n[array t]\nwait = 1\n' >$conf
+	wipe "${disks[3]}"
+	! timeout 80 ringraid assemble --uuid "$uuid" 2>"$tmp/log" || fail "it was started without a member"
+	grep -q '^ringraid: waiting up to 1 s for late disks' "$tmp/log" || { cat "$tmp/log"; fail "the wait is not its own"; }
 }
 
 saved() { # NAME COMMAND...
