@@ -3,7 +3,11 @@
 . ./lib.sh
 install_package
 note "installed: $(ringraid --version)"
-make_array
+expect_watched
+[ "$(systemctl show -P ExecMainStartTimestampMonotonic ringraid-check.service)" = 0 ] || fail "apt has started a check"
+printf '[array data]\nslots = 48\n' >/etc/ringraid/conf.d/data.conf
+make_array --depth 32
+expect_settings
 note "created: $(readlink -f /dev/ringraid/data)"
 mkfs.ext4 -q /dev/ringraid/data
 echo '/dev/ringraid/data /srv ext4 defaults,nofail 0 2' >>/etc/fstab

@@ -41,6 +41,24 @@ make_array() {
 	systemctl is-active --quiet "$(unit)" || fail "create did not start the unit"
 }
 
+# What looks after arrays is enabled and at work.
+expect_watched() {
+	local u
+	for u in ringraid-monitor.service ringraid-check.timer ringraid-check-continue.timer ringraid-stats.timer \
+		ringraid-initramfs.path; do
+		systemctl is-enabled --quiet "$u" || fail "$u is not enabled"
+		systemctl is-active --quiet "$u" || { systemctl --no-pager --full status "$u" || true; fail "$u is not active"; }
+	done
+	ringraid config >/dev/null || fail "the configuration is not in order"
+}
+
+# Those of the configuration, by the array's name, and those that create was given: the
+# unit starts it by its uuid.
+expect_settings() {
+	[ "$(ringraid --json status data | jq -c '[.slots, .depth]')" = '[48,32]' ] ||
+		fail "not as configured: $(ringraid --json status data | jq -c '[.slots, .depth]')"
+}
+
 expect_mounted() {
 	until_true 120 mountpoint -q /srv || { systemctl --no-pager --full status srv.mount "$(unit)" || true; fail "/srv is not mounted"; }
 }

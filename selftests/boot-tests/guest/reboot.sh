@@ -7,6 +7,8 @@ sha256sum --quiet -c /root/sum || fail "the file has changed"
 expect_no_md
 [ "$(lsblk -no FSTYPE "$(disk 0)")" = ringraid_member ] || fail "udev calls a member $(lsblk -no FSTYPE "$(disk 0)")"
 [ "$(systemctl is-system-running)" != degraded ] || { systemctl --no-pager --failed; fail "a unit has failed"; }
+expect_watched
+expect_settings
 note "mounted: $(systemctl show -P StatusText "$(unit)")"
 before=$(main_pid)
 begin_load
