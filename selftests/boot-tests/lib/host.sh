@@ -33,7 +33,7 @@ boots=0
 lacking=''        # members that are not there at the next boot
 late_drives=()    # options of QEMU for disks that are plugged in while it runs
 more_files=()     # for the payload, beside the packages
-boot_timeout=900
+boot_timeout=1800
 
 # machine MEMBERS SIZE
 machine() {
