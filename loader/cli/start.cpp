@@ -18,6 +18,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/settings.h"
+#include "cli/status_text.h"
 #include "cli/unit.h"
 #include "service/ownership.h"
 #include "service/report.h"
