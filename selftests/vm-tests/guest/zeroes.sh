@@ -58,7 +58,6 @@ born_in_sync() {
 
 # Before anything is written.
 refusals() {
-	wipe "${members[@]}" /dev/disk4
 	keep "${members[@]}" /dev/disk4
 	refused '/dev/disk4 has no command to write zeroes' \
 		ringraid create t "${members[@]}" /dev/disk4 --write-zeroes
