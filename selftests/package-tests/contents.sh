@@ -3,7 +3,9 @@
 # What is in the packages is enough: programs of others build with the libraries as
 # they are installed, the module builds for the stock kernel, and no file is in two
 # packages. The version is one.
+# shellcheck disable=SC2154,SC2034 # variables shared with lib/host.sh
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
+# shellcheck source=selftests/vm/kernel.sh
 . "$vm_dir/kernel.sh"
 # shellcheck disable=SC2016 # in there
 in_root bash -euo pipefail -c '

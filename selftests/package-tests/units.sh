@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # systemd and udev understand every line of what the package gives them, and the unit's
 # exposure, which systemd-analyze judges, does not grow.
+# shellcheck disable=SC2154,SC2034 # variables shared with lib/host.sh
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 # Tenths of what `systemd-analyze security` says. What is left is what the daemon is for:
 # raw disks, BPF, the machine's memory limits; and no mount namespace (see the unit).

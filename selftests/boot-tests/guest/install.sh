@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The README's first screen on a new machine: package, array, file system, fstab.
 . ./lib.sh

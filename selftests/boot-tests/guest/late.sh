@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # late: a member came after the others. gone: it did not come.
 . ./lib.sh

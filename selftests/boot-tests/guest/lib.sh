@@ -81,8 +81,8 @@ begin_load() {
 }
 
 end_load() {
-	kill -0 $load 2>/dev/null || { cat /root/fio.txt; fail "fio saw an error"; }
+	kill -0 "$load" 2>/dev/null || { cat /root/fio.txt; fail "fio saw an error"; }
 	touch /root/load.end
-	wait $load || { cat /root/fio.txt; fail "fio saw an error"; }
+	wait "$load" || { cat /root/fio.txt; fail "fio saw an error"; }
 	note "fio saw nothing"
 }

@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # After a reboot all is there, by name, without md; and a daemon that is killed under
 # load is followed by the next one, with no error and no hand.

@@ -1,9 +1,11 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # make: LUKS on the array, LVM on that, a file system on that. use: all of it is there.
 . ./lib.sh
 case $1 in
 make)
 	install_package
+	# shellcheck disable=SC2119 # no more options
 	make_array
 	head -c 32 /dev/urandom >/root/key
 	cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/ringraid/data /root/key

@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # A newer package under load; a removal that is refused; and what a purge leaves.
 . ./lib.sh
@@ -12,6 +13,7 @@ list_files() {
 
 list_files >/root/before
 install_package
+# shellcheck disable=SC2119 # no more options
 make_array
 mkfs.ext4 -q /dev/ringraid/data
 mount /dev/ringraid/data /srv
