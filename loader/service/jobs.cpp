@@ -256,13 +256,14 @@ Status array_jobs::cancel() {
         how_.keep(std::nullopt);
         return {};
     }
-    if (kind == RR_JOB_NONE)
-        return fail(ENOENT, "no job is under way");
-    if (kind == RR_JOB_REPLACE) {
+    // Also one that waits for its time: the array needs whatever runs.
+    if (kind == RR_JOB_REPLACE || replacement_waits_) {
         rr_host_fail(array_, replacement(), -ECANCELED);
         how_.look();
         return {};
     }
+    if (kind == RR_JOB_NONE)
+        return fail(ENOENT, "no job is under way");
     if (kind != RR_JOB_CHECK && kind != RR_JOB_REPAIR)
         return with_hint(fail(EBUSY, "the array needs its {}", job_name(kind)),
                          "ringraid pause makes it wait");

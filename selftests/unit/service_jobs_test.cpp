@@ -361,6 +361,21 @@ TEST_F(ServiceReplacement, ParityComesFirst) {
     EXPECT_EQ(written_.size(), stripes) << "of what was written meanwhile it got nothing";
 }
 
+TEST_F(ServiceReplacement, OneThatWaitsCanBeCancelled) {
+    array_->state |= RR_STATE_RESYNC;
+    jobs_->begin_resync();
+    begin();
+    ASSERT_FALSE(replaces());
+    EXPECT_TRUE(jobs_->cancel());
+    EXPECT_EQ(array_->members[index].error, ECANCELED);
+    EXPECT_EQ(array_->job.kind, rr_u32{RR_JOB_RESYNC}) << "the resync goes on";
+    ASSERT_TRUE(metadata_->end_replacement(false));
+    look();
+    const Status needed = jobs_->cancel();
+    ASSERT_FALSE(needed);
+    EXPECT_EQ(needed.error().err, EBUSY) << "the array needs it";
+}
+
 TEST_F(ServiceReplacement, WhatTheStateDoesNotKnowOfIsNotThere) {
     auto own = md::make_spare(*metadata_->member(0), 131072, {});
     ASSERT_TRUE(own);
