@@ -38,7 +38,7 @@ grep -q 'keeps its daemon: it is not healthy' /root/apt.txt || fail "a degraded 
 
 # As needrestart asks its settings (its batch mode lists what it would leave alone, too).
 # shellcheck disable=SC2016 # Perl's
-perl -e 'our %nrconf; do "/etc/needrestart/needrestart.conf" or die $@;
+perl -e 'our %nrconf; do "/etc/needrestart/needrestart.conf"; die $@ if $@;
 	for (keys %{$nrconf{override_rc}}) { exit $nrconf{override_rc}{$_} if $ARGV[0] =~ /$_/ } exit 1' "$(unit)" ||
 	fail "needrestart would restart the array"
 if apt-get -q -y remove ringraid >/root/apt.txt 2>&1; then fail "removed while an array runs"; fi
