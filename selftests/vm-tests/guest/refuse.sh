@@ -50,11 +50,11 @@ creating() {
 	no EINVAL 'chunk|3K|3072' '' create t "${disks[@]}" --chunk 3K
 	no EINVAL 'chunk|2M' '' create t "${disks[@]}" --chunk 2M
 	no EINVAL 'size|lots' '512K, 64M' create t "${disks[@]}" --chunk lots
-	no EINVAL '99 queues' 'CPU' create t "${disks[@]}" --queues 99
-	no EINVAL 'depth of 1000' '256' create t "${disks[@]}" --depth 1000
-	no EINVAL '500 slots' '256' create t "${disks[@]}" --slots 500
+	no usage '99 is not from 1 to 16' '' create t "${disks[@]}" --queues 99
+	no usage '1000 is not from 1 to 256' '' create t "${disks[@]}" --depth 1000
+	no usage '500 is not from 1 to 256' '' create t "${disks[@]}" --slots 500
 	no E2BIG 'buffers' 'arena' create t "${disks[@]}" --arena 1M
-	no EINVAL 'arena' '4G' create t "${disks[@]}" --arena 5G
+	no usage '--arena' '' create t "${disks[@]}" --arena 5G
 	no EEXIST 'same device' '' create t "${disks[0]}" "${disks[1]}" "${disks[0]}" "${disks[2]}"
 	no EEXIST 'same device' '' create t "${disks[0]}" "${disks[1]}" "/dev/$(readlink "${disks[0]}")"
 	no ENOENT 'nowhere' '' create t "${disks[@]}" /dev/nowhere

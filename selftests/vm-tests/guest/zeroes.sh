@@ -69,6 +69,7 @@ refusals() {
 
 # creating OPTION...: in the background, until it zeroes; sets $creates.
 creating() {
+	: >"$tmp/out" # the last one's would do for this one, before its shell has begun
 	ringraid create t "${members[@]}" --write-zeroes "$@" >"$tmp/out" 2>&1 &
 	creates=$!
 	eventually "it zeroes" grep -q 'zeroing the members' "$tmp/out"
