@@ -12,13 +12,13 @@ in_root bash -euo pipefail -c '
 	packages=$1 work=$2 version=$3
 	for deb in "$packages"/*.deb; do
 		dpkg-deb --fsys-tarfile "$deb" | tar -t | grep -v "/$"
-		dpkg-deb -x "$deb" "$work/root"
+		dpkg-deb -x "$deb" "$work/unpacked"
 	done | sort | uniq -d >"$work/twice"
 	[ ! -s "$work/twice" ] || { echo "in two packages:"; cat "$work/twice"; exit 1; }
-	[ "$("$work/root/usr/sbin/ringraid" --version)" = "ringraid $version" ] ||
-		{ echo "the program calls itself $("$work/root/usr/sbin/ringraid" --version)"; exit 1; }
+	[ "$("$work/unpacked/usr/sbin/ringraid" --version)" = "ringraid $version" ] ||
+		{ echo "the program calls itself $("$work/unpacked/usr/sbin/ringraid" --version)"; exit 1; }
 
-	export PKG_CONFIG_PATH=$work/root/usr/lib/$(gcc -print-multiarch)/pkgconfig
+	export PKG_CONFIG_PATH=$work/unpacked/usr/lib/$(gcc -print-multiarch)/pkgconfig
 	cd "$work"
 	cat >store.c <<-END
 		#include <ringraid/kv_store_api.h>
@@ -34,4 +34,4 @@ in_root bash -euo pipefail -c '
 		./$library
 	done
 ' bash "$package_dir" "$work" "$package_version"
-kernel_module_build "$work/root/usr/src/uring_bpf_xor-1" "$work/module" | grep . || fail "the module does not build"
+kernel_module_build "$work/unpacked/usr/src/uring_bpf_xor-1" "$work/module" | grep . || fail "the module does not build"

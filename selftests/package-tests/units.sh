@@ -7,7 +7,7 @@
 # Tenths of what `systemd-analyze security` says. What is left is what the daemon is for:
 # raw disks, BPF, the machine's memory limits; and no mount namespace (see the unit).
 exposure_max=40
-dpkg-deb -x "$(echo "$package_dir"/ringraid_*.deb)" "$work/root"
+dpkg-deb -x "$(echo "$package_dir"/ringraid_*.deb)" "$work/unpacked"
 # shellcheck disable=SC2016 # in there
 in_root bash -euo pipefail -c '
 	mkdir -p /tmp/units && cp "$1"/usr/lib/systemd/system/* /tmp/units/
@@ -18,4 +18,4 @@ in_root bash -euo pipefail -c '
 	for timer in ./*.timer; do [ ! -e "$timer" ] || systemd-analyze verify --man=no "$timer"; done
 	udevadm verify --no-style "$1"/usr/lib/udev/rules.d/*.rules
 	systemd-analyze security --offline=yes --no-pager --threshold="$2" "/tmp/units/ringraid@0-1.service" | tail -n 1
-' bash "$work/root" "$exposure_max"
+' bash "$work/unpacked" "$exposure_max"

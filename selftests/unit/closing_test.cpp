@@ -4,6 +4,7 @@
 #include "service/closing.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,12 +31,10 @@ protected:
         members_.devices.resize(count);
         members_.plan.members.resize(count);
         for (uint32_t role = 0; role < count; role++) {
-            char name[] = "/tmp/rr-closing-XXXXXX";
             members_.devices[role].emplace();
-            members_.devices[role]->fd.reset(::mkstemp(name));
-            members_.devices[role]->path = name;
-            ::unlink(name);
-            members_.plan.members[role] = md::assembled_member{role, name, made[role]};
+            members_.devices[role]->fd.reset(::memfd_create("member", MFD_CLOEXEC));
+            members_.devices[role]->path = "member";
+            members_.plan.members[role] = md::assembled_member{role, "member", made[role]};
         }
     }
     void serve() {
@@ -148,9 +147,7 @@ protected:
     ClosingOfTwo() {
         replacement_device& copy = members_.replacement.emplace();
         copy.role = 1;
-        char name[] = "/tmp/rr-closing-XXXXXX";
-        copy.device.fd.reset(::mkstemp(name));
-        ::unlink(name);
+        copy.device.fd.reset(::memfd_create("replacement", MFD_CLOEXEC));
         array_.replaced = 1;
         array_.state |= RR_STATE_REPLACE;
     }

@@ -16,7 +16,7 @@ systemctl daemon-reload
 systemctl start srv.mount
 expect_mounted
 dd if=/dev/urandom of=/srv/file bs=1M count=20 status=none
-sha256sum /srv/file >/root/sum
+sha256sum /srv/file >~/sum
 lsblk -o NAME,FSTYPE,SERIAL,MOUNTPOINTS
 until_true 30 test -e "/dev/disk/by-id/ringraid-name-data" || fail "no link by id"
 ringraid status data | head -n 12

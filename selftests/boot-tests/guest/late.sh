@@ -4,10 +4,10 @@
 . ./lib.sh
 expect_mounted
 expect_no_md
-sha256sum --quiet -c /root/sum || fail "the file has changed"
+sha256sum --quiet -c ~/sum || fail "the file has changed"
 code=0
-ringraid status data >/root/status || code=$?
-cat /root/status
+ringraid status data >~/status || code=$?
+cat ~/status
 journalctl -b --no-pager -o cat -u "$(unit)" | grep -iE 'wait|member' || true
 case $1 in
 late) [ $code = 0 ] || fail "the array is not healthy" ;;

@@ -69,11 +69,11 @@ expect_no_md() {
 
 # Writes that are read back and compared, again and again until end_load.
 begin_load() {
-	rm -f /root/load.end
+	rm -f ~/load.end
 	(
-		until [ -e /root/load.end ]; do
+		until [ -e ~/load.end ]; do
 			fio --name=load --directory=/srv --size=24m --rw=randrw --bs=4k --iodepth=8 --ioengine=io_uring \
-				--eta=never --direct=1 --verify=crc32c --time_based --runtime=8 --output=/root/fio.txt || exit 1
+				--eta=never --direct=1 --verify=crc32c --time_based --runtime=8 --output="$HOME/fio.txt" || exit 1
 		done
 	) &
 	load=$!
@@ -81,8 +81,8 @@ begin_load() {
 }
 
 end_load() {
-	kill -0 "$load" 2>/dev/null || { cat /root/fio.txt; fail "fio saw an error"; }
-	touch /root/load.end
-	wait "$load" || { cat /root/fio.txt; fail "fio saw an error"; }
+	kill -0 "$load" 2>/dev/null || { cat ~/fio.txt; fail "fio saw an error"; }
+	touch ~/load.end
+	wait "$load" || { cat ~/fio.txt; fail "fio saw an error"; }
 	note "fio saw nothing"
 }

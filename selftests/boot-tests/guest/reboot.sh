@@ -4,7 +4,7 @@
 # load is followed by the next one, with no error and no hand.
 . ./lib.sh
 expect_mounted
-sha256sum --quiet -c /root/sum || fail "the file has changed"
+sha256sum --quiet -c ~/sum || fail "the file has changed"
 expect_no_md
 [ "$(lsblk -no FSTYPE "$(disk 0)")" = ringraid_member ] || fail "udev calls a member $(lsblk -no FSTYPE "$(disk 0)")"
 [ "$(systemctl is-system-running)" != degraded ] || { systemctl --no-pager --failed; fail "a unit has failed"; }
@@ -19,4 +19,4 @@ until_true 120 served_by_another "$before" || fail "nobody has taken over"
 note "taken over by $(main_pid)"
 end_load
 [ "$(systemctl show -P NRestarts "$(unit)")" = 1 ] || fail "the unit was not restarted once"
-sha256sum --quiet -c /root/sum || fail "the file has changed"
+sha256sum --quiet -c ~/sum || fail "the file has changed"

@@ -7,9 +7,9 @@ make)
 	install_package
 	# shellcheck disable=SC2119 # no more options
 	make_array
-	head -c 32 /dev/urandom >/root/key
-	cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/ringraid/data /root/key
-	echo 'secret /dev/ringraid/data /root/key luks,nofail' >>/etc/crypttab
+	head -c 32 /dev/urandom >~/key
+	cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/ringraid/data ~/key
+	echo "secret /dev/ringraid/data $HOME/key luks,nofail" >>/etc/crypttab
 	systemctl daemon-reload
 	systemctl start systemd-cryptsetup@secret.service
 	pvcreate -q /dev/mapper/secret
@@ -21,11 +21,11 @@ make)
 	systemctl start srv.mount
 	expect_mounted
 	dd if=/dev/urandom of=/srv/file bs=1M count=20 status=none
-	sha256sum /srv/file >/root/sum
+	sha256sum /srv/file >~/sum
 	;;
 use)
 	expect_mounted
-	sha256sum --quiet -c /root/sum || fail "the file has changed"
+	sha256sum --quiet -c ~/sum || fail "the file has changed"
 	expect_no_md
 	;;
 esac

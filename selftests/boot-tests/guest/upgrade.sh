@@ -5,13 +5,13 @@
 
 # What is on the system, but for what notes down that packages came and went.
 list_files() {
-	find / -xdev \( -path /root -o -path /srv -o -path /var/cache -o -path /var/log -o -path /var/lib/dpkg \
+	find / -xdev \( -path ~ -o -path /srv -o -path /var/cache -o -path /var/log -o -path /var/lib/dpkg \
 		-o -path /var/lib/apt -o -path /var/tmp -o -path /var/lib/systemd/timers \
 		-o -path /var/lib/systemd/random-seed -o -path /var/lib/initramfs-tools -o -name '*.cache' \) -prune -o -print |
 		LC_ALL=C sort
 }
 
-list_files >/root/before
+list_files >~/before
 install_package
 # shellcheck disable=SC2119 # no more options
 make_array
@@ -22,9 +22,9 @@ until_true 600 sh -c '! ringraid --json status data | grep -q "\"state\": \"runn
 begin_load
 note "fio runs"
 before=$(main_pid)
-apt-get -q -y install ./newer_ringraid.deb 2>&1 | tee /root/apt.txt | grep -E '^(ringraid|Setting up|E:)' || true
+apt-get -q -y install ./newer_ringraid.deb 2>&1 | tee ~/apt.txt | grep -E '^(ringraid|Setting up|E:)' || true
 note "upgraded"
-grep -q 'has the new daemon' /root/apt.txt || fail "the daemon was not replaced"
+grep -q 'has the new daemon' ~/apt.txt || fail "the daemon was not replaced"
 [ "$(main_pid)" != "$before" ] || fail "it is the old daemon"
 [ "$(readlink "/proc/$(main_pid)/exe")" = /usr/sbin/ringraid ] || fail "it is the old program"
 end_load
@@ -32,8 +32,8 @@ end_load
 # An array that is not healthy keeps its daemon.
 ringraid fail data "$(disk 3)"
 before=$(main_pid)
-apt-get -q -y install --allow-downgrades ./ringraid_*.deb 2>&1 | tee /root/apt.txt | grep -E '^(ringraid|Setting up|E:)' || true
-grep -q 'keeps its daemon: it is not healthy' /root/apt.txt || fail "a degraded array was touched"
+apt-get -q -y install --allow-downgrades ./ringraid_*.deb 2>&1 | tee ~/apt.txt | grep -E '^(ringraid|Setting up|E:)' || true
+grep -q 'keeps its daemon: it is not healthy' ~/apt.txt || fail "a degraded array was touched"
 [ "$(main_pid)" = "$before" ] || fail "a degraded array has a new daemon"
 
 # As needrestart asks its settings (its batch mode lists what it would leave alone, too).
@@ -41,8 +41,8 @@ grep -q 'keeps its daemon: it is not healthy' /root/apt.txt || fail "a degraded 
 perl -e 'our %nrconf; do "/etc/needrestart/needrestart.conf"; die $@ if $@;
 	for (keys %{$nrconf{override_rc}}) { exit $nrconf{override_rc}{$_} if $ARGV[0] =~ /$_/ } exit 1' "$(unit)" ||
 	fail "needrestart would restart the array"
-if apt-get -q -y remove ringraid >/root/apt.txt 2>&1; then fail "removed while an array runs"; fi
-grep -q 'hint: unmount what is on it' /root/apt.txt || { cat /root/apt.txt; fail "the refusal says nothing"; }
+if apt-get -q -y remove ringraid >~/apt.txt 2>&1; then fail "removed while an array runs"; fi
+grep -q 'hint: unmount what is on it' ~/apt.txt || { cat ~/apt.txt; fail "the refusal says nothing"; }
 [ -x /usr/sbin/ringraid ] || fail "the program is gone"
 note "removal refused"
 
@@ -50,6 +50,6 @@ umount /srv
 ringraid stop data
 [ ! -e /dev/ringraid/data ] || fail "the link stays"
 apt-get -q -y purge ringraid 2>&1 | grep -E '^(Purging|E:)' || true
-list_files >/root/after
-diff /root/before /root/after || fail "a purge leaves something"
+list_files >~/after
+diff ~/before ~/after || fail "a purge leaves something"
 note "purged"
