@@ -210,14 +210,14 @@ RR_FN int rr_job_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 /* Takes a slot for the next cell. The caller knows that one is free. */
 RR_FN int rr_job_begin(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 {
-	rr_u32 slot = rr_slot_new(a, q, RR_OP_JOB, 0, q->free_slot);
+	rr_u32 slot = q->free_slot;
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u64 cell = a->job.next;
 	rr_u64 stripe = cell >> (a->geometry.chunk_shift + RR_SECTOR_SHIFT - a->cell_shift);
 
+	rr_slot_new(a, q, RR_OP_JOB, 0, slot);
 	s->role = 0;
 	s->fua = 0;
-	s->keeps = RR_KEEPS_NOTHING;
 	s->cell = cell;
 	s->parity = rr_parity_member(&a->geometry, stripe);
 	s->lo = 0;

@@ -42,9 +42,10 @@ enum rr_keeps {
 	RR_KEEPS_LATER = 2, /* ... and will be again, when the write is through */
 };
 
-RR_STEP rr_u32 rr_kept_hash(rr_u64 cell)
+/* The place in kept_at[] of the slot that wrote @cell last. */
+RR_STEP rr_u32 rr_kept_place(rr_u64 cell)
 {
-	return (rr_u32)((cell * 0x9e3779b97f4a7c15ULL) >> 52) & (RR_KEPT_PLACES - 1);
+	return rr_lock_index(cell) & (RR_KEPT_PLACES - 1);
 }
 
 /* The free list's end is where nothing kept was used longest ago. */
@@ -84,17 +85,20 @@ RR_STEP void rr_free_take(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 		rr_slot_at(a, q, s->next)->prev = s->prev;
 }
 
+/* The slot keeps something of @cell, and is free. */
+RR_STEP int rr_keeps_cell(rr_slot_t *s, rr_u64 cell)
+{
+	return s->keeps == RR_KEEPS && s->cell == cell && s->phase == RR_PHASE_FREE;
+}
+
 /* A free slot for a write to @cell, which the caller knows is there. */
 RR_STEP rr_u32 rr_kept_find(rr_array_t *a, rr_queue_t *q, rr_u64 cell)
 {
-	rr_u32 slot = q->kept_at[rr_kept_hash(cell)];
-	rr_slot_t *s;
+	rr_u32 slot = q->kept_at[rr_kept_place(cell)];
 
-	if (slot >= a->slots)
-		return q->free_slot;
-	s = rr_slot_at(a, q, slot);
-	return s->keeps == RR_KEEPS && s->cell == cell && s->phase == RR_PHASE_FREE ? slot
-										    : q->free_slot;
+	if (slot < a->slots && rr_keeps_cell(rr_slot_at(a, q, slot), cell))
+		return slot;
+	return q->free_slot;
 }
 
 /* The lock is taken: is what the slot keeps true? */
@@ -167,7 +171,7 @@ RR_FN int rr_kept_note(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 			s->kept[role] |= rr_kept_units(a, s->lo, s->hi);
 	}
 	s->keeps = RR_KEEPS;
-	q->kept_at[rr_kept_hash(s->cell)] = slot;
+	q->kept_at[rr_kept_place(s->cell)] = slot;
 	return 0;
 }
 

@@ -65,12 +65,14 @@ RR_STEP int rr_slot_fused(rr_array_t *a, rr_queue_t *q, rr_slot_t *s)
 	       !(rr_request_at(a, q, s->tag)->flags & RR_REQ_COPY);
 }
 
-/* The free @slot, with nothing done yet. */
-RR_STEP rr_u32 rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag, rr_u32 slot)
+/* The free @slot, with nothing done yet. What it keeps is of use to a write alone. */
+RR_STEP void rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 
 	rr_free_take(a, q, slot);
+	if (op != RR_OP_WRITE)
+		s->keeps = RR_KEEPS_NOTHING;
 	s->tag = tag;
 	s->op = op;
 	s->error = 0;
@@ -79,7 +81,6 @@ RR_STEP rr_u32 rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag, 
 	s->lock_tries = 0;
 	s->bad = RR_NO_ROLE;
 	s->lost = RR_NO_ROLE;
-	return slot;
 }
 
 /* A phase's I/O for one role. Also issues it again after a transient error. */

@@ -197,8 +197,6 @@ RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG
 	if (r->op == RR_OP_WRITE)
 		slot = rr_write_slot(a, q, tag, cell);
 	s = rr_slot_at(a, q, slot);
-	if (r->op != RR_OP_WRITE)
-		s->keeps = RR_KEEPS_NOTHING;
 	rr_slot_new(a, q, r->op, tag, slot);
 	r->want[role & (RR_MEMBERS_MAX - 1)] &= ~(1U << cell);
 	if (!r->want[role & (RR_MEMBERS_MAX - 1)])
