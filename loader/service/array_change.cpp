@@ -150,12 +150,18 @@ std::vector<uint32_t> array_service::spare_numbers() const {
     return taken;
 }
 
+// The superblock of a spare, by the facts of today. In the metadata's thread.
+Result<md::md_superblock> array_service::new_spare(const member_device& device) const {
+    const md::md_superblock* of = some_superblock();
+    if (of == nullptr)
+        return fail(ENODEV, "no member is left");
+    return md::make_spare(*of, device.sectors, spare_numbers());
+}
+
 Status array_service::hold_spare(member_device&& device) {
     Status held;
     durability_->run([&] {
-        const md::md_superblock* of = some_superblock();
-        auto own = of != nullptr ? md::make_spare(*of, device.sectors, spare_numbers())
-                                 : fail(ENODEV, "no member is left");
+        auto own = new_spare(device);
         held = own ? md::write_superblock(device.fd.get(), *own) : forward_error(own.error());
         if (!held)
             return;

@@ -82,9 +82,7 @@ Result<spare_device> array_service::open_replacement(const std::string& path, bo
         return forward_error(device.error());
     Result<spare_device> out = fail(ENODEV, "no member is left");
     durability_->run([&] {
-        const md::md_superblock* of = some_superblock();
-        auto own = of != nullptr ? md::make_spare(*of, device->sectors, spare_numbers())
-                                 : fail(ENODEV, "no member is left");
+        auto own = new_spare(*device);
         if (own)
             out = spare_device{std::move(*device), std::move(*own)};
         else
@@ -159,11 +157,8 @@ Status array_service::seat_replacement(uint32_t role, spare_device& taken) {
 
 // In the metadata's thread.
 Status array_service::begin_replacement(uint32_t role, spare_device& taken) {
-    const md::md_superblock* of = some_superblock();
-    if (of == nullptr)
-        return fail(ENODEV, "no member is left");
     // Anew, as its number may be another's by now.
-    auto made = md::make_spare(*of, taken.device.sectors, spare_numbers());
+    auto made = new_spare(taken.device);
     if (!made)
         return forward_error(made.error());
     md::md_superblock own = std::move(*made);

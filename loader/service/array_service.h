@@ -212,6 +212,7 @@ private:
     Status take_back(member_device&& device, md::md_superblock&& own);
     Result<member_device> open_newcomer(const std::string& path, bool force) const;
     Status check_newcomer(const member_device& device) const;
+    [[nodiscard]] Result<md::md_superblock> new_spare(const member_device& device) const;
     Status hold_spare(member_device&& device);
     Status hold_spares(const std::vector<std::string>& paths, bool force);
     [[nodiscard]] uint64_t data_offset_of_newcomers() const;

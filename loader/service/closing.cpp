@@ -198,6 +198,14 @@ void take_out_as_left(array_members& members, const rr_array& array) {
         members.replacement.reset();
 }
 
+void take_as_left(array_members& members, rr_array& array, rr_life& life) {
+    if (has_replaced(array, life, members))
+        end_replaced(array, life, members);
+    take_out_as_left(members, array);
+    if (is_replacing(array) && !members.replacement)
+        rr_host_fail(&array, members.replacement_index(), -ENODEV);
+}
+
 md::events_witness life_witness(rr_life& life) {
     return {[&life](uint64_t events, uint64_t utime) { life_begins_write(life, events, utime); },
             [&life](uint64_t events, uint64_t utime) { life_wrote(life, events, utime); }};

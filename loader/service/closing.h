@@ -64,6 +64,11 @@ Result<redo_report> redo_on(std::span<std::byte> arena, const array_members& mem
 // replacement that it has given up.
 void take_out_as_left(array_members& members, const rr_array& array);
 
+// The members as the daemon that died left them in @array and @life: what it began to change
+// about a replacement is ended first, those that are out are let go, and a replacement that
+// is not here has failed.
+void take_as_left(array_members& members, rr_array& array, rr_life& life);
+
 // Keeps @life's events.
 md::events_witness life_witness(rr_life& life);
 

@@ -325,10 +325,14 @@ void array_jobs::launch_replacement() {
     launch(RR_JOB_REPLACE);
 }
 
-bool array_jobs::is_to_replace() const {
-    std::lock_guard hold(lock_);
+bool array_jobs::is_copied() const {
     return load(job().kind) == RR_JOB_REPLACE && load(job().ended) != 0 && job().error == 0 &&
            job().frontier >= job().end && (load(array_->state) & RR_STATE_REPLACE) != 0;
+}
+
+bool array_jobs::is_to_replace() const {
+    std::lock_guard hold(lock_);
+    return is_copied();
 }
 
 void array_jobs::replaced() {
@@ -638,8 +642,7 @@ void array_jobs::look(md::array_metadata& metadata, clock::time_point now) {
                                                          : (state & RR_STATE_MISSING) != 0;
         if (over && paused_ && !lost)
             return;
-        if (over && !lost && job().kind == RR_JOB_REPLACE && job().error == 0 &&
-            job().frontier >= job().end) {
+        if (is_copied()) {
             if (now - asked_ >= ask_again && load(rr_host_queue(array_, 0)->gone) == 0) {
                 asked_ = now;
                 how_.replace();

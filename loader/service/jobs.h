@@ -137,6 +137,7 @@ private:
     void end_rebuild(md::array_metadata& metadata);
     void end_replacement(bool lost);
     void launch_replacement();
+    [[nodiscard]] bool is_copied() const;
     [[nodiscard]] uint32_t replacement() const { return array_->geometry.members; }
     [[nodiscard]] std::optional<uint32_t> target() const;
     void begin_what_waits();

@@ -295,11 +295,7 @@ arena_memory predecessor::take_arena() {
 
 Status predecessor::settle(array_members& members) {
     rr_array* a = array();
-    if (has_replaced(*a, *life(), members))
-        end_replaced(*a, *life(), members);
-    take_out_as_left(members, *a);
-    if ((a->state & RR_STATE_REPLACE) != 0 && !members.replacement)
-        rr_host_fail(a, members.replacement_index(), -ENODEV);
+    take_as_left(members, *a, *life());
     md::array_metadata metadata(members.metadata_state(), md::write_to(members.fds()),
                                 life_witness(*life()));
     const failures_so_far before(*a);

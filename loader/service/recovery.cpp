@@ -178,12 +178,8 @@ Status array_service::fence_device() {
 // of members that went away since.
 void array_service::reconcile_members() {
     rr_array* a = array();
-    if (has_replaced(*a, *life_record(), members_))
-        end_replaced(*a, *life_record(), members_);
-    take_out_as_left(members_, *a);
-    if ((a->state & RR_STATE_REPLACE) != 0 && !members_.replacement)
-        rr_host_fail(a, members_.replacement_index(), -ENODEV);
-    else if (members_.replacement)
+    take_as_left(members_, *a, *life_record());
+    if (members_.replacement)
         take_up_replacement();
     for (uint32_t role = 0; role < members_.devices.size(); role++) {
         if (!members_.devices[role] && rr_state_is_out(a->state, role) == 0)
