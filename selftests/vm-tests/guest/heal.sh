@@ -5,12 +5,6 @@
 read -ra disks < <(disks 4)
 spare=/dev/disk4
 
-# engines: one of the two has its turn.
-engines() {
-	local all=(bpf user)
-	if is_full; then echo "${all[@]}"; else echo "${all[seed % 2]}"; fi
-}
-
 # array [OPTION...]: made, full of known data. With room for busy: BUSY=1; else SIZE of each.
 array() {
 	local size=${SIZE:-16M}
@@ -20,34 +14,16 @@ array() {
 	fill
 }
 
-job() { st "job.now.$1"; }
 # goes_on: whole, or being rebuilt; by one look, as the one may become the other between two.
 goes_on() { [ "$(st 'state == "healthy" or .job.now.kind == "rebuild"')" = true ]; }
 is_rebuilding() { [ "$(job kind)" = rebuild ]; }
-is_past() { [ "$(job percent | cut -d. -f1)" -ge "$1" ] 2>/dev/null; }
-is_idle() { [ "$(job kind)" = null ]; }
-is_paused() { [ "$(job state)" = paused ]; }
 is_whole() { is_state healthy && [ "$(job kind)" = null ]; }
 
-# events EVENT: how often the log tells of it.
-events() { grep -c "event: $1 " "/run/ringraid/$(st uuid | tr : -)/log" || true; }
-
-# slowly: a rebuild that takes its time. halfway: one that waits at about half.
+# slowly: a rebuild that takes its time.
 slowly() {
 	quietly ringraid set t sync-max=2000
 	quietly ringraid add t "$spare"
 	eventually "the rebuild is under way" is_past 20
-}
-halfway() {
-	slowly
-	quietly ringraid pause t
-	eventually "it waits" is_paused
-	[ "$(job percent | cut -d. -f1)" -lt 95 ] || fail "nothing is left to rebuild"
-}
-
-go_on() {
-	quietly ringraid set t sync-max=0
-	quietly ringraid resume t
 }
 
 # rebuilt DISK...: whole, and md finds no wrong row.
@@ -72,7 +48,7 @@ under_load() {
 		quietly timeout 300 ringraid wait t
 		end_background
 		state healthy
-		if [ "$(events RebuildStarted)" -lt 1 ] || [ "$(events SpareActive)" != 1 ]; then fail "no event tells of it"; fi
+		if [ "$(told RebuildStarted)" -lt 1 ] || [ "$(told SpareActive)" != 1 ]; then fail "no event tells of it"; fi
 		# All but what the load wrote.
 		dd if="$block" bs=1M count=32 iflag=direct status=none | cmp -s - <(head -c 33554432 "$tmp/ref") || fail "wrong data"
 		# What the old member holds is not looked at any more: another one may go.

@@ -204,6 +204,33 @@ counts() { [ "$(counter "$1")" -gt "$2" ]; }
 is_state() { [ "$(st state)" = "$1" ]; }
 is_clean() { [ "$(st clean)" = true ]; }
 
+# engines: one of the two has its turn.
+engines() {
+	local all=(bpf user)
+	if is_full; then echo "${all[@]}"; else echo "${all[seed % 2]}"; fi
+}
+
+# job FIELD: of the one that runs; null: none does.
+job() { st "job.now.$1"; }
+is_idle() { [ "$(job kind)" = null ]; }
+is_paused() { [ "$(job state)" = paused ]; }
+is_past() { [ "$(job percent | cut -d. -f1)" -ge "$1" ] 2>/dev/null; }
+
+# halfway: the job that the test's `slowly` begins waits at about half. go_on: no more.
+halfway() {
+	slowly
+	quietly ringraid pause t
+	eventually "it waits" is_paused
+	[ "$(job percent | cut -d. -f1)" -lt 95 ] || fail "nothing is left to do"
+}
+go_on() {
+	quietly ringraid set t sync-max=0
+	quietly ringraid resume t
+}
+
+# told EVENT: how often the log tells of it.
+told() { grep -c "event: $1 " "/run/ringraid/$(st uuid | tr : -)/log" || true; }
+
 # state WANTED: the health in words and as exit code.
 state() {
 	local rc=0 want is

@@ -6,12 +6,6 @@ read -ra disks < <(disks 4)
 new=/dev/disk4
 taken=(/dev/disk0 "$new" /dev/disk2 /dev/disk3) # the members, once 1 is replaced
 
-# engines: one of the two has its turn.
-engines() {
-	local all=(bpf user)
-	if is_full; then echo "${all[@]}"; else echo "${all[seed % 2]}"; fi
-}
-
 # array [OPTION...]: made, full of known data. With room for busy: BUSY=1.
 array() {
 	local size=16M
@@ -21,31 +15,15 @@ array() {
 	fill
 }
 
-job() { st "job.now.$1"; }
-last() { st "job.last.$1"; }
-is_past() { [ "$(job percent | cut -d. -f1)" -ge "$1" ] 2>/dev/null; }
-is_idle() { [ "$(job kind)" = null ]; }
-is_paused() { [ "$(job state)" = paused ]; }
 is_member() { [ "$(st 'members[1].device')" = "$1" ] && is_idle; }
 is_replacing() { [ "$(job kind)" = replace ]; }
 is_let_go() { [ "$(st 'members[1].replacement')" = null ] && is_idle; }
-events() { grep -c "event: $1 " "/run/ringraid/$(st uuid | tr : -)/log" || true; }
 
-# slowly: it takes its time. halfway: it waits at about half.
+# slowly: it takes its time.
 slowly() {
 	quietly ringraid set t sync-max=2000
 	quietly ringraid replace t 1 --with "$new"
 	eventually "it is under way" is_past 20
-}
-halfway() {
-	slowly
-	quietly ringraid pause t
-	eventually "it waits" is_paused
-	[ "$(job percent | cut -d. -f1)" -lt 95 ] || fail "nothing is left to do"
-}
-go_on() {
-	quietly ringraid set t sync-max=0
-	quietly ringraid resume t
 }
 
 # replaced: the new device is the member, the old one is free, and md finds all right.
@@ -73,7 +51,7 @@ under_load() {
 		writes=$(counter writes)
 		eventually "clients go on" counts writes $((writes + 20))
 		end_background
-		if [ "$(events RebuildStarted)" != 1 ] || [ "$(events SpareActive)" != 1 ]; then fail "no event tells of it"; fi
+		if [ "$(told RebuildStarted)" != 1 ] || [ "$(told SpareActive)" != 1 ]; then fail "no event tells of it"; fi
 		quietly ringraid fail t 2
 		dd if="$block" bs=1M count=32 iflag=direct status=none | cmp -s - <(head -c 33554432 "$tmp/ref") || fail "the new member holds wrong data"
 		quietly ringraid add t /dev/disk5 # disk1 is free, disk2 let go
@@ -241,7 +219,7 @@ lost() {
 		halfway
 		quietly ringraid set t sync-max=0
 		quietly ringraid fail t $one
-		[ "$(events Fail)" = 1 ] || fail "no event tells of it"
+		[ "$(told Fail)" = 1 ] || fail "no event tells of it"
 		eventually "the device is used" rebuilt_on $one
 		state healthy
 		read_all "member $one was lost"
