@@ -27,11 +27,11 @@ while_it_runs() {
 		sleep 0.5
 	done
 	sleep 3
-	qmp '"execute": "device_add", "arguments": {"driver": "nvme", "drive": "member3", "serial": "member3", "bus": "slot", "id": "late"}' |
+	qmp '"execute": "device_add", "arguments": {"driver": "nvme", "drive": "member3", "serial": "member3", "bus": "late-port", "id": "late"}' |
 		grep -q '"return": {}.*"return": {}\|"return": {}' || fail "the disk cannot be plugged in"
 }
 lacking=3
-late_drives=(-device "pcie-root-port,id=slot,chassis=1,slot=1" -drive "if=none,id=member3,format=raw,file=$dir/disk3,cache=unsafe")
+late_drives=(-device "pcie-root-port,id=late-port,chassis=1,slot=1" -drive "if=none,id=member3,format=raw,file=$dir/disk3,cache=unsafe")
 boot late late
 unset -f while_it_runs
 expect_clean
