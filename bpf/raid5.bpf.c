@@ -53,6 +53,7 @@ const volatile struct rr_shared {
 	struct rr_request request[0];
 	struct rr_slot slot[0];
 	struct rr_lock lock[0];
+	struct rr_latencies latencies[0];
 	struct rr_action action[0];
 	struct rr_ring ring[0];
 	struct rr_program_config config[0];
@@ -68,6 +69,7 @@ const volatile struct rr_program_config ring_at = {
 
 /* Volatile throughout, or the compiler takes the defaults for the values. */
 #define rr_host_offsets() (&ring_at.at)
+#define rr_host_clock()	  bpf_ktime_get_ns()
 
 RR_STEP long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct ublksrv_io_desc *d)
 {

@@ -7,6 +7,7 @@
 // --benchmark_format=json for the raw data. Needs root, no ublk and no disks.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -89,6 +90,29 @@ void split_bpf(benchmark::State& state, const kind& k) {
         state.SkipWithError("a request was not answered");
     state.counters["start_ns"] = start_ns / all;
     state.counters["finish_ns"] = finish_ns / all;
+}
+
+// What it costs to time requests, so many of which come and go in one turn; 0: not timed.
+template <typename Engine, typename Call>
+void latency(benchmark::State& state, Engine& engine, Call call) {
+    bench_latency_run run{static_cast<rr_u32>(std::max<int64_t>(state.range(0), 1)), 2000};
+    engine.array()->latency_on = state.range(0) != 0;
+    for (auto _ : state)
+        call(run);
+    state.counters["per_request"] =
+        benchmark::Counter(static_cast<double>(state.iterations()) * run.rounds * run.batch,
+                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+void latency_bpf(benchmark::State& state) {
+    bpf_engine engine(RR_ENGINE_OBJECTS "/no_xor.bpf.o", bench_members, "bench_latency");
+    latency(state, engine, [&](bench_latency_run& run) { engine.call("bench_latency", run); });
+}
+
+void latency_native(benchmark::State& state) {
+    native_engine engine(bench_members);
+    latency(state, engine,
+            [&](bench_latency_run& run) { bench_native_latency(engine.array(), &run); });
 }
 
 constexpr uint32_t xor_rounds = 200;
@@ -175,6 +199,10 @@ void add_all() {
     }
     benchmark::RegisterBenchmark("lock/other_rows", locks_bpf, false)->UseRealTime();
     benchmark::RegisterBenchmark("lock/same_rows", locks_bpf, true)->UseRealTime();
+    for (const int64_t a_turn : {0, 1, 4, 16, 32}) {
+        benchmark::RegisterBenchmark("latency_bpf", latency_bpf)->Arg(a_turn);
+        benchmark::RegisterBenchmark("latency_native", latency_native)->Arg(a_turn);
+    }
     for (const int64_t bytes : {4096, 16384, 65536}) {
         for (const int64_t sources : {2, 3, 4, 8}) {
             benchmark::RegisterBenchmark("xor_bpf", xor_bpf)->Args({sources, bytes});

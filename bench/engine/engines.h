@@ -44,16 +44,23 @@ inline arena_layout layout_of(uint32_t members) {
     return *layout;
 }
 
-// The arena as a BPF map at the engine's address, with a program to run on it.
+// The arena as a BPF map at the engine's address, with a program to run on it: @only that
+// one of the object, where it is named.
 class bpf_engine {
 public:
-    bpf_engine(const char* object, uint32_t members) : layout_(layout_of(members)) {
+    bpf_engine(const char* object, uint32_t members, const char* only = nullptr)
+        : layout_(layout_of(members)) {
         layout_.header.user_base = arena_address;
         object_ = bpf_object__open_file(object, nullptr);
         if (object_ == nullptr)
             give_up(object);
         bpf_map* map = bpf_object__find_map_by_name(object_, "bench_arena");
         bpf_map__set_max_entries(map, static_cast<uint32_t>((layout_.bytes + 4095) / 4096));
+        bpf_program* program = nullptr;
+        bpf_object__for_each_program(program, object_) {
+            if (only != nullptr && std::strcmp(bpf_program__name(program), only) != 0)
+                bpf_program__set_autoload(program, false);
+        }
         if (bpf_object__load(object_) != 0)
             give_up("loading the engine (root? a kernel with BPF arenas?)");
         size_t bytes = 0;

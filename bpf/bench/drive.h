@@ -2,12 +2,14 @@
 /*
  * Requests driven through the engine by a host that does nothing else: every
  * action completes at once, with success. The same source for BPF and C. All
- * inline: the engine takes nearly all of the eight frames that BPF has.
+ * inline: the engine takes nearly all of the eight frames that BPF has. The includer
+ * gives rr_host_clock().
  */
 #ifndef RINGRAID_BENCH_DRIVE_H
 #define RINGRAID_BENCH_DRIVE_H
 
 #include "../engine/engine.h"
+#include "../ring/latency.h"
 #include "engine_bench.h"
 
 /* The oldest action is done. */
@@ -68,6 +70,21 @@ RR_STEP void bench_one(rr_array_t *a, rr_queue_t *q, rr_u64 sector, rr_u32 secto
 	bench_start(a, q, 0, sector, sectors, op);
 	bench_finish(a, q);
 	bench_judge(a, q, 0);
+}
+
+/* What ring/step.h does for latencies, of requests that come in one turn and end in the next. */
+RR_STEP void bench_latencies(rr_array_t *a, rr_queue_t *q, rr_u32 batch, rr_u32 rounds)
+{
+	rr_s32 i, tag;
+
+	rr_for (i, rounds) {
+		rr_latency_look_anew(q);
+		rr_for (tag, batch)
+			rr_latency_came(a, q, (rr_u32)tag & (RR_DEPTH_MAX - 1));
+		rr_latency_look_anew(q);
+		rr_for (tag, batch)
+			rr_latency_answered(a, q, tag);
+	}
 }
 
 #endif /* RINGRAID_BENCH_DRIVE_H */

@@ -16,6 +16,8 @@
 #define rr_xor_set3(a, dst, x, y, sectors) ((void)(dst), (void)(x), (void)(y))
 #endif
 
+#define rr_host_clock() bpf_ktime_get_ns()
+
 #include "drive.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -75,6 +77,15 @@ int bench_split(struct bench_split_run *c)
 	}
 	c->start_ns = start_ns;
 	c->finish_ns = finish_ns;
+	return 0;
+}
+
+SEC("syscall")
+int bench_latency(struct bench_latency_run *c)
+{
+	rr_array_t *a = bench_array();
+
+	bench_latencies(a, rr_queue_at(a, 0), c->batch, c->rounds);
 	return 0;
 }
 

@@ -35,4 +35,10 @@ struct bench_xor_run {
 	rr_u32 pad;
 };
 
+/* Requests that come and go @batch a turn, and nothing but their times is taken. */
+struct bench_latency_run {
+	rr_u32 batch;
+	rr_u32 rounds;
+};
+
 #endif /* RINGRAID_ENGINE_BENCH_H */

@@ -2,6 +2,16 @@
 /* The same requests through the engine as the C compiler makes it. */
 #include "native.h"
 
+#include <time.h>
+
+static inline rr_u64 rr_host_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (rr_u64)now.tv_sec * 1000000000U + (rr_u64)now.tv_nsec;
+}
+
 #include "drive.h"
 
 void bench_native_requests(struct rr_array *a, const struct bench_run *c)
@@ -21,6 +31,11 @@ void bench_native_xor(struct rr_array *a, const struct bench_xor_run *c)
 	s->hi = (rr_u16)c->sectors;
 	for (rr_u32 i = 0; i < c->rounds; i++)
 		rr_slot_xor(a, q, 0, 0, ((1U << c->sources) - 1) << 1);
+}
+
+void bench_native_latency(struct rr_array *a, const struct bench_latency_run *c)
+{
+	bench_latencies(a, rr_queue_at(a, 0), c->batch, c->rounds);
 }
 
 /* As good as the processor can: 32 bytes at a time. */

@@ -12,6 +12,7 @@ extern "C" {
 
 /* As bench_requests and bench_xor do it in BPF. The arena is the caller's alone. */
 void bench_native_requests(struct rr_array *a, const struct bench_run *c);
+void bench_native_latency(struct rr_array *a, const struct bench_latency_run *c);
 void bench_native_xor(struct rr_array *a, const struct bench_xor_run *c);
 
 /* Only where the processor has AVX2. Blocks of 32 bytes, aligned so. */

@@ -13,6 +13,7 @@
 
 #include "../engine/arena.h"
 #include "../include/ringraid/ring.h"
+#include "latency.h"
 #include "nvme.h"
 
 enum {
@@ -109,6 +110,7 @@ RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ri
 	struct io_uring_sqe *s;
 
 	if (act == RR_ACT_COMMIT) {
+		rr_latency_answered(a, q, n->tag);
 		rr_sqe_client(sq, q, ring, n->tag, RR_UBLK_COMMIT, (rr_s32)n->length);
 		return;
 	}

@@ -7,6 +7,7 @@
  *   rr_host_t                          what its own functions need, as first argument
  *   rr_host_descriptor(ring, tag, &d)  copy ublk's descriptor of a request
  *   rr_host_offsets()                  struct rr_ring_offsets
+ *   rr_host_clock()                    ns, for latency.h
  *   rr_host_fuses()                    it sets rr_queue.fused; and then
  *   rr_host_fuse(host, a, q, slot)     RR_ACT_FUSE: 0 or -errno
  *   the submission itself              rr_step() returns how many SQEs wait
@@ -26,6 +27,7 @@
 #define RINGRAID_RING_STEP_H
 
 #include "../engine/engine.h"
+#include "latency.h"
 #include "park.h"
 #include "sqe.h"
 
@@ -77,6 +79,7 @@ RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, 
 	r->sector = d.start_sector;
 	r->flags = (d.op_flags & RR_UBLK_FUA ? RR_REQ_FUA : 0) |
 		   (d.op_flags & RR_UBLK_NEED_REG_BUF ? RR_REQ_COPY : 0);
+	rr_latency_came(a, q, tag);
 	if (rr_load(a->park))
 		rr_park_request(a, q, tag);
 	else
@@ -232,11 +235,13 @@ RR_STEP int rr_step(rr_host_t *host, rr_array_t *a, rr_queue_t *q, struct rr_rin
 	int verdict;
 
 	rr_count(q, steps, 1);
+	rr_latency_look_anew(q);
 	if (!q->started)
 		rr_step_begin(a, q, ring, sq, cq);
 	if (q->parked.head != RR_NIL && !rr_load(a->park))
 		rr_unpark(a, q);
 	rr_step_completions(a, q, ring, cq);
+	rr_latency_look_anew(q);
 	verdict = rr_step_submissions(host, a, q, ring, sq, cq);
 	if (verdict == RR_STEP_WAIT && !q->fetches && !q->inflight && !q->retry_count) {
 		q->stop_reason = RR_STOP_ENDED;

@@ -7,6 +7,7 @@
 #include <linux/ublk_cmd.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 /* step.h asks for the offsets by name; a host thread serves one ring. */
 static __thread const struct rr_ring_offsets *offsets;
@@ -20,6 +21,14 @@ static inline long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct u
 
 	memcpy(d, &table[tag], sizeof(*d));
 	return 0;
+}
+
+static inline rr_u64 rr_host_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (rr_u64)now.tv_sec * 1000000000U + (rr_u64)now.tv_nsec;
 }
 
 /* The client's pages are out of reach: copies are SQEs, and rr_queue.fused stays 0. */

@@ -111,6 +111,7 @@ void place_parts(rr_array& h) {
     };
     h.life_offset = place(RR_LIFE_BYTES);
     h.regions_offset = place(uint64_t{h.regions} * sizeof(rr_u32));
+    h.latency_offset = place(uint64_t{h.queues} * sizeof(rr_latencies));
     h.queues_offset = place(uint64_t{h.queues} * sizeof(rr_queue));
     h.requests_offset = place(uint64_t{h.queues} * h.depth * sizeof(rr_request));
     h.slots_offset = place(uint64_t{h.queues} * h.slots * sizeof(rr_slot));

@@ -21,6 +21,8 @@ namespace rr::test {
 // What the turn that runs now finds: which ring, and the newest request.
 inline const rr_ring_offsets* ring_at;
 inline ublksrv_io_desc next_request;
+inline uint64_t clock_ns = 1;
+inline uint32_t clock_looks;
 
 // Members behind NVMe's commands have larger entries, for the whole ring.
 struct large_sqe : io_uring_sqe {
@@ -39,6 +41,11 @@ const rr_ring_offsets* rr_host_offsets() {
 long rr_host_descriptor(rr_ring*, rr_u32, ublksrv_io_desc* d) {
     *d = rr::test::next_request;
     return 0;
+}
+
+rr_u64 rr_host_clock() {
+    rr::test::clock_looks++;
+    return rr::test::clock_ns;
 }
 
 struct rr_host_t {};

@@ -11,6 +11,7 @@
  *   rr_array            this header: geometry, limits, members, state
  *   rr_life             whose arena it is (life.h), for the control plane only
  *   u32[regions]        what is known of each region (engine/region.h)
+ *   rr_latencies[queues] how long requests took (ring/latency.h), written by that queue only
  *   rr_queue[queues]    one per ublk queue, written by that queue only
  *   rr_request[...]     one per tag of each queue
  *   rr_slot[...]        one per row operation of each queue
@@ -40,7 +41,7 @@
 #define RR_ABI_MAGIC 0x3144494152474e52ULL /* "RNGRAID1" */
 
 enum {
-	RR_ABI_VERSION = 8,
+	RR_ABI_VERSION = 9,
 	RR_QUEUES_MAX = 16,
 	RR_DEPTH_MAX = 256,
 	RR_SLOTS_MAX = 256,
@@ -173,8 +174,9 @@ struct rr_array {
 	rr_u32 regions;
 	rr_u32 region_shift; /* log2 of the stripes of one */
 	rr_u32 regions_on;   /* writes heed them */
-	rr_u32 pad3;
-	rr_u64 pad0[8];
+	rr_u32 latency_on;   /* by the control plane, at any time: requests are timed */
+	rr_u64 latency_offset;
+	rr_u64 pad0[7];
 	rr_u64 state; /* RR_STATE_*, changed by compare-and-swap */
 	rr_u64 pad1[7];
 	rr_u32 durable_epoch; /* the last epoch that is in the superblocks */
@@ -234,6 +236,7 @@ enum rr_plan {
 	RR_PLAN_RECON = 3,   /* rebuild the missing block first, then as RCW */
 	RR_PLAN_READ = 4,    /* member -> buffer -> client */
 	RR_PLAN_REBUILD = 5, /* peers -> XOR -> client */
+	RR_PLAN_FULL = 6,    /* of rr_queue.plans only: RR_PLAN_RCW, and nothing was read */
 };
 
 struct rr_slot {
@@ -367,6 +370,34 @@ struct rr_counters {
 	rr_u64 xor_bytes, copied_bytes;
 };
 
+/* What an answer took, by the dearest of its request's cells (ring/latency.h). */
+enum rr_way {
+	RR_WAY_READ = 0,
+	RR_WAY_REBUILT = 1, /* a read that parity answered, in part at least */
+	RR_WAY_FULL = 2,    /* writes: nothing was read for them */
+	RR_WAY_RCW = 3,
+	RR_WAY_RMW = 4,
+	RR_WAY_DEGRADED = 5, /* what is lost was computed first, or it was parity */
+	RR_WAY_FLUSH = 6,
+	RR_WAY_NONE = 7, /* it never came to a cell: refused, or of no kind that there is */
+	RR_WAYS = 8,
+};
+
+/* Bucket i of latencies: below 2^i * 1024 ns, and not below the one before; the last: the rest. */
+enum {
+	RR_LATENCY_SHIFT = 10,
+	RR_LATENCY_BUCKETS = 24,
+};
+
+struct rr_latency {
+	rr_u64 total_ns;
+	rr_u64 count[RR_LATENCY_BUCKETS];
+};
+
+struct rr_latencies {
+	struct rr_latency way[RR_WAYS];
+};
+
 struct rr_queue {
 	rr_u32 id;
 	rr_u32 action_head; /* free running */
@@ -416,6 +447,10 @@ struct rr_queue {
 	rr_u64 kept_cells;		/* of which something was not read, as a slot had it */
 	rr_u16 kept_at[RR_KEPT_PLACES]; /* slots, by a hash of the cell */
 	rr_u64 retry[RR_RETRY_RING];	/* tokens to issue again at the next tick */
+	/* ring/latency.h: */
+	rr_u64 now;		      /* ns, as this turn has read it; 0: not yet */
+	rr_u64 came_at[RR_DEPTH_MAX]; /* by tag; 0: the request is not timed */
+	rr_u8 plans[RR_DEPTH_MAX];    /* by tag: bits of rr_plan that its cells took */
 };
 
 RR_STATIC_ASSERT(sizeof(struct rr_member) == 144, "an entry a queue, two words");
