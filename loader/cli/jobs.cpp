@@ -188,6 +188,7 @@ public:
                   {"min_kib", job.value("sync_min_kib", uint64_t{0})},
                   {"max_kib", job.value("sync_max_kib", uint64_t{0})}};
         bitmap_ = {{"command", "bitmap"}};
+        latency_ = {{"command", "latency"}};
     }
 
     Status take(const std::string& word) {
@@ -202,10 +203,15 @@ public:
         }
         if (key == "bitmap-chunk")
             return take_chunk(value);
+        if (key == "latency" && (value == "on" || value == "off")) {
+            latency_["on"] = value == "on";
+            return {};
+        }
         return with_hint(fail(EINVAL, "{} is no setting", word),
                          "sync-min=KIB and sync-max=KIB: KiB/s of each member; sync-max=0 is as "
                          "fast as they are. bitmap=internal or bitmap=none; bitmap-chunk=BYTES. "
-                         "configured: the rates of ringraid config");
+                         "latency=on or latency=off. configured: the rates and latency of "
+                         "ringraid config");
     }
 
     // What the configuration says of an array that runs.
@@ -213,6 +219,7 @@ public:
         const settings_map set =
             machine_config().array(status.value("name", ""), status.value("uuid", ""));
         rates_["min_kib"] = rates_["max_kib"] = uint64_t{0};
+        latency_["on"] = set.at("latency").value == "on";
         Status ok = take_rate("sync-min", set.at("sync-min").value);
         return ok ? take_rate("sync-max", set.at("sync-max").value) : ok;
     }
@@ -221,8 +228,10 @@ public:
         std::vector<nlohmann::json> out;
         if (rates_named_)
             out.push_back(rates_);
-        if (bitmap_.size() > 1)
-            out.push_back(bitmap_);
+        for (const nlohmann::json& one : {bitmap_, latency_}) {
+            if (one.size() > 1)
+                out.push_back(one);
+        }
         return out;
     }
 
@@ -247,7 +256,7 @@ private:
         return {};
     }
 
-    nlohmann::json rates_, bitmap_;
+    nlohmann::json rates_, bitmap_, latency_;
     bool rates_named_ = false;
 };
 
@@ -273,8 +282,8 @@ int set(const context& ctx, const std::string& array, const std::vector<std::str
 }  // namespace
 
 std::vector<std::string> live_setting_words() {
-    return {"sync-min=",   "sync-max=",     "bitmap=internal",
-            "bitmap=none", "bitmap-chunk=", "configured"};
+    return {"sync-min=",     "sync-max=",  "bitmap=internal", "bitmap=none",
+            "bitmap-chunk=", "latency=on", "latency=off",     "configured"};
 }
 
 void add_add(CLI::App& app, context& ctx) {
@@ -365,7 +374,7 @@ void add_jobs(CLI::App& app, context& ctx) {
     setting
         ->add_option("settings", *words,
                      "sync-min=KIB, sync-max=KIB, bitmap=internal|none, bitmap-chunk=BYTES, "
-                     "configured")
+                     "latency=on|off, configured")
         ->required();
     setting->callback([array, words, &ctx] {
         ctx.run = [array, words, &ctx] { return set(ctx, *array, *words); };

@@ -12,6 +12,7 @@
 #include "cli/status_text.h"
 #include "members/spelling.h"
 #include "service/array_service.h"
+#include "service/latency.h"
 #include "service/report.h"
 #include "service/socket.h"
 #include "ublk/device.h"
@@ -62,12 +63,16 @@ int show_counters(const context& ctx, const std::string& array) {
                        Error{EAGAIN, "it is " + answer->value("state", ""), "ringraid status"});
     nlohmann::json shown = (*answer)["counters"];
     if (ctx.json) {
+        if (answer->contains("latency"))
+            shown["latency"] = (*answer)["latency"];
         shown["schema"] = json_schema;
         print_json(shown);
         return 0;
     }
     for (const auto& [name, value] : shown.items())
         print_line(stdout, "{:>16} : {}", name, value.get<uint64_t>());
+    const std::string times = latency_text(histograms_of(*answer));
+    std::fwrite(times.data(), 1, times.size(), stdout);
     return 0;
 }
 

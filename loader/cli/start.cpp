@@ -242,6 +242,7 @@ Result<service_options> start_flags::options(const std::string& name,
     out.slots = static_cast<uint32_t>(number(set["slots"]));
     out.zero_copy = !no_zero_copy;
     out.passthrough = passthrough || set["passthrough"].value == "yes";
+    out.latency = set["latency"].value == "on";
     out.foreground = foreground;
     out.wait = wait;
     out.clean_after =

@@ -77,6 +77,7 @@ struct service_options {
     bool passthrough = false;  // NVMe commands to the members, past the block layer
     std::chrono::milliseconds clean_after{5000};  // without a write (rest.h); 0: never
     sync_rates rates;
+    bool latency = false;     // requests are timed (ring/latency.h), in a new arena
     bool only_named = false;  // a dead daemon's other members are not looked for
     bool force_new = false;   // give up what a dead daemon left
     bool wait = false;        // for right parity, before anything is served
@@ -194,6 +195,7 @@ private:
     std::optional<std::string> fail_member(const std::string& spelled, Fd& client);
     void answer_failed();
     std::string job_order(const nlohmann::json& request);
+    std::string latency_order(bool on);
     [[nodiscard]] nlohmann::json member_status() const;
     [[nodiscard]] uint32_t corrected_reads(uint32_t role) const;
     [[nodiscard]] nlohmann::json spare_status() const;

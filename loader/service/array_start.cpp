@@ -419,6 +419,7 @@ Status array_service::make_arena() {
         return forward_error(made.error());
     arena_.emplace(std::move(*made));
     init_arena(arena_->span(), *layout, members_.missing_mask());
+    array()->latency_on = options_.latency ? 1 : 0;
     if (const auto& half = members_.plan.rebuilding) {
         // Before anything is written: its rows below stay those of a member.
         array()->job.frontier = array()->job.next =

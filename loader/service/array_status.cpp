@@ -64,7 +64,7 @@ std::optional<life_event> event_of(const std::string& command, bool force) {
     if (command == "upgrade" || command == "add" || command == "remove" || command == "replace" ||
         command == "bitmap")
         return life_event::upgrade;
-    if (command == "job")
+    if (command == "job" || command == "latency")
         return life_event::fail;
     if (command == "stop")
         return force ? life_event::stop_force : life_event::stop;
@@ -95,6 +95,8 @@ std::optional<std::string> array_service::handle(const std::string& line, Fd& cl
         return to_line(status());
     if (command == "job")
         return job_order(request);
+    if (command == "latency")
+        return latency_order(field("on") == true);
     if (event == life_event::fail)
         return fail_member(text("member"), client);
     if (event == life_event::upgrade) {
@@ -222,6 +224,15 @@ std::string array_service::job_order(const nlohmann::json& request) {
                 : to_line(error_json(done.error()));
 }
 
+// From now on requests that come are timed, or not.
+std::string array_service::latency_order(bool on) {
+    std::lock_guard hold(parts_lock_);
+    if (life_ != life_state::serving && life_ != life_state::parked)
+        return to_line(error_json({EBUSY, "nothing is served at this moment", ""}));
+    __atomic_store_n(&array()->latency_on, on ? 1 : 0, __ATOMIC_SEQ_CST);
+    return to_line({{"schema", json_schema}, {"ok", true}});
+}
+
 // Never waits: who asks while parts come and go is told the step only.
 nlohmann::json array_service::status() const {
     std::lock_guard hold(parts_lock_);
@@ -326,6 +337,7 @@ nlohmann::json array_service::full_status() const {
             {"spares", spare_status()},
             {"job", durability_->jobs() != nullptr ? durability_->jobs()->status()
                                                    : nlohmann::json::object()},
+            {"latency", latency_of(a)},
             {"counters", counters}};
 }
 

@@ -38,6 +38,7 @@ constexpr auto array_rules = std::to_array<setting_rule>({
     {"wait", kind::number, "30", "seconds to wait for late members", 0, day_s},
     {"sync-min", kind::number, "1000", "KiB/s of each member that a job tries to keep", 0, 1e9},
     {"sync-max", kind::number, "0", "the most that a job does; 0: no bound", 0, 1e9},
+    {"latency", kind::choice, "off", "on off"},
     {"check", kind::choice, "yes", "yes no"},
 });
 

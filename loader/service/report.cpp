@@ -4,11 +4,13 @@
 #include <cerrno>
 
 #include <array>
+#include <cstddef>
 #include <iterator>
 
 extern "C" {
 #include "engine/host.h"
 }
+#include "engine/words.h"
 
 namespace rr {
 namespace {
@@ -24,6 +26,16 @@ constexpr const char* counter_names[] = {
     "xor_bytes",    "copied_bytes"};
 static_assert(sizeof(rr_counters) == std::size(counter_names) * sizeof(rr_u64),
               "every counter has a name");
+
+// In the order of enum rr_way.
+struct way_name {
+    const char* op;
+    const char* path;
+};
+constexpr way_name way_names[] = {{"read", "direct"}, {"read", "rebuilt"}, {"write", "full"},
+                                  {"write", "rcw"},   {"write", "rmw"},    {"write", "degraded"},
+                                  {"flush", "none"},  {"refused", "none"}};
+static_assert(std::size(way_names) == RR_WAYS, "every way has a name");
 
 }  // namespace
 
@@ -77,6 +89,33 @@ const char* layout_name(uint32_t layout) {
     static constexpr const char* names[] = {"left-asymmetric", "right-asymmetric", "left-symmetric",
                                             "right-symmetric"};
     return layout < std::size(names) ? names[layout] : "unknown";
+}
+
+nlohmann::json latency_of(rr_array* array) {
+    nlohmann::json ways = nlohmann::json::array();
+    const auto* of_queues = reinterpret_cast<const rr_latencies*>(
+        reinterpret_cast<const std::byte*>(array) + array->latency_offset);
+    for (size_t way = 0; way < RR_WAYS; way++) {
+        std::array<rr_u64, RR_LATENCY_BUCKETS> counts{};
+        rr_u64 total_ns = 0, all = 0;
+        for (uint32_t q = 0; q < array->queues; q++) {
+            const rr_latency& l = of_queues[q].way[way];
+            total_ns += load(l.total_ns);
+            for (size_t i = 0; i < counts.size(); i++)
+                counts[i] += load(l.count[i]);
+        }
+        for (const rr_u64 n : counts)
+            all += n;
+        ways.push_back({{"op", way_names[way].op},
+                        {"path", way_names[way].path},
+                        {"count", all},
+                        {"total_ns", total_ns},
+                        {"buckets", counts}});
+    }
+    nlohmann::json bounds = nlohmann::json::array();
+    for (uint32_t i = 0; i + 1 < RR_LATENCY_BUCKETS; i++)
+        bounds.push_back(uint64_t{1} << (RR_LATENCY_SHIFT + i));
+    return {{"on", load(array->latency_on) != 0}, {"bounds_ns", bounds}, {"ways", ways}};
 }
 
 nlohmann::json counters_of(rr_array* array) {

@@ -25,6 +25,9 @@ const char* to_string(array_health health);
 const char* layout_name(uint32_t layout);
 const char* engine_name(engine_host host);
 
+// Latencies of requests, by op and path, summed over the queues: what rr_latencies has.
+nlohmann::json latency_of(rr_array* array);
+
 // All counters, summed over the queues, by name.
 nlohmann::json counters_of(rr_array* array);
 
