@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "service/latency.h"
 #include "service/paths.h"
 
 namespace rr::cli {
@@ -43,13 +44,14 @@ public:
         common_ = {{"array", short_name(text_in(status, "name"))},
                    {"device", device.substr(device.rfind('/') + 1)}};
     }
-    void add(double value, const labels& more = {}) {
+    // @suffix: of the name, where a metric has several samples for one thing.
+    void add(double value, const labels& more = {}, const char* suffix = "") {
         std::string all;
         for (const labels& some : {common_, more}) {
             for (const auto& [key, text] : some)
                 all += fmt::format("{}{}=\"{}\"", all.empty() ? "" : ",", key, label_value(text));
         }
-        *out_ += fmt::format("{}{{{}}} {}\n", name_, all, value);
+        *out_ += fmt::format("{}{}{{{}}} {}\n", name_, suffix, all, value);
     }
 
 private:
@@ -220,6 +222,29 @@ void add_info(sink& to, const measured_array& a) {
                {"xor", text_in(a.status, "xor")}});
 }
 
+// While requests are timed, and of what was.
+void add_latency(sink& to, const measured_array& a) {
+    constexpr double ns_per_s = 1e9;
+    const bool on = number_in(object_in(a.status, "latency"), "on") != 0;
+    for (const histogram& way : histograms_of(a.status)) {
+        if (way.count() == 0 && (!on || way.op == "refused"))
+            continue;
+        const labels which = {{"op", way.op}, {"path", way.path}};
+        uint64_t below = 0;
+        for (size_t i = 0; i < way.buckets.size(); i++) {
+            below += way.buckets[i];
+            labels all = which;
+            all.emplace_back(
+                "le", i < way.bounds_ns.size()
+                          ? fmt::format("{:.10g}", static_cast<double>(way.bounds_ns[i]) / ns_per_s)
+                          : "+Inf");
+            to.add(static_cast<double>(below), all, "_bucket");
+        }
+        to.add(static_cast<double>(way.total_ns) / ns_per_s, which, "_sum");
+        to.add(static_cast<double>(below), which, "_count");
+    }
+}
+
 // In md's shape.
 std::vector<metric> md_metrics() {
     return {
@@ -264,6 +289,13 @@ std::vector<metric> own_metrics() {
         of_device("ringraid_device_bytes_total", "Bytes of those requests.", 1, 512),
         of_device("ringraid_device_seconds_total", "Time that those requests took, added up.", 2,
                   1e-3),
+        {"ringraid_request_duration_seconds", "histogram",
+         "How long requests took, by what was done for them.", add_latency},
+        {"ringraid_latency_enabled", gauge, "Whether requests are timed.",
+         [](sink& to, const measured_array& a) {
+             if (a.status.contains("latency"))
+                 to.add(number_in(object_in(a.status, "latency"), "on"));
+         }},
         of_members("ringraid_member_active", gauge, "Whether the member is in use.",
                    [](const nlohmann::json& m, const std::optional<block_stat>&) {
                        return valued{{text_in(m, "state") == "active" ? 1.0 : 0.0, {}}};

@@ -32,6 +32,13 @@ format() {
 		"disks{$other,state=\"sync\"} 1" 'up{array="\\x1b[1m\\nx",device="ublkb5"} 0'; do
 		has "ringraid_$line" <"$tmp/samples" || { echo "no $line"; return 1; }
 	done
+	local of=ringraid_request_duration_seconds read='op="read",path="direct"' rmw='op="write",path="rmw"'
+	for line in "_bucket{$one,le=\"3.2768e-05\",$read} 0" "_bucket{$one,le=\"6.5536e-05\",$read} 900" \
+		"_bucket{$one,le=\"0.002097152\",$read} 990" "_bucket{$one,le=\"+Inf\",$read} 1000" \
+		"_sum{$one,$read} 0.09" "_count{$one,$read} 1000" \
+		"_bucket{$one,le=\"4.294967296\",$rmw} 12" "_bucket{$one,le=\"+Inf\",$rmw} 15"; do
+		has "$of$line" <"$tmp/samples" || { echo "no $of$line"; return 1; }
+	done
 	! grep -q '^ringraid_punts_total{.*ublkb4' "$tmp/samples" || return 1
 	grep -q '^ringraid_punts_total{.*ublkb3' "$tmp/samples"
 }
@@ -51,6 +58,11 @@ reader() {
 		'# HELP a b\n# TYPE a gauge\na 1\na 1\n' '# HELP a b\n# TYPE a counter\na 1\n' \
 		'# HELP a b\n# TYPE a gauge\na{x="y} 1\n' '# HELP a b\n# TYPE a gauge\na{x="1",x="2"} 1\n' \
 		'# HELP a b\n# TYPE a gauge\na 1\n# HELP c d\n# TYPE c gauge\nc 1\na{x="1"} 1\n' \
+		'# HELP a b\n# TYPE a histogram\na_bucket{le="1"} 1\na_sum 1\na_count 1\n' \
+		'# HELP a b\n# TYPE a histogram\na_bucket{le="1"} 2\na_bucket{le="+Inf"} 1\na_sum 1\na_count 1\n' \
+		'# HELP a b\n# TYPE a histogram\na_bucket{le="1"} 1\na_bucket{le="+Inf"} 1\na_sum 1\na_count 2\n' \
+		'# HELP a b\n# TYPE a histogram\na_bucket{le="1"} 1\na_bucket{le="+Inf"} 1\na_count 1\n' \
+		'# HELP a b\n# TYPE a histogram\na_sum 1\na_count 1\n' '# HELP a b\n# TYPE a histogram\na 1\n' \
 		'# HELP a b\n# TYPE a gauge\n# HELP c d\n# TYPE c gauge\nc 1\n' '# HELP a b\n# TYPE a gauge\na x\n'; do
 		! printf '%b' "$text" | strict 2>/dev/null || { echo "taken: $text"; return 1; }
 	done
