@@ -2,8 +2,9 @@
 // top: arrays and their members at work, live.
 //
 // Rates are differences between two looks. What clients ask for is counted by the engine;
-// how long it took by the block layer, of the array as of its members (so NVMe commands
-// past it show none).
+// how long it took on average by the block layer, of the array as of its members (so NVMe
+// commands past it show none). What 99 % of requests took at most the engine knows, of the
+// array, while they are timed (set latency=on); else those columns are empty.
 #include <fmt/chrono.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "cli/measure.h"
 #include "cli/screen.h"
 #include "cli/status_text.h"
+#include "service/latency.h"
 #include "service/paths.h"
 
 namespace rr::cli {
@@ -27,6 +29,9 @@ namespace {
 using clock = std::chrono::steady_clock;
 constexpr double sectors_per_mib = 2048;
 constexpr double ms_per_s = 1000;
+// A line has 80 columns.
+constexpr size_t name_width = 14, state_width = 13, rate_width = 6, busy_width = 5;
+static_assert(name_width + state_width + 8 * rate_width + busy_width == 80);
 
 std::string text_in(const nlohmann::json& of, const char* key) {
     auto at = of.find(key);
@@ -88,10 +93,17 @@ std::string short_number(double value) {
     return "many";
 }
 
+// Milliseconds in at most five characters; nothing: it is not known.
+std::string ms_text(double value) {
+    return value < 0      ? "-"
+           : value < 99.5 ? fmt::format("{:.{}f}", value, value < 9.995 ? 2 : 1)
+                          : short_number(value);
+}
+
 // Rates between two looks at one thing.
 struct rates {
     double reads = 0, writes = 0, read_mib = 0, write_mib = 0, read_ms = -1, write_ms = -1;
-    double busy = -1;
+    double read_p99_ms = -1, write_p99_ms = -1, busy = -1;
 };
 
 double each(uint64_t ms, uint64_t before_ms, uint64_t n, uint64_t before_n) {
@@ -109,7 +121,14 @@ rates rates_of(const block_stat& now, const block_stat& before, double seconds) 
             rate(now.write_sectors, before.write_sectors) / sectors_per_mib,
             each(now.read_ms, before.read_ms, now.reads, before.reads),
             each(now.write_ms, before.write_ms, now.writes, before.writes),
+            -1,
+            -1,
             std::min(100.0, rate(now.busy_ms, before.busy_ms) / ms_per_s * 100)};
+}
+
+double p99_ms(const measured_array& now, const measured_array& before, const char* op) {
+    const histogram all = histogram_of_op(histograms_of(now.status), op);
+    return quantile_ns(all.since(histogram_of_op(histograms_of(before.status), op)), 0.99) / 1e6;
 }
 
 rates rates_of(const measured_array& now, const measured_array& before, double seconds) {
@@ -123,15 +142,17 @@ rates rates_of(const measured_array& now, const measured_array& before, double s
     out.writes = rate("writes");
     out.read_mib = rate("read_sectors") / sectors_per_mib;
     out.write_mib = rate("write_sectors") / sectors_per_mib;
+    out.read_p99_ms = p99_ms(now, before, "read");
+    out.write_p99_ms = p99_ms(now, before, "write");
     return out;
 }
 
 void add_rates(line& to, const rates& r) {
-    auto ms = [](double value) { return value < 0 ? "-" : fmt::format("{:.2f}", value); };
-    to.right(short_number(r.reads), 7).right(short_number(r.writes), 7);
-    to.right(short_number(r.read_mib), 7).right(short_number(r.write_mib), 7);
-    to.right(ms(r.read_ms), 7).right(ms(r.write_ms), 7);
-    to.right(r.busy < 0 ? "-" : fmt::format("{:.0f}%", r.busy), 6);
+    for (const double value : {r.reads, r.writes, r.read_mib, r.write_mib})
+        to.right(short_number(value), rate_width);
+    for (const double value : {r.read_ms, r.write_ms, r.read_p99_ms, r.write_p99_ms})
+        to.right(ms_text(value), rate_width);
+    to.right(r.busy < 0 ? "-" : fmt::format("{:.0f}%", r.busy), busy_width);
 }
 
 class view {
@@ -145,17 +166,17 @@ public:
                                             fmt::localtime(now), arrays, arrays == 1 ? "" : "s"))
                            .text());
         line names = fresh();
-        names.add("array, member", 16).add("state", 16);
-        for (const char* name : {"r/s", "w/s", "rMiB/s", "wMiB/s", "r ms", "w ms"})
-            names.right(name, 7);
-        out_.push_back(names.right("busy", 6).text());
+        names.add("array, member", name_width).add("state", state_width);
+        for (const char* name : {"r/s", "w/s", "rMiB", "wMiB", "r ms", "w ms", "r p99", "w p99"})
+            names.right(name, rate_width);
+        out_.push_back(names.right("busy", busy_width).text());
     }
 
     void array(const measured_array& now, const measured_array& before, double seconds) {
         const std::string state = now.answers ? text_in(now.status, "state") : "unknown";
         line head = fresh();
-        head.add(short_name(text_in(now.status, "name")), 15).add(" ", 1);
-        head.add(state, 15, tone_of(state)).add(" ", 1);
+        head.add(short_name(text_in(now.status, "name")), name_width - 1).add(" ", 1);
+        head.add(state, state_width - 1, tone_of(state)).add(" ", 1);
         add_rates(head, rates_of(now, before, seconds));
         out_.push_back(head.text());
         if (!now.answers || !now.status.contains("members"))
@@ -203,9 +224,9 @@ private:
         line row = fresh();
         row.add(fmt::format("  {:<2} {}", m.value("role", 0),
                             device.empty() ? "-" : device.substr(device.rfind('/') + 1)),
-                15)
+                name_width - 1)
             .add(" ", 1)
-            .add(state, 15, tone_of(state))
+            .add(state, state_width - 1, tone_of(state))
             .add(" ", 1);
         const bool both = i < now.members.size() && i < before.members.size() && now.members[i] &&
                           before.members[i];

@@ -19,7 +19,7 @@ esc=$'\033'
 work() {
 	while :; do
 		jq '.counters.writes += 100 | .counters.write_sectors += 204800 | .counters.full_cells += 30
-			| .counters.rmw_cells += 10' "$tmp/a" >"$tmp/a.new"
+			| .counters.rmw_cells += 10 | .latency.ways[2].buckets[13] += 100' "$tmp/a" >"$tmp/a.new"
 		mv "$tmp/a.new" "$tmp/a"
 		sleep 0.2
 	done
@@ -83,6 +83,9 @@ top_shows() {
 	picture
 	[ "$rate" -ge 20 ]
 	sees '^data +degraded '
+	# What was timed of writes is in the bucket from 4.19 to 8.39 ms: 99 % of it are below 8.35.
+	shows ' 8.35 '
+	sees '^data +degraded +.* - +8\.35 +-$'
 	sees '^  check running \[=====>'
 	sees '^  1  nvme1n1 +failed '
 	# One line each: nothing was wrapped.
@@ -98,7 +101,7 @@ top_arrays() {
 	shows '1 array;'
 	serve "$tmp/b"
 	shows '2 arrays;'
-	sees '^\\x1b\[2Jevil and +healthy '
+	sees '^\\x1b\[2Jevil a +healthy '
 	kill -9 "${served[-1]}"
 	shows 'unknown'
 	tmux -S "$socket" resize-window -t s -x 40 -y 10
