@@ -92,8 +92,8 @@ dashboard() {
 	local metric
 	python3 "$packaging/grafana/make.py" | cmp - "$packaging/grafana/ringraid.json"
 	for metric in $(jq -r '.panels[].targets[].expr' "$packaging/grafana/ringraid.json" | grep -oE 'ringraid_[a-z_]+' | sort -u); do
-		# Those of block devices need real ones.
-		grep -q "^# TYPE $metric " "$tmp/text" || [[ $metric =~ _(device|member)_(requests|bytes|seconds)_total$ ]] ||
+		# A histogram's samples have names of their own. Those of block devices need real ones.
+		grep -qE "^# TYPE ($metric .*|${metric%_bucket} histogram)$" "$tmp/text" || [[ $metric =~ _(device|member)_(requests|bytes|seconds)_total$ ]] ||
 			{ echo "$metric is not exported"; return 1; }
 	done
 	# No two panels overlap, or have one number.
@@ -101,6 +101,12 @@ dashboard() {
 		$p[$i].id != $p[$j].id and ($p[$i].gridPos as $a | $p[$j].gridPos as $b |
 		($a.x >= $b.x + $b.w or $b.x >= $a.x + $a.w or $a.y >= $b.y + $b.h or $b.y >= $a.y + $a.h))))' \
 		"$packaging/grafana/ringraid.json"
+	# A heatmap's rows are buckets, and so is what a quantile is made from.
+	jq -e '[.panels[] | select(.type == "heatmap").targets] | length > 0 and
+		all(.[]; length == 1 and .[0].format == "heatmap" and (.[0].expr | startswith("sum by (le) (rate(ringraid_request_duration_seconds_bucket{")))' \
+		"$packaging/grafana/ringraid.json"
+	jq -e '[.panels[].targets[].expr | select(contains("histogram_quantile"))] | length > 0 and
+		all(.[]; contains(", le) (rate(ringraid_request_duration_seconds_bucket{"))' "$packaging/grafana/ringraid.json"
 	jq -e 'all(.panels[]; .gridPos.x + .gridPos.w <= 24 and (.targets | length) > 0 and .datasource.uid == "${source}")' \
 		"$packaging/grafana/ringraid.json"
 }

@@ -8,12 +8,41 @@ RATE = "[$__rate_interval]"
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 
+# Of a histogram: its buckets are the rows, and each has what is not in the one below.
+BUCKETS = {"format": "heatmap"}
+HEATMAP = {"calculate": False, "yAxis": {"unit": "s"}, "cellGap": 1,
+           "color": {"mode": "scheme", "scheme": "Blues", "steps": 64, "exponent": 0.5},
+           "tooltip": {"mode": "single", "yHistogram": True}}
+
+
 def target(expr, legend):
     return {"expr": expr, "legendFormat": legend, "datasource": SOURCE}
 
 
 def rate(metric, by=ONE):
     return f"rate({metric}{by}{RATE})"
+
+
+TIMES = "ringraid_request_duration_seconds_bucket"
+
+
+def times(which):
+    """The selector of ONE, with more in it."""
+    return ONE[:-1] + (f',op="{which}"' if which else "") + "}"
+
+
+def quantile(part, which, by):
+    return f"histogram_quantile({part}, sum by ({by}, le) (rate({TIMES}{times(which)}{RATE})))"
+
+
+def quantiles(which):
+    return [(quantile(part, which, "array"), "{{array}} " + name)
+            for part, name in ((0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"))]
+
+
+def buckets(which):
+    """Requests a second by bucket, of all arrays that are chosen."""
+    return f"sum by (le) (rate({TIMES}{times(which)}{RATE}))", "{{le}}"
 
 
 # title, kind, unit, what is shown: (expression, legend)
@@ -30,6 +59,12 @@ PANELS = [
     ("Mean latency", "timeseries", "s",
      [(rate("ringraid_device_seconds_total") + " / " + rate("ringraid_device_requests_total"),
        "{{array}} {{op}}")]),
+    ("Latency of reads (latency=on)", "timeseries", "s", quantiles("read")),
+    ("Latency of writes (latency=on)", "timeseries", "s", quantiles("write")),
+    ("How long reads take (latency=on)", "heatmap", "s", [buckets("read")]),
+    ("How long writes take (latency=on)", "heatmap", "s", [buckets("write")]),
+    ("Latency by what was done, p99 (latency=on)", "timeseries", "s",
+     [(quantile(0.99, "", "array, op, path"), "{{array}} {{op}} {{path}}")]),
     ("Requests in flight", "timeseries", "none",
      [(f"ringraid_requests_in_flight{ONE}", "{{array}}")]),
     ("Job", "timeseries", "percent", [(f"ringraid_job_percent{ONE}", "{{array}} {{job}}")]),
@@ -38,6 +73,9 @@ PANELS = [
     ("Ways of writes", "timeseries", "cps",
      [(rate(f"ringraid_{way}_cells_total"), "{{array}} " + way)
       for way in ("full", "rcw", "rmw", "recon", "kept")]),
+    ("Cells found in memory, of those that want a read", "timeseries", "percentunit",
+     [(rate("ringraid_kept_cells_total") + " / (" + rate("ringraid_rcw_cells_total") + " + " +
+       rate("ringraid_rmw_cells_total") + ")", "{{array}}")]),
     ("Waits", "timeseries", "cps",
      [(rate(f"ringraid_{what}_total"), "{{array}} " + what)
       for what in ("lock_waits", "slot_waits", "region_waits", "held_acks")]),
@@ -66,8 +104,9 @@ def panel(number, title, kind, unit, shown):
         "gridPos": {"h": 4 if small else 8, "w": 6 if small else 12,
                     "x": number % 4 * 6 if small else (number - 4) % 2 * 12, "y": row},
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
-        "options": {}, "targets": [dict(target(*one), refId=chr(ord("A") + i))
-                                   for i, one in enumerate(shown)],
+        "options": HEATMAP if kind == "heatmap" else {},
+        "targets": [dict(target(*one), refId=chr(ord("A") + i), **(BUCKETS if kind == "heatmap" else {}))
+                    for i, one in enumerate(shown)],
     }
 
 
