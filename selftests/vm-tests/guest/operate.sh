@@ -199,12 +199,69 @@ checked() {
 	quietly ringraid stop u
 }
 
+# timed JQ: of stats, as it is now; there timed(WHICH): how many such requests the histograms have.
+timed() { ringraid --json stats t | jq -r "def timed(f): [.latency.ways[] | select(f) | .count] | add; $1"; }
+# All that was counted was timed, and nothing else.
+all_timed() {
+	[ "$(timed '[timed(.op == "read"), timed(.op == "write"), timed(.op == "flush")] == [.reads, .writes, .flushes]')" = true ]
+}
+every_request_timed() {
+	# What reads a new device (udev) may be at work still.
+	eventually "every request is timed" all_timed
+	[ "$(timed 'all(.latency.ways[]; .count == (.buckets | add))')" = true ] || fail "buckets do not add up"
+}
+# fio's own mean of reads, one at a time, beside the engine's, in ns.
+compared() {
+	local before fio engine
+	before=$(timed '[.latency.ways[0].count, .latency.ways[0].total_ns]')
+	fio=$(fio --name=r --filename="$block" --direct=1 --rw=randread --bs=4k --number_ios=400 --size=16m \
+		--output-format=json | jq '.jobs[0].read.clat_ns.mean | floor')
+	engine=$(timed "[.latency.ways[0].count, .latency.ways[0].total_ns] as \$now | $before as \$then
+		| if \$now[0] - \$then[0] < 400 then 0 else (\$now[1] - \$then[1]) / (\$now[0] - \$then[0]) | floor end")
+	say "a read of 4 KiB: $fio ns by fio, $engine ns by the engine"
+	if [ "$engine" -le $((fio / 50)) ] || [ "$engine" -ge "$fio" ]; then fail "that cannot be"; fi
+}
+
+timed_requests() {
+	local engine before
+	for engine in $(engines); do
+		array '[array]\nlatency = on\n' --engine "$engine" --queues 2
+		is latency.on true
+		load mix --rw=randrw --bssplit="$mix" --iodepth=16 --size=24m --fsync=50
+		load stripes --rw=write --bs=192k --size=6m
+		every_request_timed
+		[ "$(timed 'timed(.path == "full") >= 32 and timed(.path == "rebuilt" or .path == "degraded") == 0')" = true ] ||
+			{ timed .latency.ways; fail "not the ways that they took"; }
+		compared
+		# Off: nothing more; and it goes on where it was.
+		quietly ringraid set t latency=off
+		before=$(timed .latency)
+		load off --rw=randrw --bs=4k --iodepth=8 --size=2m
+		[ "$(timed .latency)" = "$before" ] || fail "something is timed"
+		quietly ringraid set t configured
+		# A member out: reads of it are rebuilt. A successor has the histograms.
+		quietly ringraid fail t 1
+		load degraded --rw=randrw --bs=16k --iodepth=8 --size=4m
+		[ "$(timed 'timed(.path == "rebuilt") > 0 and timed(.path == "rebuilt") <= .rebuilt_reads')" = true ] ||
+			{ timed .; fail "rebuilt reads are not told apart"; }
+		before=$(timed '[.latency.ways[].count] | add')
+		kill_daemon
+		quietly timeout 100 ringraid assemble --scan
+		is latency.on true
+		[ "$(timed '[.latency.ways[].count] | add')" -ge "$before" ] || fail "the successor began anew"
+		ringraid stats t | sed -n '/latency :/,$p'
+		# (The user engine has no punts, which the host looks for.)
+		[ "$engine" = user ] || quietly ringraid stats --prometheus --output /out/timed.prom
+		stop
+	done
+}
+
 measured() {
-	array ''
+	array '[array]\nlatency = on\n'
 	busy
 	quietly ringraid top --once --interval 2
 	cat "$tmp/log"
-	awk '$1 == "t" && $2 == "healthy" && $4 != "0.0" && $8 != "-" { found = 1 } END { exit !found }' "$tmp/log" ||
+	awk '$1 == "t" && $2 == "healthy" && $4 != "0.0" && $8 != "-" && $10 != "-" { found = 1 } END { exit !found }' "$tmp/log" ||
 		fail "top shows no writes, or no latency"
 	quietly ringraid stats --prometheus --output /out/ringraid.prom
 	ringraid status t
@@ -214,4 +271,4 @@ measured() {
 	stop
 }
 
-play configured answers monitored checked measured
+play configured answers monitored checked timed_requests measured
