@@ -89,6 +89,19 @@ void service_manager::alive() {
     send("WATCHDOG=1");
 }
 
+void service_manager::main_is(pid_t pid) {
+    send(fmt::format("MAINPID={}", pid));
+}
+
+std::vector<std::string> service_manager::environment() const {
+    if (socket_.empty())
+        return {};
+    std::vector<std::string> out = {"NOTIFY_SOCKET=" + socket_};
+    if (watchdog_.count() != 0)
+        out.push_back(fmt::format("WATCHDOG_USEC={}", watchdog_.count()));
+    return out;
+}
+
 void service_manager::stopping() {
     send("STOPPING=1\nSTATUS=stopping");
 }

@@ -8,6 +8,7 @@
 //   status()   what it is doing; while it starts, also: give it more time
 //   ready()    the block device is there
 //   alive()    the watchdog's mark, where WATCHDOG_USEC asks for one
+//   main_is()  another process of the unit is it from now on; the unit has NotifyAccess=all
 //   stopping() it ends
 //
 // Without a manager nothing is said. What cannot be said is lost: an array does not
@@ -15,8 +16,11 @@
 // socket is opened for each message, as the daemon keeps no descriptor of its caller.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <string>
+#include <vector>
 
 namespace rr {
 
@@ -31,7 +35,13 @@ public:
     void status(const std::string& text);
     void ready();
     void alive();
+    void main_is(pid_t pid);
     void stopping();
+
+    // What such a process needs in its environment to speak to the same manager.
+    [[nodiscard]] std::vector<std::string> environment() const;
+    // It does, and the unit is ready since long.
+    void continues() { ready_ = true; }
 
 private:
     bool send(const std::string& assignments) const;

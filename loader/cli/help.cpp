@@ -33,6 +33,7 @@ const std::map<std::string, const char*> examples = {
     {"events", "ringraid events data --follow"},
     {"monitor", "ringraid monitor --test"},
     {"top", "ringraid top --interval 1"},
+    {"handover", "ringraid handover data"},
     {"upgrade", "ringraid upgrade data --plan"},
     {"config", "ringraid config"},
     {"completion", "ringraid completion bash >/etc/bash_completion.d/ringraid"},

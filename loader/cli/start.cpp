@@ -115,6 +115,21 @@ int exit_code_of(const service_options& options) {
     return !answer && answer.error().err == EOWNERDEAD ? exit_clients_wait : 1;
 }
 
+// The manager learns how the array is, and whose it is.
+void report_to(service_manager& manager, service_options& options) {
+    options.each_turn = [&manager, next = std::chrono::steady_clock::time_point()](
+                            const array_service& service) mutable {
+        manager.alive();
+        const auto now = std::chrono::steady_clock::now();
+        if (!manager || now < next)
+            return;
+        next = now + status_every;
+        manager.status(one_line(service.status()));
+    };
+    options.main_is = [&manager](pid_t pid) { manager.main_is(pid); };
+    options.successor_environment = manager.environment();
+}
+
 int serve_in_foreground(const context& ctx, service_options options,
                         std::optional<offline_guard>& guard) {
     service_manager& manager = ctx.manager;
@@ -125,15 +140,7 @@ int serve_in_foreground(const context& ctx, service_options options,
         manager.status(text);
         return true;
     };
-    std::chrono::steady_clock::time_point next_status;
-    options.each_turn = [&manager, &next_status](const array_service& service) {
-        manager.alive();
-        const auto now = std::chrono::steady_clock::now();
-        if (!manager || now < next_status)
-            return;
-        next_status = now + status_every;
-        manager.status(one_line(service.status()));
-    };
+    report_to(manager, options);
     options.stop_when_unused = static_cast<bool>(manager);
     auto service = array_service::start(options);
     if (!service) {
@@ -293,6 +300,18 @@ int report_unit(const context& ctx, const md::uuid& id, const start_words& words
 }
 
 }  // namespace
+
+int serve_successor(const context& ctx, service_options options) {
+    report_to(ctx.manager, options);
+    ctx.manager.continues();
+    auto service = array_service::start(options);
+    if (!service) {
+        (void)options.old->tell(error_json(service.error()));
+        return exit_code_of(options);
+    }
+    options.old.reset();
+    return serve(std::move(*service));
+}
 
 int start_array(const context& ctx, const service_options& given, const start_words& words) {
     if (words.by_unit && !given.create && given.assembly.set_uuid)

@@ -53,4 +53,7 @@ struct start_words {
 // returns when the array has stopped.
 int start_array(const context& ctx, const service_options& options, const start_words& words = {});
 
+// A daemon that is to take the array of @options.old, and then serves.
+int serve_successor(const context& ctx, service_options options);
+
 }  // namespace rr::cli

@@ -110,10 +110,16 @@ void queue_thread::main() {
     {
         std::unique_lock hold(lock_);
         tid_ = ::gettid();
-        ready_ = status;
-        changed_.notify_all();
-        changed_.wait(hold, [this] { return order_ != order::wait; });
-        given = order_;
+        for (;;) {
+            ready_ = status;
+            changed_.notify_all();
+            changed_.wait(hold, [this] { return order_ != order::wait; });
+            given = order_;
+            if (given != order::meet)
+                break;
+            order_ = order::wait;
+            status = meet_device();
+        }
     }
     if (status && given == order::go)
         result_ = serve();
@@ -159,11 +165,44 @@ Status queue_thread::make_ring() {
 Status queue_thread::set_up() {
     if (Status ok = make_ring(); !ok)
         return ok;
+    if (Status ok = make_page(); !ok)
+        return ok;
+    if (Status ok = register_memory(); !ok)
+        return ok;
+    if (Status ok = config_.host == engine_host::bpf ? make_worker() : Status{}; !ok)
+        return ok;
+    return config_.ublk_char_fd < 0 ? Status{} : meet_device();
+}
+
+Status queue_thread::meet(queue_device device) {
+    std::unique_lock hold(lock_);
+    config_.ublk_char_fd = device.ublk_char_fd;
+    config_.control_ring_fd = device.control_ring_fd;
+    config_.member_fds = std::move(device.member_fds);
+    config_.namespaces = std::move(device.namespaces);
+    config_.lba_bytes = device.lba_bytes;
+    ready_.reset();
+    order_ = order::meet;
+    changed_.notify_all();
+    changed_.wait(hold, [this] { return ready_.has_value(); });
+    return *ready_;
+}
+
+Status queue_thread::meet_device() {
     if (Status ok = map_descriptors(); !ok)
         return ok;
-    if (Status ok = register_all(); !ok)
-        return ok;
-    return config_.host == engine_host::bpf ? make_worker() : Status{};
+    return register_files();
+}
+
+Status queue_thread::make_page() {
+    void* page = ::mmap(nullptr, RR_RING_REGION_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (page == MAP_FAILED)
+        return fail(errno, "no memory for queue {}", config_.queue);
+    page_ = static_cast<rr_ring*>(page);
+    page_->queue = config_.queue;
+    page_->zero_copy = config_.zero_copy;
+    return {};
 }
 
 Status queue_thread::map_descriptors() {
@@ -176,13 +215,6 @@ Status queue_thread::map_descriptors() {
     if (table == MAP_FAILED)
         return fail(errno, "cannot map the request table of queue {}", config_.queue);
     descriptors_ = table;
-    void* page = ::mmap(nullptr, RR_RING_REGION_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (page == MAP_FAILED)
-        return fail(errno, "no memory for queue {}", config_.queue);
-    page_ = static_cast<rr_ring*>(page);
-    page_->queue = config_.queue;
-    page_->zero_copy = config_.zero_copy;
     page_->descriptors = reinterpret_cast<uint64_t>(table);
     page_->control_fd = config_.control_ring_fd;
     page_->lba_shift = static_cast<rr_u32>(std::countr_zero(config_.lba_bytes));
@@ -192,7 +224,7 @@ Status queue_thread::map_descriptors() {
     return {};
 }
 
-Status queue_thread::register_all() {
+Status queue_thread::register_memory() {
     io_uring_region_desc region{};
     region.user_addr = reinterpret_cast<uint64_t>(page_);
     region.size = RR_RING_REGION_BYTES;
@@ -203,10 +235,14 @@ Status queue_thread::register_all() {
         if (int r = io_uring_register_region(&ring_, &memory); r < 0)
             return fail(-r, "cannot register the memory region of queue {}", config_.queue);
     }
+    return register_buffers();
+}
+
+Status queue_thread::register_files() {
     std::vector<int> files = ring_files(config_);
     if (int r = io_uring_register_files(&ring_, files.data(), RR_RING_FILES); r < 0)
         return fail(-r, "cannot register the files of queue {}", config_.queue);
-    return register_buffers();
+    return {};
 }
 
 Status queue_thread::register_buffers() {
@@ -232,19 +268,15 @@ Status queue_thread::register_buffers() {
 // A worker of io-wq is a clone of the thread that submits. One cloned out of the
 // BPF program would inherit that its migration is disabled, for life, and the
 // kernel warns when the scheduler moves it (WARNING at set_task_cpu, seen in
-// 7.3). So the one worker is made here, by an FSYNC, and there are never more:
-// the last idle worker stays. The price: a queue flushes its members in turn.
+// 7.3). So the one worker is made here, by an FSYNC of what has none (its answer says
+// nothing), and there are never more: the last idle worker stays. The price: a queue
+// flushes its members in turn.
 Status queue_thread::make_worker() {
     std::array<unsigned, 2> most = {1, 1};
     if (int r = io_uring_register_iowq_max_workers(&ring_, most.data()); r < 0)
         return fail(-r, "cannot limit the workers of queue {}", config_.queue);
-    size_t role = 0;
-    while (role + 1 < config_.member_fds.size() && config_.member_fds[role] < 0)
-        role++;
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-    const unsigned first = config_.namespaces.empty() ? RR_RING_FILE_MEMBER0 : RR_RING_FILE_HELD0;
-    io_uring_prep_fsync(sqe, static_cast<int>(first + role), IORING_FSYNC_DATASYNC);
-    sqe->flags |= IOSQE_FIXED_FILE;
+    io_uring_prep_fsync(sqe, config_.ended_fd, IORING_FSYNC_DATASYNC);
     io_uring_cqe* cqe = nullptr;
     int r = io_uring_submit_and_wait(&ring_, 1);
     if (r >= 0)
@@ -261,7 +293,8 @@ int queue_thread::serve() {
             return r;
         if (rr_host_queue(config_.array, config_.queue)->stop_reason != RR_STOP_PARKED)
             return 0;
-        stay_parked();
+        if (!stay_parked())
+            return 0;
     }
 }
 
@@ -284,13 +317,15 @@ int queue_thread::run_loop() {
     return r;
 }
 
-void queue_thread::stay_parked() {
+// False: it leaves.
+bool queue_thread::stay_parked() {
     std::unique_lock hold(lock_);
     parked_ = true;
     changed_.notify_all();
     for (;;) {
         changed_.wait(hold, [this] {
-            return member_to_set_ || __atomic_load_n(&config_.array->park, __ATOMIC_SEQ_CST) == 0;
+            return member_to_set_ || leaves_ ||
+                   __atomic_load_n(&config_.array->park, __ATOMIC_SEQ_CST) == 0;
         });
         if (!member_to_set_)
             break;
@@ -299,6 +334,7 @@ void queue_thread::stay_parked() {
         changed_.notify_all();
     }
     parked_ = false;
+    return !leaves_;
 }
 
 Status queue_thread::set_member(uint32_t role, int member_fd, const nvme_namespace* ns) {
@@ -333,6 +369,12 @@ Status queue_thread::register_member(uint32_t role) {
 bool queue_thread::wait_parked(std::chrono::steady_clock::time_point until) {
     std::unique_lock hold(lock_);
     return changed_.wait_until(hold, until, [this] { return parked_; });
+}
+
+void queue_thread::leave() {
+    std::lock_guard hold(lock_);
+    leaves_ = true;
+    changed_.notify_all();
 }
 
 void queue_thread::unpark() {

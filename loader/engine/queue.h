@@ -4,11 +4,14 @@
 // The ring belongs to the thread that makes it (SINGLE_ISSUER), so the thread
 // sets up everything and then waits for the word to go:
 //
-//   thread: ring, descriptor table, memory region, files, buffers -> ready
+//   thread: ring, memory region, buffers; descriptor table, files -> ready
 //   caller: loads and attaches the BPF program to all rings       -> go
 //   thread: enters the ring (bpf) or its own loop (user) until ublk has taken
 //           back every tag; or until it has parked (bpf/ring/park.h), when it
 //           waits, outside of the kernel, to be sent in again
+//
+// Without a ublk device it is ready when the ring is made, and meets the device later:
+// who takes an array from a living daemon has both only at the end (handover.h).
 //
 // All signals are blocked in the thread: under the BPF host a pending signal
 // would end the wait inside the kernel.
@@ -42,12 +45,21 @@ struct queue_config {
     uint32_t queue = 0;
     engine_host host = engine_host::bpf;
     rr_array* array = nullptr;  // the mapped arena
-    int ublk_char_fd = -1;
+    int ublk_char_fd = -1;      // none: it comes with meet()
     int control_ring_fd = -1;
     int ended_fd = -1;  // an eventfd: told when ublk has taken back every tag
     bool zero_copy = true;
     std::vector<int> member_fds;  // by role, -1 where none
     // With passthrough: who takes the commands, by role, and the size of its blocks.
+    std::vector<const nvme_namespace*> namespaces;
+    uint32_t lba_bytes = 512;
+};
+
+// What comes with the device, for a queue that was made without; as in queue_config.
+struct queue_device {
+    int ublk_char_fd = -1;
+    int control_ring_fd = -1;
+    std::vector<int> member_fds;
     std::vector<const nvme_namespace*> namespaces;
     uint32_t lba_bytes = 512;
 };
@@ -63,6 +75,8 @@ public:
     Status wait_ready();
     [[nodiscard]] int ring_fd() const { return ring_.ring_fd; }
     [[nodiscard]] rr_ring_offsets offsets() const { return at_; }
+    // Made without a device: here it is.
+    Status meet(queue_device device);
     // The ring fds of all queues, for wake-ups; then the thread runs.
     void go(const std::vector<int>& ring_fds);
     // With rr_array.park set: true when the thread has left its program.
@@ -72,6 +86,8 @@ public:
     // Parked: @member_fd, or -1, is the device of @role from now on; of its namespace,
     // with passthrough. Returns when the ring has it.
     Status set_member(uint32_t role, int member_fd, const nvme_namespace* ns);
+    // Parked: it ends, and its ring with it. ublk keeps the requests.
+    void leave();
     // Ends a thread that was never told to go.
     void cancel();
     // Waits for the end: 0, or -errno with which the loop stopped.
@@ -81,18 +97,21 @@ public:
     [[nodiscard]] pid_t tid() const { return tid_; }
 
 private:
-    enum class order { wait, go, cancel };
+    enum class order { wait, meet, go, cancel };
 
     void main();
     Status set_up();
     Status make_ring();
+    Status make_page();
+    Status register_memory();
+    Status meet_device();
     Status map_descriptors();
-    Status register_all();
+    Status register_files();
     Status register_buffers();
     Status make_worker();
     int serve();
     int run_loop();
-    void stay_parked();
+    bool stay_parked();
     Status register_member(uint32_t role);
     void tear_down();
 
@@ -108,6 +127,7 @@ private:
     std::optional<Status> ready_;
     order order_ = order::wait;
     bool parked_ = false;
+    bool leaves_ = false;
     std::optional<uint32_t> member_to_set_;
     Status member_set_;
     std::atomic<bool> ended_{false};

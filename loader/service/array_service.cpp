@@ -48,9 +48,16 @@ Status array_service::run() {
         // What came while it started waits already.
         if (auto ended = carry_out(taken_orders(), false))
             return *ended;
-        pollfd watch[] = {{signals_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-        if (::poll(watch, 2, look_ms) < 0 && errno != EINTR)
+        // A descriptor below zero is passed over.
+        pollfd watch[] = {{signals_.get(), POLLIN, 0},
+                          {wake_.get(), POLLIN, 0},
+                          {heir_ ? heir_->process.fd() : -1, POLLIN, 0}};
+        if (::poll(watch, 3, look_ms) < 0 && errno != EINTR)
             return fail(errno, "poll failed");
+        if (heir_ && watch[2].revents != 0) {
+            if (auto handed_over = hear_heir())
+                return *handed_over;
+        }
         if (!places_->are_there())
             make_places_again();
         if (life_ == life_state::serving && std::chrono::steady_clock::now() > next_spare_try_) {
@@ -234,6 +241,10 @@ std::optional<Status> array_service::carry_out(std::vector<order> orders, bool s
             o.client.reset();
             continue;
         }
+        if (o.request.value("command", "") == "handover") {
+            begin_handover(o.request, o.client);
+            continue;
+        }
         enter(life_state::parked, "changing");
         auto done = change(o.request);
         enter(life_state::serving, "");
@@ -247,6 +258,8 @@ std::optional<Status> array_service::carry_out(std::vector<order> orders, bool s
         return std::nullopt;
     Status stopped = stop_device(force);
     const bool over = static_cast<bool>(stopped);
+    if (over && heir_)
+        drop_heir({ECANCELED, "the array was stopped", ""});
     if (over)
         stopped = finish();
     nlohmann::json answer = {{"schema", json_schema}, {"ok", true}};
@@ -361,6 +374,8 @@ void array_service::let_members_go() {
 // answered. The members are made clean at once; the daemon stays, to say so.
 void array_service::lose_device() {
     log_error("{} was deleted from outside: nothing is served any more", block_path_);
+    if (heir_)
+        drop_heir({ENODEV, fmt::format("{} was deleted from outside", block_path_), ""});
     enter(life_state::stopping, "flushing the members");
     settled_ = settle_members();
     remove_name_link(name_, block_path_);

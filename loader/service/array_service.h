@@ -28,7 +28,8 @@
 //   redo         rows that were being written are written again
 //   END_USER_RECOVERY     the clients' requests come again
 //
-// A stop is START in reverse: STOP, queues end, members flushed, clean.
+// On purpose, while the daemon lives (handover.h), the same is done with rings and program
+// made before. A stop is START in reverse: STOP, queues end, members flushed, clean.
 //
 // The process that calls this must not fork afterwards: a child would keep
 // links, rings and the device alive.
@@ -55,6 +56,7 @@
 #include "service/creation.h"
 #include "service/durability.h"
 #include "service/events.h"
+#include "service/handover.h"
 #include "service/kept_state.h"
 #include "service/life.h"
 #include "service/membership.h"
@@ -86,8 +88,12 @@ struct service_options {
     std::function<bool(const std::string&)> progress;
     // Called about once a second by the thread that runs the array.
     std::function<void(const class array_service&)> each_turn;
-    bool stop_when_unused = false;  // SIGTERM while it is in use holds until it is not
-    std::string kept_words;         // how it is served at starts to come (ownership.h)
+    bool stop_when_unused = false;          // SIGTERM while it is in use holds until it is not
+    std::string kept_words;                 // how it is served at starts to come (ownership.h)
+    std::shared_ptr<predecessor_line> old;  // the daemon that hands the array over to this one
+    // A service manager looks at another process from now on; what that one needs to tell it.
+    std::function<void(pid_t)> main_is;
+    std::vector<std::string> successor_environment;
 };
 
 class array_service {
@@ -133,12 +139,14 @@ private:
     Status open_metadata();
     Status open_store();
     Status make_queues();
+    Status meet_queues();
     Status load_program(const std::vector<int>& rings);
     Status empty_new_members();
     Status write_new_superblocks();
     Status make_parity_right();
     void start_jobs();
     void own() const;
+    Status finish_start();
     Status mark_dirty();
     Status start_device();
     void finish_unserved();
@@ -250,6 +258,20 @@ private:
     Status add_bitmap(uint32_t chunk_sectors);
     Status drop_bitmap();
 
+    // array_handover.cpp
+    [[nodiscard]] nlohmann::json handover_setting() const;
+    [[nodiscard]] Status may_hand_over() const;
+    void begin_handover(const nlohmann::json& request, Fd& client);
+    void drop_heir(const Error& why);
+    std::optional<Status> hear_heir();
+    std::optional<Status> hear_line_of_heir();
+    std::optional<Status> hand_over();
+    Status release_to_heir();
+    Status prepare_succession();
+    Status make_queues_ahead();
+    Status load_ahead();
+    Status await_succession();
+
     // array_upgrade.cpp
     Result<nlohmann::json> upgrade(const nlohmann::json& request);
     Result<nlohmann::json> apply_upgrade(const nlohmann::json& request);
@@ -291,6 +313,20 @@ private:
     std::optional<bpf_program_set> other_program_;  // while a new one is on probation
     std::vector<std::unique_ptr<queue_thread>> queues_;
     std::unique_ptr<durability> durability_;
+
+    // Who is to serve it next, and who asked for that.
+    struct heir {
+        successor_process process;
+        Fd client;
+        uint64_t begun_ns = 0;
+        uint64_t ready_ns = 0;
+        uint64_t parked_ns = 0;
+    };
+    std::optional<heir> heir_;
+    // What was found of the daemon that hands over, and what was verified of it.
+    std::optional<predecessor> left_;
+    store::bytes program_ahead_;
+    bool handed_over_ = false;
 
     // Where it is in its life. Others than the main thread look at the parts above
     // under parts_lock_, and only while it serves.

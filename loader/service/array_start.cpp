@@ -124,14 +124,22 @@ Status array_service::do_steps(std::initializer_list<std::pair<const char*, star
 }
 
 Status array_service::start_all() {
-    Status begun =
-        do_steps({{"looking at the machine", &array_service::choose_engine},
-                  {"looking at the machine", &array_service::steady_process},
-                  {"looking for the array", &array_service::know_set},
-                  {"taking its place", &array_service::take_places},
-                  {"looking for what a dead daemon left", &array_service::meet_predecessor}});
-    if (!begun)
-        return begun;
+    Status begun = do_steps({{"looking at the machine", &array_service::choose_engine},
+                             {"looking at the machine", &array_service::steady_process},
+                             {"looking for the array", &array_service::know_set}});
+    if (begun && options_.old)
+        begun = do_steps({{"preparing to serve", &array_service::prepare_succession},
+                          {"waiting for its turn", &array_service::await_succession}});
+    if (begun)
+        begun =
+            do_steps({{"taking its place", &array_service::take_places},
+                      {"looking for what a dead daemon left", &array_service::meet_predecessor}});
+    if (begun && options_.old && !recovering_)
+        begun = fail(ESTALE, "nobody waits for the daemon that handed over");
+    return begun ? finish_start() : begun;
+}
+
+Status array_service::finish_start() {
     if (!recovering_) {
         Status made = do_steps({{"opening the members", &array_service::open_cold},
                                 {"opening the members", &array_service::open_namespaces}});
@@ -259,7 +267,8 @@ Status array_service::know_set() {
 }
 
 Status array_service::take_places() {
-    places_.emplace(set_uuid_);
+    if (!places_)
+        places_.emplace(set_uuid_);
     for (int step = 0; step < 2; step++) {
         if (Status ok = step == 0 ? places_->make_run_directory() : places_->check_room(); !ok)
             return ok;
@@ -288,7 +297,8 @@ Status array_service::take_places() {
         std::this_thread::sleep_for(dying_poll);
     }
     // While no arena is mapped yet: others may be known by theirs only.
-    know_others();
+    if (!left_)
+        know_others();
     enter(life_state::starting, "looking for what a dead daemon left");
     auto opened = open_socket();
     if (!opened)
@@ -473,6 +483,8 @@ Status array_service::make_queues() {
     if (!opened)
         return forward_error(opened.error());
     char_device_ = std::move(*opened);
+    if (!queues_.empty())
+        return meet_queues();
     for (uint32_t i = 0; i < array()->queues; i++) {
         queue_config config;
         config.queue = i;
@@ -497,10 +509,32 @@ Status array_service::make_queues() {
     return host_ == engine_host::bpf ? load_program(rings) : Status{};
 }
 
+// They were made ahead.
+Status array_service::meet_queues() {
+    queue_device device;
+    device.ublk_char_fd = char_device_.get();
+    device.control_ring_fd = durability_->ring_fd();
+    device.member_fds = members_.fds();
+    device.lba_bytes = members_.present()[0]->logical_block_bytes;
+    for (const auto& ns : namespaces_)
+        device.namespaces.push_back(ns ? &*ns : nullptr);
+    std::vector<int> rings;
+    for (auto& queue : queues_) {
+        if (Status ok = queue->meet(device); !ok)
+            return ok;
+        rings.push_back(queue->ring_fd());
+    }
+    return host_ == engine_host::bpf ? load_program(rings) : Status{};
+}
+
 Status array_service::load_program(const std::vector<int>& rings) {
     auto object = kept_->active_program();
     if (!object)
         return forward_error(object.error());
+    // Verified before anybody waited, unless the store was moved on since.
+    if (program_ && program_ahead_ == *object)
+        return program_->attach();
+    program_.reset();
     auto loaded = bpf_program_set::load(
         *object, {arena_->fd(), kept_->at().at().fd(), rings, queues_[0]->offsets()});
     if (!loaded)
@@ -657,6 +691,12 @@ Status array_service::start_device() {
     const bool is_new = !recovering_;
     if (Status ok = recovering_ ? device_->end_recovery() : device_->start(); !ok)
         return ok;
+    if (handed_over_) {
+        const uint64_t pause = monotonic_ns() - options_.old->since_ns();
+        log_info("requests waited {} us", pause / 1000);
+        (void)options_.old->tell({{"served", true}, {"pause_ns", pause}});
+        options_.old.reset();
+    }
     // Two stripes, as md has it (raid5_set_limits()).
     device_->read_ahead(2 * uint64_t{array()->geometry.members - 1}
                         << (array()->geometry.chunk_shift + RR_SECTOR_SHIFT));

@@ -61,8 +61,8 @@ std::optional<life_event> event_of(const std::string& command, bool force) {
     if (command == "fail")
         return life_event::fail;
     // All that parks the queues.
-    if (command == "upgrade" || command == "add" || command == "remove" || command == "replace" ||
-        command == "bitmap")
+    if (command == "upgrade" || command == "handover" || command == "add" || command == "remove" ||
+        command == "replace" || command == "bitmap")
         return life_event::upgrade;
     if (command == "job" || command == "latency")
         return life_event::fail;

@@ -282,6 +282,11 @@ Status array_jobs::set_rates(sync_rates rates) {
     return {};
 }
 
+sync_rates array_jobs::rates() const {
+    std::lock_guard hold(lock_);
+    return rates_;
+}
+
 void array_jobs::begin_rebuild(uint32_t role, uint64_t done, bool by_region) {
     std::lock_guard hold(lock_);
     // The frontier, then the flag, then the kind: plans heed the first only where there is

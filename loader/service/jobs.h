@@ -88,6 +88,7 @@ public:
     // EBUSY: not a rebuild or a resync, which the array needs.
     Status cancel();
     Status set_rates(sync_rates rates);
+    [[nodiscard]] sync_rates rates() const;
     [[nodiscard]] nlohmann::json status() const;
     // Sectors that could not be read and were written again, since the start of the daemon.
     [[nodiscard]] uint32_t corrected(uint32_t role) const;

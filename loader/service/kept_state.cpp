@@ -76,6 +76,24 @@ Result<kept_state> kept_state::adopt(const array_paths& paths, int arena_fd) {
     return make(paths);
 }
 
+Result<kept_state> kept_state::look(const array_paths& paths) {
+    auto opened = store::store::open(paths.store_pin);
+    if (!opened)
+        return forward_error(opened.error());
+    kept_state out(paths, std::move(*opened));
+    if (kv_state_phase(out.store_.at().state()) != KV_IDLE)
+        return with_hint(fail(EBUSY, "a program is on probation"),
+                         "ringraid upgrade --commit, or --rollback");
+    auto program = out.active_program();
+    if (!program)
+        return forward_error(program.error());
+    if (Status fits = check_shared_types(*program); !fits)
+        return with_hint(
+            fail(EPROTO, "the program that runs is of another build: {}", fits.error().what),
+            "ringraid upgrade gives the array this one's first");
+    return out;
+}
+
 Status kept_state::move_to_builtin(int arena_fd) {
     auto declared = store::manifest_of_object(builtin_object());
     if (!declared)

@@ -435,6 +435,50 @@ Result<array_members> open_left_members(const predecessor& left, const named_mem
 
 namespace {
 
+// The role whose very member is at @path; nothing: none's.
+std::optional<uint32_t> role_at(const predecessor& living, const std::string& path) {
+    open_options look;
+    look.read_only = true;
+    auto device = open_member(path, look);
+    if (!device)
+        return std::nullopt;
+    auto superblock = md::read_superblock(device->fd.get());
+    if (!superblock || superblock->set_uuid != life_set_uuid(*living.life()))
+        return std::nullopt;
+    for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
+        if (superblock->device_uuid == life_device_uuid(*living.life(), role) &&
+            device->identity.text == life_identity(*living.life(), role))
+            return role;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> paths_of_living(const predecessor& living) {
+    std::vector<std::string> told, found;
+    for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
+        if (const std::string path = life_path(*living.life(), role); !path.empty())
+            told.push_back(path);
+    }
+    uint32_t roles = 0;
+    for (const std::string& path : paths_of_members(living, {told, false}, false)) {
+        const auto role = role_at(living, path);
+        if (!role || (roles >> *role & 1) != 0)
+            continue;
+        roles |= 1U << *role;
+        found.push_back(path);
+    }
+    for (uint32_t role = 0; role < living.array()->geometry.members; role++) {
+        if (counts_on(living, role) && (roles >> role & 1) == 0)
+            return fail(ENODEV, "member {} is not found: what is at {} is not it", role,
+                        life_path(*living.life(), role));
+    }
+    return found;
+}
+
+namespace {
+
 // The members are what was left, or why they are not, or cannot be had.
 Result<array_members> agreed_members(const predecessor& left, const last_orders& how) {
     md::assembly_options options;

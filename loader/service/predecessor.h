@@ -52,6 +52,7 @@ public:
     [[nodiscard]] rr_life* life() const;
     [[nodiscard]] engine_host engine() const;
     [[nodiscard]] std::optional<ublk_device>& device() { return device_; }
+    [[nodiscard]] int arena_fd() const { return arena_->fd(); }
     // For who takes over: the mapping is his from now on.
     arena_memory take_arena();
 
@@ -94,6 +95,10 @@ struct named_members {
 // go. @options.degraded: start although the arena counts on a member that is not there.
 Result<array_members> open_left_members(const predecessor& left, const named_members& named,
                                         const md::assembly_options& options);
+
+// Of a daemon that lives: where its members are, found by identity and only looked at.
+// ENODEV: one that it counts on is not found. ESTALE: what is found is another's.
+Result<std::vector<std::string>> paths_of_living(const predecessor& living);
 
 // How what a dead daemon left is to be ended.
 struct last_orders {

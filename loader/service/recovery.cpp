@@ -20,7 +20,7 @@ namespace rr {
 namespace {
 
 constexpr auto fence_wait = std::chrono::seconds(60);
-constexpr auto fence_poll = std::chrono::milliseconds(10);
+constexpr auto fence_poll = std::chrono::milliseconds(1);
 
 // What a user can do when a takeover is out of the question.
 std::string choices(const std::string& array, bool degraded) {
@@ -39,7 +39,9 @@ std::string choices(const std::string& array, bool degraded) {
 }  // namespace
 
 Status array_service::meet_predecessor() {
-    auto left = predecessor::find(*places_, set_uuid_);
+    auto left =
+        left_ ? Result<predecessor>(std::move(*left_)) : predecessor::find(*places_, set_uuid_);
+    left_.reset();
     if (!left)
         return forward_error(left.error());
     if (!left->exists()) {
@@ -100,8 +102,11 @@ Status array_service::end_for_a_new_start(predecessor& left) {
 
 Status array_service::take_over(predecessor& left) {
     be_called(life_name(*left.life()));
-    auto members =
-        open_left_members(left, {options_.devices, options_.only_named}, options_.assembly);
+    // Where they were a moment ago, else wherever they are.
+    auto members = open_left_members(left, {options_.devices, options_.only_named || handed_over_},
+                                     options_.assembly);
+    if (!members && handed_over_)
+        members = open_left_members(left, {options_.devices, false}, options_.assembly);
     if (!members)
         return forward_error(members.error());
     if (Status same = check_heritage(*left.array(), *left.life(), *members); !same)
@@ -127,7 +132,8 @@ Status array_service::take_over(predecessor& left) {
     if (Status ok = open_namespaces(); !ok)
         return ok;
     own_device(std::move(*left.device()));
-    log_info("taking over {} from a daemon that died", block_path_);
+    log_info("taking over {} from a daemon that {}", block_path_,
+             handed_over_ ? "hands it over" : "died");
     enter(life_state::taking_over, "waiting for the dead daemon's I/O");
     if (Status ok = fence_device(); !ok)
         return ok;

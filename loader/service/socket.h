@@ -28,6 +28,8 @@ public:
     // bound), so that a client which drips bytes holds nobody up. ECONNRESET: the
     // other side is gone.
     Result<std::string> next(int timeout_ms);
+    // The next line has been read already: nothing else will tell of it.
+    [[nodiscard]] bool has_line() const { return rest_.find('\n') != std::string::npos; }
 
 private:
     int fd_;

@@ -24,9 +24,22 @@ note "fio runs"
 before=$(main_pid)
 apt-get -q -y install ./newer_ringraid.deb 2>&1 | tee ~/apt.txt | grep -E '^(ringraid|Setting up|E:)' || true
 note "upgraded"
-grep -q 'has the new daemon' ~/apt.txt || fail "the daemon was not replaced"
+grep -q 'has the new daemon: handed over' ~/apt.txt || { cat ~/apt.txt; fail "the daemon was not replaced"; }
 [ "$(main_pid)" != "$before" ] || fail "it is the old daemon"
 [ "$(readlink "/proc/$(main_pid)/exe")" = /usr/sbin/ringraid ] || fail "it is the old program"
+status_pid() { ringraid --json status data | sed -n 's/^  "pid": \([0-9]*\),*$/\1/p'; }
+[ "$(main_pid)" = "$(status_pid)" ] || fail "the unit's main process is another"
+[ "$(systemctl show -P NRestarts "$(unit)")" = 0 ] || fail "the unit was restarted"
+[ "$(systemctl is-active "$(unit)")" = active ] || fail "the unit is not active"
+note "$(ringraid handover data 2>/dev/null)"
+[ "$(main_pid)" = "$(status_pid)" ] || fail "the unit does not follow"
+
+# The main process is the new one indeed: the unit starts the next when it dies.
+before=$(main_pid)
+kill -9 "$before"
+until_true 300 served_by_another "$before" || fail "nobody took over"
+[ "$(systemctl show -P NRestarts "$(unit)")" = 1 ] || fail "it was not the unit that did"
+note "$(ringraid handover data 2>/dev/null)"
 end_load
 
 # An array that is not healthy keeps its daemon.

@@ -1,0 +1,189 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# `ringraid handover`: see the cases.
+. "${0%/*}/lib.sh"
+read -ra ours < <(disks 4)
+spare=/dev/disk4
+
+begin() { # ENGINE
+	wipe "${ours[@]}" "$spare"
+	start t "${ours[@]}" --chunk 64K --assume-clean --engine "$1"
+	fill
+	busy
+}
+
+end() {
+	end_background
+	no_stream
+	stop
+	judge "${ours[@]}"
+}
+
+socket() { echo "/run/ringraid/$(st uuid | tr : -)/socket"; }
+
+# longest_ms COMMAND...: what a client that reads 4 KiB after 4 KiB waits at most meanwhile.
+longest_ms() {
+	local probe
+	fio --name=probe --filename="$block" --direct=1 --ioengine=psync --rw=randread --bs=4k --size=16m \
+		--time_based --runtime=3000 --output-format=json --output="$tmp/probe" &
+	probe=$!
+	sleep 2
+	"$@"
+	sleep 1
+	kill -INT "$probe"
+	wait "$probe" || true
+	longest=$(sed -n '/^{/,$p' "$tmp/probe" | jq '.jobs[0].read.clat_ns.max / 1000000 | floor')
+}
+
+hand_over() {
+	local before
+	before=$(st pid)
+	ringraid --json handover t >"$tmp/handover" 2>"$tmp/log" || { cat "$tmp/log" "$tmp/handover"; fail "no handover"; }
+	[ "$(jq .from_pid "$tmp/handover")" = "$before" ] || fail "it was not $before that handed over"
+	[ "$(st pid)" = "$(jq .pid "$tmp/handover")" ] || fail "pid $(st pid) serves"
+	[ ! -e "/proc/$before" ] || eventually "the old daemon ends" is_over "$before"
+	state healthy
+}
+is_over() { [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
+
+take_over() {
+	kill_daemon
+	again "${ours[@]}"
+	state healthy
+}
+
+# The same clients, the same array: a daemon that hands over, and one that is killed.
+under_load() {
+	local engine told longest by_hand
+	for engine in bpf user; do
+		begin $engine
+		hand_over
+		told=$(jq '.pause_ns / 1000000 | floor' "$tmp/handover")
+		longest_ms hand_over
+		by_hand=$longest
+		say "$engine: by its own clock $told and $(jq '.pause_ns / 1000000 | floor' "$tmp/handover") ms, parked after $(jq '.park_ns / 1000000 | floor' "$tmp/handover")"
+		longest_ms take_over
+		say "$engine: a client waits $by_hand ms for a handover, $longest ms for a kill and takeover (emulated)"
+		[ $engine = user ] || [ $((3 * by_hand)) -lt "$longest" ] ||
+			fail "a handover takes $by_hand ms, kill and takeover $longest ms"
+		hand_over
+		end
+	done
+}
+
+# What it serves with goes along: rates, a spare, a job that runs.
+goes_along() {
+	begin bpf
+	quietly ringraid add t "$spare"
+	quietly ringraid set t sync-min=10 sync-max=400
+	quietly ringraid check t
+	hand_over
+	[ "$(st job.sync_max_kib)" = 400 ] || fail "sync-max is $(st job.sync_max_kib)"
+	[ "$(job kind)" = check ] || fail "the check is gone: $(st job)"
+	[ "$(st 'spares | length')" = 1 ] || fail "the spare is gone: $(st spares)"
+	go_on
+	quietly ringraid wait t
+	quietly ringraid fail t "${ours[1]}"
+	eventually "the spare is in" is_state healthy
+	hand_over
+	end_background
+	stop
+	judge "${ours[0]}" "${ours[2]}" "${ours[3]}" "$spare"
+}
+
+successor() {
+	local f
+	for f in /proc/[0-9]*/cmdline; do
+		if tr '\0' ' ' 2>/dev/null <"$f" | grep -qx 'ringraid successor '; then
+			f=${f#/proc/}
+			echo "${f%/cmdline}"
+			return
+		fi
+	done
+	return 1
+}
+is_preparing() { successor >/dev/null; }
+
+# The next daemon cannot: the old one serves, and says why.
+refused_and_served() {
+	local before node
+	begin bpf
+	before=$(st pid)
+	node=$(readlink -f "${ours[2]}")
+	mv "$node" /dev/hidden
+	refused 'member 2 is not found' ringraid handover t
+	grep -q 'hint: this daemon goes on' "$tmp/log" || { cat "$tmp/log"; fail "no hint"; }
+	mv /dev/hidden "$node"
+	[ "$(st pid)" = "$before" ] || fail "another daemon serves"
+
+	# Killed while it prepares.
+	ringraid handover t >"$tmp/asked" 2>&1 &
+	eventually "it prepares" is_preparing
+	refused 'handed over already' ringraid handover t
+	sleep 0.3
+	kill -9 "$(successor)"
+	! wait $! || fail "handed over to a dead process"
+	grep -q 'this daemon goes on' "$tmp/asked" || { cat "$tmp/asked"; fail "says nothing of it"; }
+	[ "$(st pid)" = "$before" ] || fail "another daemon serves"
+
+	# A program on probation.
+	quietly ringraid upgrade t --plan
+	hand_over
+	end
+}
+
+# The old one dies while the next one prepares: that ends, and nobody serves.
+old_dies_early() {
+	local next
+	begin bpf
+	ringraid handover t >"$tmp/asked" 2>&1 &
+	eventually "it prepares" is_preparing
+	next=$(successor)
+	kill_daemon
+	! wait $! || fail "handed over by a dead process"
+	eventually "the next one ends" is_over "$next"
+	again "${ours[@]}"
+	state healthy
+	end
+}
+
+# settled: somebody serves it, or it can be taken over.
+settled() {
+	local rc=0
+	eventually "nobody is left in between" is_decided
+	ringraid status >/dev/null 2>&1 || rc=$?
+	[ $rc = 0 ] && { served=$((served + 1)); return; }
+	[ $rc = 4 ] || fail "status gives $rc"
+	taken=$((taken + 1))
+	again "${ours[@]}"
+	state healthy
+}
+is_decided() {
+	! is_preparing || [ "$(st pid)" = "$(successor)" ]
+}
+
+# Either dies at some moment of the change itself: from the one when the old one answers
+# no more, which is just after "yours".
+killed_in_the_middle() {
+	local round who at old next served=0 taken=0 rounds=6
+	! is_full || rounds=40
+	begin bpf
+	for ((round = 0; round < rounds; round++)); do
+		old=$(st pid)
+		at=$(socket)
+		ringraid handover t >"$tmp/asked" 2>&1 &
+		eventually "it prepares" is_preparing
+		next=$(successor)
+		until [ ! -S "$at" ]; do :; done
+		who=$old
+		[ $((round % 2)) = 0 ] || who=$next
+		sleep "0.$(printf '%02d' $((RANDOM % 40)))"
+		kill -9 "$who" 2>/dev/null || true
+		wait $! || true
+		settled
+	done
+	say "$rounds times: $served served, $taken taken over"
+	end
+}
+
+play under_load goes_along refused_and_served old_dies_early killed_in_the_middle
