@@ -41,6 +41,7 @@ void add_jobs(CLI::App& app, context& ctx);
 void add_events(CLI::App& app, context& ctx);
 void add_upgrade(CLI::App& app, context& ctx);
 void add_handover(CLI::App& app, context& ctx);
+void add_release(CLI::App& app, context& ctx);
 void add_store(CLI::App& app, context& ctx);
 void add_config(CLI::App& app, context& ctx);
 void add_monitor(CLI::App& app, context& ctx);

@@ -33,6 +33,7 @@ const std::map<std::string, const char*> examples = {
     {"events", "ringraid events data --follow"},
     {"monitor", "ringraid monitor --test"},
     {"top", "ringraid top --interval 1"},
+    {"release", "ringraid stop data && ringraid release data"},
     {"handover", "ringraid handover data"},
     {"upgrade", "ringraid upgrade data --plan"},
     {"config", "ringraid config"},

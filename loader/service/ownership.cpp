@@ -55,6 +55,10 @@ Status own_array(const md::uuid& id, const std::string& options, const std::stri
     return sync_directory(directory);
 }
 
+bool is_owned(const md::uuid& id, const std::string& directory) {
+    return is_there(directory + '/' + blkid_form(id));
+}
+
 Status disown_array(const md::uuid& id, const std::string& directory) {
     const std::string path = directory + '/' + blkid_form(id);
     if (!is_there(path))

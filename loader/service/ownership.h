@@ -26,6 +26,7 @@ inline constexpr const char* ownership_directory = "/etc/ringraid/arrays";
 // Nothing: the file stays as it is, if there is one.
 [[nodiscard]] Status own_array(const md::uuid& id, const std::string& options,
                                const std::string& directory = ownership_directory);
+[[nodiscard]] bool is_owned(const md::uuid& id, const std::string& directory = ownership_directory);
 [[nodiscard]] Status disown_array(const md::uuid& id,
                                   const std::string& directory = ownership_directory);
 

@@ -50,6 +50,7 @@ answers() {
 	printf '[array x]\ndepth=1\n' >"$tmp/conf"
 	saved config.named config "$tmp/conf"
 	saved handover.none handover nobody
+	saved release.none release nobody
 	saved examine.none examine "$tmp/conf"
 	jq 'del(.job.now) | .job.last = {kind: "check", how: "done", mismatch_sectors: 0, mismatches: [],
 		mended_cells: 0, unreadable_cells: 0}' "$here/status.json" >"$tmp/idle"
