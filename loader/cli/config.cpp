@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // config: is what is configured right, and what follows from it?
+//
+// For an array that is ringraid's, what it was started with counts more than a file
+// (ownership.h); of one that runs, what holds is what its daemon says. Where that is not
+// what would be taken at the next start it was set since, or configured since.
+#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -7,11 +12,14 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/settings.h"
+#include "service/ownership.h"
 #include "service/predecessor.h"
 #include "service/report.h"
 
 namespace rr::cli {
 namespace {
+
+constexpr int status_ms = 5000;
 
 void say_problems(const config& of) {
     for (const config_problem& p : of.problems()) {
@@ -45,6 +53,56 @@ struct named_settings {
     settings_map settings;
 };
 
+void take_kept(settings_map& settings, const std::string& uuid) {
+    auto id = md::parse_uuid(uuid);
+    if (!id)
+        return;
+    for (const auto& [name, value] : kept_words(*id)) {
+        if (settings.contains(name))
+            settings[name] = {value, kept_words_path(*id)};
+    }
+}
+
+// As a start does it (start.cpp): a limit below what is promised takes the promise with it.
+void bound_promise(settings_map& settings) {
+    setting& promise = settings.at("sync-min");
+    const setting& limit = settings.at("sync-max");
+    if (std::stoul(limit.value) != 0 && std::stoul(limit.value) < std::stoul(promise.value))
+        promise = limit;
+}
+
+// Numbers may be written in several ways.
+bool is_same(const std::string& configured, const std::string& living) {
+    return configured == living ||
+           (!configured.empty() &&
+            std::strtod(configured.c_str(), nullptr) == std::strtod(living.c_str(), nullptr) &&
+            living.find_first_not_of("0123456789.") == std::string::npos);
+}
+
+// Of a daemon that answers.
+void take_living(settings_map& settings, const std::string& uuid) {
+    auto status = ask_array(uuid, {{"command", "status"}}, status_ms);
+    if (!status)
+        return;
+    const nlohmann::json job = status->value("job", nlohmann::json::object());
+    auto hold = [&settings](const char* name, const nlohmann::json& value, const char* from) {
+        if (value.is_null())
+            return;
+        const std::string living = value.is_string() ? value.get<std::string>() : value.dump();
+        setting& now = settings[name];
+        // What the program decides is no contradiction.
+        const bool is_open = now.value.empty() || now.value == "auto";
+        if (!is_open && !is_same(now.value, living))
+            now = {living, now.from.empty() ? from : fmt::format("{}; not {}", from, now.from)};
+    };
+    constexpr const char* set_since = "ringraid set, until it stops";
+    constexpr const char* started = "as it was started";
+    for (const char* name : {"engine", "queues", "depth", "slots"})
+        hold(name, status->value(name, nlohmann::json()), started);
+    hold("sync-min", job.value("sync_min_kib", nlohmann::json()), set_since);
+    hold("sync-max", job.value("sync_max_kib", nlohmann::json()), set_since);
+}
+
 // Those that have a section, and those that run.
 std::vector<named_settings> arrays_of(const config& of) {
     std::vector<named_settings> out;
@@ -52,14 +110,21 @@ std::vector<named_settings> arrays_of(const config& of) {
     for (const nlohmann::json& state : running_arrays()) {
         const std::string name = state.value("name", ""), uuid = state.value("uuid", "");
         known.insert({name, short_name(name), uuid});
-        out.push_back({name, uuid, of.array(name, uuid)});
+        settings_map settings = of.array(name, uuid);
+        take_kept(settings, uuid);
+        bound_promise(settings);
+        take_living(settings, uuid);
+        out.push_back({name, uuid, std::move(settings)});
     }
     for (const std::string& name : of.named()) {
         if (known.contains(name))
             continue;
         const bool is_uuid = md::parse_uuid(name).has_value();
-        out.push_back({is_uuid ? "" : name, is_uuid ? name : "",
-                       of.array(is_uuid ? "" : name, is_uuid ? name : "")});
+        settings_map settings = of.array(is_uuid ? "" : name, is_uuid ? name : "");
+        if (is_uuid)
+            take_kept(settings, name);
+        bound_promise(settings);
+        out.push_back({is_uuid ? "" : name, is_uuid ? name : "", std::move(settings)});
     }
     return out;
 }

@@ -9,7 +9,8 @@
 // Two things no event says. A daemon that was killed cannot tell it: when nobody has
 // taken over for ten seconds, this does, as DaemonDied. And an array that stays degraded
 // is told again, as DegradedArray, when the time for a reminder has passed since its
-// last mail.
+// last mail. And too few spares are SparesMissing: md's monitor looks for them when it sees
+// the array for the first time, this one also later.
 //
 // Under a service manager lines carry the priority that the journal takes from them;
 // nothing else of it is needed, so libsystemd is not.
@@ -49,6 +50,8 @@ constexpr auto look_every = std::chrono::seconds(1);
 constexpr auto program_most = std::chrono::seconds(60);
 constexpr int64_t day_s = 24 * 60 * 60;
 constexpr int64_t dead_for_s = 10;
+// Without an event, which is when spares come or go.
+constexpr int64_t count_spares_s = 60;
 constexpr int status_ms = 5000;
 
 struct monitor_flags {
@@ -143,6 +146,7 @@ public:
             if (what && seconds_of(what->time) > now - day_s) {
                 over_ = what->event == event_of_the_end;
                 last_ = *what;
+                count_spares_ = 0;
                 if (to.tell(*what, uuid_))
                     told_->mailed = now;
             }
@@ -171,6 +175,8 @@ public:
             told_->mailed = now;
             save(notes);
         }
+        if (!dead && now >= count_spares_)
+            count_spares(to, notes, state, now);
         if (!dead && to.remind_s() != 0 && now - told_->mailed >= to.remind_s())
             remind(to, notes, state, now);
     }
@@ -184,6 +190,25 @@ public:
     }
 
 private:
+    void count_spares(teller& to, const told_notes& notes, const nlohmann::json& state,
+                      int64_t now) {
+        count_spares_ = now + count_spares_s;
+        const settings_map set = machine_config().array(state.value("name", ""), uuid_);
+        const uint64_t wanted = std::stoul(set.at("spares").value);
+        if (wanted == 0 && !told_->spares_missing)
+            return;
+        auto status = ask_array(uuid_, {{"command", "status"}}, status_ms);
+        if (!status || !status->contains("spares") || !(*status)["spares"].is_array())
+            return;
+        const bool missing = (*status)["spares"].size() < wanted;
+        if (missing == told_->spares_missing)
+            return;
+        if (missing)
+            say(to, state, "SparesMissing", now);
+        told_->spares_missing = missing;
+        save(notes);
+    }
+
     void remind(teller& to, const told_notes& notes, const nlohmann::json& state, int64_t now) {
         told_->mailed = now;
         say_if_degraded(to, state, now);
@@ -213,6 +238,7 @@ private:
     told_of_array* told_;
     bool over_ = false;
     int64_t dead_since_ = 0;
+    int64_t count_spares_ = 0;  // when
     notice last_;
 };
 

@@ -40,6 +40,7 @@ constexpr auto array_rules = std::to_array<setting_rule>({
     {"sync-max", kind::number, "0", "the most that a job does; 0: no bound", 0, 1e9},
     {"latency", kind::choice, "off", "on off"},
     {"check", kind::choice, "yes", "yes no"},
+    {"spares", kind::number, "0", "as many are to be there; fewer is an event", 0, 64},
 });
 
 constexpr auto monitor_rules = std::to_array<setting_rule>({

@@ -125,18 +125,18 @@ told_notes::told_notes(std::string path) : path_(std::move(path)) {
             arrays_[uuid] = {
                 {number_in(one, "device"), number_in(one, "inode"), number_in(one, "offset")},
                 static_cast<int64_t>(number_in(one, "mailed")),
-                number_in(one, "dead")};
+                number_in(one, "dead"),
+                number_in(one, "spares_missing") != 0};
     }
 }
 
 Status told_notes::save() const {
     nlohmann::json all = {{"schema", json_schema}, {"arrays", nlohmann::json::object()}};
     for (const auto& [uuid, one] : arrays_)
-        all["arrays"][uuid] = {{"device", one.place.device},
-                               {"inode", one.place.inode},
-                               {"offset", one.place.offset},
-                               {"mailed", one.mailed},
-                               {"dead", one.dead}};
+        all["arrays"][uuid] = {
+            {"device", one.place.device}, {"inode", one.place.inode},
+            {"offset", one.place.offset}, {"mailed", one.mailed},
+            {"dead", one.dead},           {"spares_missing", one.spares_missing ? 1U : 0U}};
     const std::string line = to_line(all) + '\n';
     const auto* bytes = reinterpret_cast<const uint8_t*>(line.data());
     const std::string fresh = path_ + ".new";

@@ -51,6 +51,7 @@ struct told_of_array {
     event_place place;
     int64_t mailed = 0;  // when the last mail went
     uint64_t dead = 0;   // the start of the daemon whose death was told
+    bool spares_missing = false;
 };
 
 class told_notes {

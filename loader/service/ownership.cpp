@@ -7,7 +7,10 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
 #include <span>
+#include <sstream>
+#include <string_view>
 
 #include "base/fd.h"
 #include "base/io.h"
@@ -53,6 +56,31 @@ Status own_array(const md::uuid& id, const std::string& options, const std::stri
         !file || ::fsync(file.get()) != 0 || ::rename(next.c_str(), path.c_str()) != 0)
         return fail(errno, "cannot write {}", path);
     return sync_directory(directory);
+}
+
+std::map<std::string, std::string> kept_words(const md::uuid& id, const std::string& directory) {
+    constexpr std::string_view key = "OPTIONS=", mark = "--";
+    std::map<std::string, std::string> out;
+    std::ifstream file(directory + '/' + blkid_form(id));
+    for (std::string line; std::getline(file, line);) {
+        if (!line.starts_with(key))
+            continue;
+        std::istringstream words(line.substr(key.size()));
+        std::string name;
+        for (std::string word; words >> word;) {
+            if (word.starts_with(mark)) {
+                name = word.substr(mark.size());
+                out[name] = "yes";
+            } else if (!name.empty()) {
+                out[name] = word;
+            }
+        }
+    }
+    return out;
+}
+
+std::string kept_words_path(const md::uuid& id) {
+    return std::string(ownership_directory) + '/' + blkid_form(id);
 }
 
 bool is_owned(const md::uuid& id, const std::string& directory) {

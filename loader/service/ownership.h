@@ -11,6 +11,7 @@
 // program that was built by hand owns no disks when the machine starts.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "base/result.h"
@@ -26,6 +27,10 @@ inline constexpr const char* ownership_directory = "/etc/ringraid/arrays";
 // Nothing: the file stays as it is, if there is one.
 [[nodiscard]] Status own_array(const md::uuid& id, const std::string& options,
                                const std::string& directory = ownership_directory);
+// The words that it was given for starts to come, "sync-max" and "300".
+[[nodiscard]] std::map<std::string, std::string> kept_words(
+    const md::uuid& id, const std::string& directory = ownership_directory);
+[[nodiscard]] std::string kept_words_path(const md::uuid& id);
 [[nodiscard]] bool is_owned(const md::uuid& id, const std::string& directory = ownership_directory);
 [[nodiscard]] Status disown_array(const md::uuid& id,
                                   const std::string& directory = ownership_directory);

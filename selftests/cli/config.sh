@@ -41,6 +41,39 @@ started() {
 	jq -e '.arrays[0].settings.depth.from == "/etc/ringraid/conf.d/b.conf:2"' "$tmp/json"
 }
 
+# Of an array that runs, what its daemon says; of one of ours, what it was started with.
+living() {
+	array=
+	mkdir -p /etc/ringraid /run/ringraid
+	mount -t tmpfs tmpfs /etc/ringraid
+	mount -t tmpfs -o mode=0700 tmpfs /run/ringraid
+	mkdir /etc/ringraid/arrays
+	printf '[array]\nsync-max = 5000\nslots = 32\n' >/etc/ringraid/ringraid.conf
+	printf '# x\nOPTIONS=--depth 64 --sync-max 700 --passthrough\n' \
+		>/etc/ringraid/arrays/fedcba98-7654-3210-fedc-ba9876543210
+	python3 "$here/fake_array.py" "$here/status.json" >"$tmp/asked" &
+	array=$!
+	trap 'kill $array; umount /etc/ringraid' EXIT
+	for _ in $(seq 100); do [ ! -e /run/ringraid/*/state.json ] || break; sleep 0.1; done
+	"$program" --json config >"$tmp/json"
+	jq -c '.arrays[0].settings | .depth, .slots, .["sync-min"], .["sync-max"]' "$tmp/json"
+	jq -e '.arrays[0].settings | .depth.from == "/etc/ringraid/arrays/fedcba98-7654-3210-fedc-ba9876543210"
+		and .passthrough.value == "yes"
+		and .["sync-max"].value == "0" and (.["sync-max"].from | test("^ringraid set, until it stops; not /etc/ringraid/arrays/"))
+		and .["sync-min"].value == "1000"
+		and .slots.value == "64" and (.slots.from == "as it was started; not /etc/ringraid/ringraid.conf:3")' "$tmp/json" || return 1
+	jq '.job.sync_max_kib = 700 | .job.sync_min_kib = 700' "$here/status.json" >"$tmp/status"
+	kill $array
+	wait $array 2>/dev/null || true
+	python3 "$here/fake_array.py" "$tmp/status" >"$tmp/asked" &
+	array=$!
+	for _ in $(seq 100); do [ ! -e /run/ringraid/*/state.json ] || break; sleep 0.1; done
+	"$program" --json config >"$tmp/json"
+	jq -e '.arrays[0].settings | .["sync-max"] == .["sync-min"] and .["sync-max"].value == "700"
+		and (.["sync-max"].from | startswith("/etc/ringraid/arrays/"))' "$tmp/json"
+}
+
 check config.right right
 check config.wrong wrong
 check config.started started
+check config.living living

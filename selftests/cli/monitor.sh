@@ -133,6 +133,27 @@ journal() {
 	grep -q '^<2>Fail event' "$tmp/lines" && grep -q '^<6>NewArray event' "$tmp/lines"
 }
 
+# Fewer spares than are to be there: once, and again after they were there.
+spares() {
+	fresh
+	mkdir -p /etc/ringraid
+	mount -t tmpfs tmpfs /etc/ringraid
+	printf '[array]\nspares = 1\n' >/etc/ringraid/ringraid.conf
+	cp "$here/status.json" "$tmp/status"
+	python3 "$here/fake_array.py" "$tmp/status" >"$tmp/asked" &
+	array=$!
+	trap 'kill $array; wait $array || true; umount /etc/ringraid' EXIT
+	dir=/run/ringraid/$(jq -r .uuid "$tmp/status" | tr : -)
+	until_true test -e "$dir/state.json" || return 1
+	event NewArray
+	local round
+	for round in '[]' '[]' '[{"device": "/dev/sdq", "identity": "e"}]' '[]'; do
+		jq ".spares = $round" "$here/status.json" >"$tmp/status"
+		(monitor --oneshot) 2>>"$tmp/lines" || return 1
+	done
+	called 'SparesMissing /dev/ublkb3' 2 && mailed 'Subject: SparesMissing event' 2
+}
+
 # What runs and is degraded, and a daemon that dies.
 living() {
 	fresh
@@ -176,4 +197,5 @@ check monitor.killed killed
 check monitor.again again
 check monitor.alone alone
 check monitor.journal journal
+check monitor.spares spares
 check monitor.living living
