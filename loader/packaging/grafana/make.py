@@ -8,8 +8,9 @@ RATE = "[$__rate_interval]"
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 
-# Of a histogram: its buckets are the rows, and each has what is not in the one below.
-BUCKETS = {"format": "heatmap"}
+# How a kind of panel asks: for what is so now, not for all that was so in the time that is
+# shown; and for buckets as rows, each of which has what is not in the one below.
+WAYS = {"stat": {"instant": True}, "heatmap": {"format": "heatmap"}}
 HEATMAP = {"calculate": False, "yAxis": {"unit": "s"}, "cellGap": 1,
            "color": {"mode": "scheme", "scheme": "Blues", "steps": 64, "exponent": 0.5},
            "tooltip": {"mode": "single", "yHistogram": True}}
@@ -105,7 +106,7 @@ def panel(number, title, kind, unit, shown):
                     "x": number % 4 * 6 if small else (number - 4) % 2 * 12, "y": row},
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
         "options": HEATMAP if kind == "heatmap" else {},
-        "targets": [dict(target(*one), refId=chr(ord("A") + i), **(BUCKETS if kind == "heatmap" else {}))
+        "targets": [dict(target(*one), refId=chr(ord("A") + i), **WAYS.get(kind, {}))
                     for i, one in enumerate(shown)],
     }
 
