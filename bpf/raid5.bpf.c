@@ -106,9 +106,9 @@ struct io_kiocb {
 } __attribute__((preserve_access_index));
 
 /*
- * Counts what io_uring hands to worker threads. Flushes always go there;
- * anything else means that a limit of a member was not honoured. Left out by
- * the loader where the kernel has no such tracepoint.
+ * Counts what io_uring hands to worker threads: the flusher's flushes, each of which
+ * is one of a member, and nothing of the queues; anything there means that a limit of a member was
+ * not honoured. Left out by the loader where the kernel has no such tracepoint.
  */
 SEC("tp_btf/io_uring_queue_async_work")
 int BPF_PROG(raid5_punt, struct io_kiocb *request, int rw)
@@ -118,10 +118,10 @@ int BPF_PROG(raid5_punt, struct io_kiocb *request, int rw)
 		__u64 words[2];
 	} name;
 
-	/* Only queues: ublk's control commands go to workers by design. */
+	/* Only these threads: ublk's control commands go to workers by design. */
 	if (bpf_get_current_pid_tgid() >> 32 != ring_at.tgid ||
 	    bpf_get_current_comm(name.text, sizeof(name.text)) ||
-	    name.words[0] != RR_QUEUE_THREAD_WORD)
+	    (name.words[0] != RR_QUEUE_THREAD_WORD && name.words[0] != RR_FLUSH_THREAD_WORD))
 		return 0;
 	if (request->opcode == RR_OPCODE_FSYNC)
 		KV_ADD(flush_punts, 1);

@@ -9,10 +9,14 @@
  * kept and compared per queue, so a round covers what it noted and nothing else
  * (docs/decisions/0008).
  *
+ * The flushes of a round are in flight at once, and those of several queues for one
+ * member are one where that is right: the host's matter (docs/decisions/0030), which
+ * reads flush_start[], and leaves it alone while it has a flush of the role.
+ *
  * A flush that fails puts the member out; the round's answers are then held
  * until that is durable, like any other.
  *
- * Cost: one FSYNC for each member written since its last flush.
+ * Cost: one flush for each member written since its last flush.
  */
 #ifndef RINGRAID_ENGINE_FLUSH_H
 #define RINGRAID_ENGINE_FLUSH_H
@@ -22,6 +26,14 @@
 RR_FN int rr_flush_emit(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 role)
 {
 	rr_emit(a, q, RR_ACT_FLUSH, role, 0, rr_token(RR_TOKEN_FLUSH, role, 0), 0, 0, 0);
+	return 0;
+}
+
+/* The question was lost on the way: again at the next tick, for as long as it takes. */
+RR_FN int rr_flush_lost(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 role)
+{
+	if (!rr_retry_later(q, rr_token(RR_TOKEN_FLUSH, role, 0)))
+		rr_flush_emit(a, q, role);
 	return 0;
 }
 

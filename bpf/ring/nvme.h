@@ -6,8 +6,9 @@
  * The block layer is not asked: no plug, no scheduler, no accounting;
  * the driver's completion goes to the ring, whose next turn issues what follows.
  * What the block layer would do is therefore done here: commands stay below the
- * member's limits (the loader plans them), errors are judged and tried again by
- * the engine, and a flush is a command. The driver does not retry passthrough.
+ * member's limits (the loader plans them), and errors are judged and tried again by
+ * the engine. The driver does not retry passthrough. Flushes alone go by the block
+ * device: they are the flusher's (loader/engine/flusher.h), who has one way for all.
  * Its timeout is the queue's (sysfs io_timeout): it aborts the command, the next
  * time it resets the controller, and what was in flight comes back as -EINTR,
  * which is tried again.
@@ -21,7 +22,6 @@
 #include "../engine/member.h"
 
 enum {
-	RR_NVME_FLUSH = 0,
 	RR_NVME_WRITE = 1,
 	RR_NVME_READ = 2,
 	RR_NVME_FUA = 1 << 30, /* in cdw12 */
@@ -80,8 +80,10 @@ RR_STEP rr_s32 rr_nvme_error(rr_u32 status)
 RR_STEP rr_s32 rr_nvme_result(rr_array_t *a, rr_queue_t *q, rr_u64 token, rr_s32 res)
 {
 	rr_u32 kind = rr_token_kind(token);
-	rr_s32 error;
 
+	/* The flusher answers with 0 or -errno. */
+	if (kind == RR_TOKEN_FLUSH)
+		return res;
 	/* Copies are not the member's. */
 	if (kind == RR_TOKEN_SLOT) {
 		rr_u32 phase = rr_slot_at(a, q, rr_token_index(token))->phase;
@@ -93,9 +95,7 @@ RR_STEP rr_s32 rr_nvme_result(rr_array_t *a, rr_queue_t *q, rr_u64 token, rr_s32
 		return res;
 	if (!res)
 		return RR_RESULT_WHOLE;
-	error = rr_nvme_error(res);
-	/* No bytes are no error to a flush. */
-	return !error && kind == RR_TOKEN_FLUSH ? -RR_EAGAIN : error;
+	return rr_nvme_error(res);
 }
 
 #endif /* RINGRAID_RING_NVME_H */

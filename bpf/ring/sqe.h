@@ -17,7 +17,8 @@
 #include "nvme.h"
 
 enum {
-	RR_SQE_FIXED_FILE = 1 << 0, /* IOSQE_FIXED_FILE */
+	RR_SQE_FIXED_FILE = 1 << 0,   /* IOSQE_FIXED_FILE */
+	RR_SQE_SKIP_SUCCESS = 1 << 6, /* IOSQE_CQE_SKIP_SUCCESS */
 	RR_OPCODE_FSYNC = 3,
 	RR_OPCODE_READ_FIXED = 4,
 	RR_OPCODE_WRITE_FIXED = 5,
@@ -26,7 +27,6 @@ enum {
 	RR_OPCODE_WRITE = 23,
 	RR_OPCODE_MSG_RING = 40,
 	RR_OPCODE_URING_CMD = 46,
-	RR_FSYNC_DATASYNC = 1 << 0,
 	RR_RWF_DSYNC = 2,
 	RR_AUTO_BUF_FALLBACK = 1 << 16, /* UBLK_AUTO_BUF_REG_FALLBACK in sqe->addr */
 };
@@ -88,10 +88,6 @@ RR_STEP void rr_sqe_nvme(struct io_uring_sqe *s, rr_array_t *a, struct rr_ring *
 	s->opcode = RR_OPCODE_URING_CMD;
 	s->cmd_op = RR_NVME_URING_CMD_IO;
 	c->nsid = ring->nsid[n->role & (RR_MEMBERS_MAX - 1)];
-	if (act == RR_ACT_FLUSH) {
-		c->opcode = RR_NVME_FLUSH;
-		return;
-	}
 	s->uring_cmd_flags = RR_URING_CMD_FIXED;
 	s->buf_index = rr_sqe_buffer(a, n);
 	c->opcode = act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA ? RR_NVME_WRITE : RR_NVME_READ;
@@ -101,6 +97,31 @@ RR_STEP void rr_sqe_nvme(struct io_uring_sqe *s, rr_array_t *a, struct rr_ring *
 	c->cdw11 = (rr_u32)(block >> 32);
 	c->cdw12 =
 		((n->length >> ring->lba_shift) - 1) | (act == RR_ACT_WRITE_FUA ? RR_NVME_FUA : 0);
+}
+
+RR_STEP struct io_uring_sqe *rr_sqe_message(rr_u8 *sq, rr_queue_t *q, rr_s32 fd, rr_u64 message,
+					    rr_u64 token)
+{
+	struct io_uring_sqe *s = rr_sqe_next(sq, q);
+
+	s->opcode = RR_OPCODE_MSG_RING;
+	s->fd = fd;
+	s->off = message;
+	s->user_data = token;
+	return s;
+}
+
+/*
+ * Asks for a flush of a member. The answer is a message too, and takes the place of the
+ * completion: each SQE has one still. Only an ask that is lost completes by itself.
+ */
+RR_STEP void rr_sqe_ask(rr_u8 *sq, rr_queue_t *q, struct rr_ring *ring, rr_u32 role)
+{
+	struct io_uring_sqe *s =
+		rr_sqe_message(sq, q, ring->flusher_fd, rr_token(RR_TOKEN_FLUSH, role, q->id),
+			       rr_token(RR_TOKEN_ASK, role, 0));
+
+	s->flags = RR_SQE_SKIP_SUCCESS;
 }
 
 RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ring *ring,
@@ -118,17 +139,16 @@ RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ri
 		rr_sqe_client(sq, q, ring, n->tag, RR_UBLK_FETCH, 0);
 		return;
 	}
+	if (act == RR_ACT_FLUSH) {
+		rr_sqe_ask(sq, q, ring, n->role);
+		return;
+	}
 	s = rr_sqe_next(sq, q);
 	s->flags = RR_SQE_FIXED_FILE;
 	s->fd = RR_RING_FILE_MEMBER0 + n->role;
 	s->user_data = n->token;
 	if (rr_ring_is_nvme(rr_host_offsets()) && act != RR_ACT_COPY_IN && act != RR_ACT_COPY_OUT) {
 		rr_sqe_nvme(s, a, ring, n);
-		return;
-	}
-	if (act == RR_ACT_FLUSH) {
-		s->opcode = RR_OPCODE_FSYNC;
-		s->fsync_flags = RR_FSYNC_DATASYNC;
 		return;
 	}
 	s->len = n->length;
@@ -151,16 +171,6 @@ RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ri
 	s->opcode = act == RR_ACT_READ ? RR_OPCODE_READ_FIXED : RR_OPCODE_WRITE_FIXED;
 	s->buf_index = rr_sqe_buffer(a, n);
 	s->rw_flags = act == RR_ACT_WRITE_FUA ? RR_RWF_DSYNC : 0;
-}
-
-RR_STEP void rr_sqe_message(rr_u8 *sq, rr_queue_t *q, rr_s32 fd, rr_u64 token)
-{
-	struct io_uring_sqe *s = rr_sqe_next(sq, q);
-
-	s->opcode = RR_OPCODE_MSG_RING;
-	s->fd = fd;
-	s->off = RR_TOKEN_MESSAGE;
-	s->user_data = token;
 }
 
 RR_STEP void rr_sqe_timer(rr_u8 *sq, rr_array_t *a, rr_queue_t *q)

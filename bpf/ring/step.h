@@ -119,6 +119,9 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 			q->tick_wanted = 1;
 		}
 		break;
+	case RR_TOKEN_ASK:
+		rr_flush_lost(a, q, rr_token_role(token));
+		break;
 	case RR_TOKEN_TIMER:
 		q->timer_armed = 0;
 		q->tick_wanted = 0;
@@ -185,7 +188,7 @@ RR_STEP int rr_step_submissions(rr_host_t *host, rr_array_t *a, rr_queue_t *q, s
 	if (q->notify && room > RR_QUEUES_MAX + 2) {
 		q->notify = 0;
 		room--;
-		rr_sqe_message(sq, q, ring->control_fd, RR_TOKEN_NOTIFY);
+		rr_sqe_message(sq, q, ring->control_fd, RR_TOKEN_MESSAGE, RR_TOKEN_NOTIFY);
 	}
 	if (q->wake_mask && room > RR_QUEUES_MAX + 2) {
 		rr_for (i, RR_QUEUES_MAX) {
@@ -194,7 +197,7 @@ RR_STEP int rr_step_submissions(rr_host_t *host, rr_array_t *a, rr_queue_t *q, s
 			rr_count(q, wakes, 1);
 			room--;
 			rr_sqe_message(sq, q, ring->ring_fd[i & (RR_QUEUES_MAX - 1)],
-				       rr_token(RR_TOKEN_WAKE, 0, i));
+				       RR_TOKEN_MESSAGE, rr_token(RR_TOKEN_WAKE, 0, i));
 		}
 		q->wake_mask = 0;
 	}

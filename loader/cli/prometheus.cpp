@@ -322,7 +322,8 @@ std::vector<metric> engine_metrics() {
                 "direct_reads"),
         counted("ringraid_slot_reads_total", "Reads of members into the arena.", "slot_reads"),
         counted("ringraid_slot_writes_total", "Writes of members.", "slot_writes"),
-        counted("ringraid_member_flushes_total", "Flushes of members.", "member_flushes"),
+        counted("ringraid_member_flushes_total", "Flushes of members that queues asked for.",
+                "member_flushes"),
         counted("ringraid_kept_cells_total", "Cells of which a part was still in memory.",
                 "kept_cells"),
         counted("ringraid_full_cells_total", "Cells written whole.", "full_cells"),
@@ -354,7 +355,8 @@ std::vector<metric> engine_metrics() {
         counted("ringraid_xor_bytes_total", "Bytes of parity computed.", "xor_bytes"),
         counted("ringraid_copied_bytes_total", "Bytes copied.", "copied_bytes"),
         counted("ringraid_punts_total", "I/Os that io_uring gave to a worker.", "punts"),
-        counted("ringraid_flush_punts_total", "Flushes that it gave to a worker.", "flush_punts"),
+        counted("ringraid_flush_punts_total", "Flushes of members, by a worker each.",
+                "flush_punts"),
     };
 }
 

@@ -178,6 +178,7 @@ Status queue_thread::meet(queue_device device) {
     std::unique_lock hold(lock_);
     config_.ublk_char_fd = device.ublk_char_fd;
     config_.control_ring_fd = device.control_ring_fd;
+    config_.flusher_ring_fd = device.flusher_ring_fd;
     config_.member_fds = std::move(device.member_fds);
     config_.namespaces = std::move(device.namespaces);
     config_.lba_bytes = device.lba_bytes;
@@ -217,6 +218,7 @@ Status queue_thread::map_descriptors() {
     descriptors_ = table;
     page_->descriptors = reinterpret_cast<uint64_t>(table);
     page_->control_fd = config_.control_ring_fd;
+    page_->flusher_fd = config_.flusher_ring_fd;
     page_->lba_shift = static_cast<rr_u32>(std::countr_zero(config_.lba_bytes));
     for (size_t role = 0; role < config_.namespaces.size(); role++)
         page_->nsid[role] =
@@ -269,8 +271,9 @@ Status queue_thread::register_buffers() {
 // BPF program would inherit that its migration is disabled, for life, and the
 // kernel warns when the scheduler moves it (WARNING at set_task_cpu, seen in
 // 7.3). So the one worker is made here, by an FSYNC of what has none (its answer says
-// nothing), and there are never more: the last idle worker stays. The price: a queue
-// flushes its members in turn.
+// nothing), and there are never more: the last idle worker stays. Flushes go elsewhere
+// (flusher.h) and nothing else needs one: it is there for what io_uring hands to a worker
+// against all expectation.
 Status queue_thread::make_worker() {
     std::array<unsigned, 2> most = {1, 1};
     if (int r = io_uring_register_iowq_max_workers(&ring_, most.data()); r < 0)

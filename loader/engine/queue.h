@@ -47,6 +47,7 @@ struct queue_config {
     rr_array* array = nullptr;  // the mapped arena
     int ublk_char_fd = -1;      // none: it comes with meet()
     int control_ring_fd = -1;
+    int flusher_ring_fd = -1;
     int ended_fd = -1;  // an eventfd: told when ublk has taken back every tag
     bool zero_copy = true;
     std::vector<int> member_fds;  // by role, -1 where none
@@ -59,6 +60,7 @@ struct queue_config {
 struct queue_device {
     int ublk_char_fd = -1;
     int control_ring_fd = -1;
+    int flusher_ring_fd = -1;
     std::vector<int> member_fds;
     std::vector<const nvme_namespace*> namespaces;
     uint32_t lba_bytes = 512;

@@ -175,6 +175,8 @@ Status array_service::set_ring_member(uint32_t role, int fd, const nvme_namespac
                                       const std::function<Status()>& while_parked) {
     queue_park all(array(), &queues_);
     Status done = all.park();
+    if (done)
+        flusher_->set_member(role, fd);
     for (auto& queue : queues_) {
         if (done)
             done = queue->set_member(role, fd, ns);

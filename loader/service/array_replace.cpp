@@ -204,6 +204,10 @@ Status array_service::finish_replacement() {
     if (done && options_.passthrough) {
         before = std::exchange(namespaces_[role], std::exchange(namespaces_[index], std::nullopt));
     }
+    if (done) {
+        flusher_->set_member(role, members_.devices[role]->fd.get());
+        flusher_->set_member(index, -1);
+    }
     for (auto& queue : queues_) {
         if (!done)
             break;

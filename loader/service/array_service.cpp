@@ -329,6 +329,7 @@ void array_service::end_queues() {
     // The durability thread looks at queues and program: it ends before them.
     durability_->stop();
     queues_.clear();
+    flusher_.reset();
     queues_run_ = false;
     if (program_) {
         if (const std::string& report = program_->error_stream(); !report.empty())
@@ -426,6 +427,7 @@ array_service::~array_service() {
     if (durability_)
         durability_->stop();
     queues_.clear();
+    flusher_.reset();
     program_.reset();
     other_program_.reset();
     char_device_.reset();

@@ -47,6 +47,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/arena_memory.h"
+#include "engine/flusher.h"
 #include "engine/layout.h"
 #include "engine/program.h"
 #include "engine/queue.h"
@@ -311,6 +312,7 @@ private:
     mutable std::mutex program_lock_;
     mutable std::optional<bpf_program_set> program_;
     std::optional<bpf_program_set> other_program_;  // while a new one is on probation
+    std::unique_ptr<flusher> flusher_;
     std::vector<std::unique_ptr<queue_thread>> queues_;
     std::unique_ptr<durability> durability_;
 

@@ -483,6 +483,9 @@ Status array_service::make_queues() {
     if (!opened)
         return forward_error(opened.error());
     char_device_ = std::move(*opened);
+    flusher_ = std::make_unique<flusher>(array());
+    if (Status ok = flusher_->open(members_.fds()); !ok)
+        return ok;
     if (!queues_.empty())
         return meet_queues();
     for (uint32_t i = 0; i < array()->queues; i++) {
@@ -492,6 +495,7 @@ Status array_service::make_queues() {
         config.array = array();
         config.ublk_char_fd = char_device_.get();
         config.control_ring_fd = durability_->ring_fd();
+        config.flusher_ring_fd = flusher_->ring_fd();
         config.ended_fd = wake_.get();
         config.zero_copy = array()->zero_copy != 0;
         config.member_fds = members_.fds();
@@ -514,6 +518,7 @@ Status array_service::meet_queues() {
     queue_device device;
     device.ublk_char_fd = char_device_.get();
     device.control_ring_fd = durability_->ring_fd();
+    device.flusher_ring_fd = flusher_->ring_fd();
     device.member_fds = members_.fds();
     device.lba_bytes = members_.present()[0]->logical_block_bytes;
     for (const auto& ns : namespaces_)
@@ -686,6 +691,7 @@ Status array_service::start_device() {
     // What the search for signatures has read would hand the first write to each such
     // page to a worker: the kernel does not invalidate without waiting.
     drop_caches_of(members_);
+    flusher_->go(rings);
     for (auto& queue : queues_)
         queue->go(rings);
     const bool is_new = !recovering_;

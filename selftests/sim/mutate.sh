@@ -40,7 +40,7 @@ sim_sources=()
 for f in "$here"/*.cpp; do sim_sources+=("selftests/sim/${f##*/}"); done
 engine_sources=(bpf/engine/host.c loader/engine/redo.cpp)
 # Of these a mutant compiles what its script names.
-control_sources=(loader/base/io.cpp loader/engine/layout.cpp loader/md/{bitmap,superblock,update}.cpp
+control_sources=(loader/base/io.cpp loader/engine/{flush_desk,layout}.cpp loader/md/{bitmap,superblock,update}.cpp
 	loader/service/bitmap.cpp)
 object() { echo "$1/$(tr / _ <<<"${2%.*}").o"; }
 

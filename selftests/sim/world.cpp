@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -206,6 +207,7 @@ void world::restart_clients() {
     ios_used = 0;
     timer_armed_.fill(false);
     drain_planned_.fill(false);
+    desk_.emplace(arena);
     seen_.fill(0);
     std::fill(notes_.begin(), notes_.end(), slot_note{});
     superblock_writing_ = durable_telling_ = poll_planned_ = false;
@@ -353,6 +355,14 @@ void world::turn(const event& e) {
         case event_kind::complete:
             finish(e.index);
             break;
+        case event_kind::ask:
+            desk_->ask(e.queue, ios[e.index].action.role);
+            asks_[e.queue][ios[e.index].action.role] = e.index;
+            send_flush(ios[e.index].action.role);
+            break;
+        case event_kind::flushed:
+            flush_ended(e.index);
+            break;
         case event_kind::submit:
             client_submit(e.queue, e.index);
             break;
@@ -475,6 +485,9 @@ uint32_t world::thread_of(const event& e) const {
         case event_kind::target:
         case event_kind::fault:
             return control_thread;
+        case event_kind::ask:
+        case event_kind::flushed:
+            return flusher_thread;
         default:
             return e.queue;
     }
@@ -726,6 +739,8 @@ void world::issue(uint32_t queue, const rr_action& a) {
     x.job = of_job(queue, a);
     if (is_write(a.act) && !x.job && request(queue, a.tag).op == RR_OP_WRITE)
         x.writer = request(queue, a.tag).serial;
+    if (a.act == RR_ACT_FLUSH)
+        return later(1 + chance_.below(30), event_kind::ask, queue, index);
     decide(x);
     say("q{} tag {} act {} role {} row {} sectors {} -> {}", queue, a.tag, a.act, a.role, x.row,
         x.sectors, x.result);
@@ -737,17 +752,50 @@ void world::issue(uint32_t queue, const rr_action& a) {
     later(delay, event_kind::complete, queue, index);
 }
 
+// Errors that a member may get over.
+constexpr int32_t passing[] = {-EAGAIN, -EINTR, -ENOMEM, -ECANCELED};
+
+// What had completed when it starts is durable; and some of what had not, as disks do it.
+void world::send_flush(uint32_t role) {
+    if (!desk_->start(role))
+        return;
+    disk& d = disks[role];
+    int32_t& result = flush_results_[role];
+    result = d.vanished ? -ENODEV : 0;
+    if (plan.transient && chance_.per_mille(plan.transient)) {
+        result = passing[chance_.below(4)];
+    } else if (!d.vanished && d.flush_errors) {
+        d.flush_errors--;
+        result = -EIO;
+    }
+    if (result == 0)
+        d.flush();
+    say("flush of role {} -> {}", role, result);
+    uint64_t delay = 1 + chance_.below(plan.delay);
+    if (chance_.per_mille(plan.slow))
+        delay *= 10;
+    later(delay, event_kind::flushed, 0, role);
+}
+
+void world::flush_ended(uint32_t role) {
+    for (uint32_t served = desk_->end(role); served != 0; served &= served - 1) {
+        const auto queue = static_cast<uint32_t>(std::countr_zero(served));
+        const uint16_t index = asks_[queue][role];
+        ios[index].result = flush_results_[role];
+        later(1 + chance_.below(3), event_kind::complete, queue, index);
+    }
+    send_flush(role);
+}
+
 // What will come of it.
 void world::decide(io& x) {
-    static constexpr int32_t passing[] = {-EAGAIN, -EINTR, -ENOMEM, -ECANCELED};
     const rr_action& a = x.action;
     x.good = x.sectors;
     x.result = static_cast<int32_t>(a.length);
     if (plan.transient && a.act != RR_ACT_FUSE && chance_.per_mille(plan.transient)) {
         const uint32_t n = chance_.below(6);
         x.good = n < 4 || x.sectors == 0 ? 0 : chance_.below(x.sectors);
-        x.result =
-            n < 4 || a.act == RR_ACT_FLUSH ? passing[n % 4] : static_cast<int32_t>(x.good * 512);
+        x.result = n < 4 ? passing[n % 4] : static_cast<int32_t>(x.good * 512);
         return;
     }
     if (!on_member(a.act)) {
@@ -761,15 +809,6 @@ void world::decide(io& x) {
     disk& d = disks[a.role];
     const int32_t error = d.vanished ? -ENODEV : -EIO;
     bool fails = d.vanished;
-    if (a.act == RR_ACT_FLUSH) {
-        if (d.flush_errors)
-            d.flush_errors--, fails = true;
-        if (fails)
-            x.result = error;
-        else
-            d.flush();
-        return;
-    }
     if (is_write(a.act)) {
         if (d.write_errors)
             d.write_errors--, fails = true;

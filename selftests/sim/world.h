@@ -13,6 +13,10 @@
 // until the others have ended their turns, so not all orders of single accesses
 // come up, but every access of one call meets every effect of another.
 //
+// Flushes are the flusher's, with the daemon's own desk (engine/flush_desk.h): a wish takes
+// its time to get there, a flush makes durable what had completed when it starts, and
+// answers those that share it.
+//
 // Member I/O moves each sector either when it is submitted or when it
 // completes, split at random, so that concurrent I/O sees torn states and
 // buffers that are reused too early are seen.
@@ -55,6 +59,7 @@ extern "C" {
 }
 #include "bitmap.h"
 #include "disk.h"
+#include "engine/flush_desk.h"
 #include "model.h"
 #include "schedule.h"
 #include "service/bitmap.h"
@@ -63,6 +68,8 @@ namespace rr::sim {
 
 enum class event_kind : uint8_t {
     complete,  // index = io
+    ask,       // index = io: a queue's wish for a flush is with the flusher
+    flushed,   // index = role
     submit,    // index = tag
     message,
     timer,
@@ -261,6 +268,7 @@ private:
         uint64_t left;   // the state as others left it
     };
     static constexpr uint32_t control_thread = queues_max;
+    static constexpr uint32_t flusher_thread = queues_max + 1;  // calls nothing of the engine
     // The daemon's, or all power is gone.
     struct death {
         bool power;
@@ -304,6 +312,8 @@ private:
 
     void issue(uint32_t queue, const rr_action& a);
     void decide(io& x);
+    void send_flush(uint32_t role);
+    void flush_ended(uint32_t role);
     void move(io& x, uint32_t upto);
     void finish(uint32_t index);
     int fuse(const io& x);
@@ -390,6 +400,9 @@ private:
     uint32_t order_ = 0, events_ = 0;
     std::vector<event> heap_;
     std::vector<uint16_t> free_ios_;
+    std::optional<flush_desk> desk_;
+    std::array<int32_t, RR_MEMBERS_MAX> flush_results_{};  // of those in flight, by role
+    std::array<std::array<uint16_t, RR_MEMBERS_MAX>, queues_max> asks_{};  // by queue: ios
     std::vector<client_request> requests_;
     std::vector<slot_note> notes_;
     std::array<bool, queues_max> timer_armed_{}, drain_planned_{};

@@ -211,19 +211,19 @@ TEST_F(RingNvme, AWriteThatFailsForGoodCostsTheMember) {
     EXPECT_EQ(array_->state & RR_STATE_MISSING, 1U << (command_of(data).nsid - 7));
 }
 
-TEST_F(RingNvme, AFlushIsACommandAndItsErrorIsNoSuccess) {
+TEST_F(RingNvme, AFlushIsAskedForAndItsErrorIsNoStatus) {
     queue()->written[1] = 1;
     request(UBLK_IO_OP_FLUSH, 0, 0);
-    const large_sqe flush = sent();
-    EXPECT_EQ(command_of(flush).opcode, 0x00);
-    EXPECT_EQ(command_of(flush).nsid, 8U);
-    EXPECT_EQ(command_of(flush).data_len, 0U);
-    EXPECT_EQ(flush.uring_cmd_flags, 0U);
-    answer(flush, internal_error);
+    large_sqe ask = sent();
+    EXPECT_EQ(ask.opcode, IORING_OP_MSG_RING);
+    // The flusher's answer.
+    ask.user_data = rr_token(RR_TOKEN_FLUSH, 1, 0);
+    answer(ask, -EAGAIN);
     run();
     EXPECT_EQ(queue()->open, 1U);
     tick();
-    answer(sent(), 0);
+    answer(ask, 0);
+    sent();
     run();
     EXPECT_EQ(committed(), 0);
 }

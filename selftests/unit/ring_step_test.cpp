@@ -71,6 +71,76 @@ TEST_F(RingStep, AnAnswerWithoutMemoryIsRepeatedWithItsResult) {
     EXPECT_EQ(run(), RR_STEP_STOP);
 }
 
+// --- Flushes are the flusher's.
+
+class RingFlush : public RingStep {
+protected:
+    RingFlush() {
+        ring_.flusher_fd = 99;
+        queue()->written[2] = 1;
+        next_request = {};
+        next_request.op_flags = UBLK_IO_OP_FLUSH;
+        for (uint32_t tag = 0; tag < array_->depth; tag++) {
+            if (const io_uring_sqe fetch = sent(); tag == 0)
+                answer(fetch, 0);
+        }
+        run();
+    }
+    // What the flusher sends: the token, and its result.
+    void flushed(int32_t result) {
+        io_uring_sqe message{};
+        message.user_data = rr_token(RR_TOKEN_FLUSH, 2, 0);
+        answer(message, result);
+        run();
+    }
+    void expect_ask() {
+        ask_ = sent();
+        EXPECT_EQ(ask_.opcode, IORING_OP_MSG_RING);
+        EXPECT_EQ(ask_.fd, 99);
+        EXPECT_EQ(ask_.flags, IOSQE_CQE_SKIP_SUCCESS);
+        EXPECT_EQ(ask_.off, rr_token(RR_TOKEN_FLUSH, 2, queue()->id));
+        EXPECT_EQ(queue()->inflight, array_->depth);
+    }
+    io_uring_sqe ask_{};
+};
+
+TEST_F(RingFlush, TheAnswerIsTheCompletionOfTheAsk) {
+    expect_ask();
+    EXPECT_TRUE(nothing_sent());
+    flushed(0);
+    EXPECT_EQ(as_command(sent()), (command{RR_UBLK_COMMIT, 0, 0}));
+    EXPECT_EQ(queue()->inflight, array_->depth);
+    EXPECT_EQ(array_->members[2].flushed[0], 1U);
+}
+
+TEST_F(RingFlush, AnAskThatIsLostIsRepeatedForEver) {
+    for (uint32_t i = 0; i < 3 * RR_RETRIES_MAX; i++) {
+        expect_ask();
+        answer(ask_, -ENOMEM);
+        EXPECT_EQ(run(), RR_STEP_WAIT);
+        EXPECT_EQ(take(-ETIME).opcode, IORING_OP_TIMEOUT);
+        run();
+    }
+    EXPECT_EQ(array_->state & RR_STATE_MISSING, 0U);
+    expect_ask();
+    flushed(0);
+    EXPECT_EQ(as_command(sent()), (command{RR_UBLK_COMMIT, 0, 0}));
+}
+
+TEST_F(RingFlush, OneThatFailsCostsTheMember) {
+    expect_ask();
+    flushed(-EIO);
+    EXPECT_EQ(array_->state & RR_STATE_MISSING, 1U << 2);
+}
+
+TEST_F(RingFlush, AQueueThatWaitsForOneHasNotParked) {
+    expect_ask();
+    array_->park = 1;
+    EXPECT_EQ(run(), RR_STEP_WAIT);
+    flushed(0);
+    EXPECT_EQ(queue()->stop_reason, uint32_t{RR_STOP_PARKED});
+}
+
 // --- Parking.
 
 class RingPark : public RingStep {

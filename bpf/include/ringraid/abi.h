@@ -318,6 +318,7 @@ enum rr_token_kind {
 	RR_TOKEN_WAKE = 6,    /* our own MSG_RING to queue `index` */
 	RR_TOKEN_TIMER = 7,
 	RR_TOKEN_NOTIFY = 8, /* our own MSG_RING to the control plane */
+	RR_TOKEN_ASK = 9,    /* ... to the flusher was lost: RR_TOKEN_FLUSH is its answer */
 };
 
 RR_STEP rr_u64 rr_token(rr_u32 kind, rr_u32 role, rr_u32 index)

@@ -58,6 +58,7 @@ struct rr_ring {
 	rr_u32 zero_copy;   /* ublk registers the request's pages as buffer `tag` */
 	rr_u64 descriptors; /* user address of struct ublksrv_io_desc[depth] */
 	rr_s32 control_fd;  /* ring that NOTIFY messages go to */
+	rr_s32 flusher_fd;  /* ring that flushes members: loader/engine/flusher.h */
 	rr_s32 ring_fd[RR_QUEUES_MAX];
 	rr_u32 lba_shift;	     /* NVMe members: log2 bytes of their blocks */
 	rr_u32 nsid[RR_MEMBERS_MAX]; /* NVMe members: their namespaces, by role */
@@ -91,6 +92,10 @@ struct rr_program_config {
 /* The threads' name, then "-" and the number; and its first word, for BPF. */
 #define RR_QUEUE_THREAD	     "rr-queue"
 #define RR_QUEUE_THREAD_WORD 0x65756575712d7272ULL
+
+/* The thread that flushes the members, which has no number. */
+#define RR_FLUSH_THREAD	     "rr-flush"
+#define RR_FLUSH_THREAD_WORD 0x6873756c662d7272ULL
 
 /* Where every daemon maps the arena, so that its successor may map it there too. */
 #define RR_ARENA_ADDRESS (0x1ULL << 44)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The kernel's own tracepoint counts what io_uring hands to worker threads for
-# the queue threads, by opcode; outside flushes that must be nothing.
+# the queue threads and the one that flushes, by opcode; outside flushes that must be nothing.
 . "${0%/*}/lib.sh"
 trace=/sys/kernel/tracing/events/io_uring/io_uring_queue_async_work
 
@@ -9,7 +9,7 @@ trace=/sys/kernel/tracing/events/io_uring/io_uring_queue_async_work
 measured() {
 	local engine=$1 what=$2 tid filter='' counts flushes others
 	shift 2
-	for tid in $(st 'queue_threads[].tid'); do filter+="${filter:+ || }common_pid == $tid"; done
+	for tid in $(st 'queue_threads[].tid') $(flush_thread); do filter+="${filter:+ || }common_pid == $tid"; done
 	[ -n "$filter" ] || fail "status names no queue threads"
 	echo "hist:keys=opcode if $filter" >$trace/trigger
 	"$@"
@@ -21,6 +21,8 @@ measured() {
 	say "$engine engine, $what: $others punts, $flushes flushes handed to a worker"
 	[ "$others" = 0 ] || { cat "$tmp/hist"; fail "$others SQEs were punted"; }
 }
+
+flush_thread() { grep -lx rr-flush /proc/"$(st pid)"/task/*/comm | cut -d/ -f5; }
 
 # Memory in pieces that begin and end at any sector, with gaps between them: no piece that
 # a member gets uncopied may have more segments than it takes.
