@@ -2,6 +2,7 @@
 // examine: what is on a device; features: what this kernel offers.
 #include <bpf/libbpf.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "cli/commands.h"
 #include "engine/program.h"
 #include "md/superblock.h"
+#include "members/fabrics.h"
 #include "members/member.h"
 #include "service/report.h"
 #include "service/superblock_report.h"
@@ -73,16 +75,43 @@ nlohmann::json ublk_features() {
     return out;
 }
 
+// Members behind a network: what the machine has to reach them, and by which paths it does.
+nlohmann::json fabrics_features() {
+    nlohmann::json out = feature(::access("/dev/nvme-fabrics", F_OK) == 0, "modprobe nvme-tcp");
+    out["paths"] = nlohmann::json::array();
+    for (const fabrics_path& path : all_fabrics_paths())
+        out["paths"].push_back({{"controller", path.controller},
+                                {"transport", path.transport},
+                                {"address", path.address},
+                                {"subsystem", path.subsystem},
+                                {"state", path.state},
+                                {"fast_io_fail_tmo", path.fast_io_fail}});
+    return out;
+}
+
+void print_fabrics(const nlohmann::json& fabrics) {
+    for (const auto& path : fabrics["paths"]) {
+        const std::string limit = path.value("fast_io_fail_tmo", "");
+        print_line(stdout, "{:>12} : {}, {}, {}, fast_io_fail_tmo {}{}",
+                   path.value("controller", ""), path.value("transport", ""),
+                   path.value("address", ""), path.value("state", ""), limit,
+                   limit == "off" ? ": an array waits for ctrl_loss_tmo" : "");
+    }
+}
+
 int features(const context& ctx) {
     utsname names{};
     ::uname(&names);
     libbpf_set_print(nullptr);
     std::string missing = bpf_host_missing();
     const bool has_xor = kernel_has_xor();
-    nlohmann::json out = {
-        {"schema", json_schema},   {"version", version},
-        {"kernel", names.release}, {"bpf_engine", feature(missing.empty(), missing)},
-        {"ublk", ublk_features()}, {"xor", {{"kfunc", has_xor}, {"used", xor_name(has_xor)}}}};
+    nlohmann::json out = {{"schema", json_schema},
+                          {"version", version},
+                          {"kernel", names.release},
+                          {"bpf_engine", feature(missing.empty(), missing)},
+                          {"ublk", ublk_features()},
+                          {"fabrics", fabrics_features()},
+                          {"xor", {{"kfunc", has_xor}, {"used", xor_name(has_xor)}}}};
     if (ctx.json) {
         print_json(out);
         return 0;
@@ -100,6 +129,8 @@ int features(const context& ctx) {
         row("recovery", out["ublk"]["recovery"]);
     }
     fmt::print("{:>12} : {}\n", "xor", out["xor"].value("used", ""));
+    row("fabrics", out["fabrics"]);
+    print_fabrics(out["fabrics"]);
     return 0;
 }
 
