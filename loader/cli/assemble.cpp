@@ -38,6 +38,7 @@ struct assemble_flags {
     bool force = false;
     bool degraded = false;
     bool force_new = false;
+    bool take_over = false;
     start_flags start;
 };
 
@@ -115,6 +116,7 @@ Result<service_options> options_for(const assemble_flags& flags, const std::stri
     options->assembly.force = flags.force;
     options->assembly.degraded = flags.degraded;
     options->force_new = flags.force_new;
+    options->take_over = flags.take_over;
     if (!flags.uuid.empty()) {
         auto id = md::parse_uuid(flags.uuid);
         if (!id)
@@ -144,6 +146,8 @@ start_words words_of(const assemble_flags& flags) {
         words.once += " --degraded";
     if (flags.force_new)
         words.once += " --force-new";
+    if (flags.take_over)
+        words.once += " --take-over";
     if (flags.start.wait)
         words.once += " --parity-first";
     return words;
@@ -402,6 +406,8 @@ void add_assemble(CLI::App& app, context& ctx) {
                       "out of the array");
     command->add_flag("--force-new", flags->force_new,
                       "give up what a dead daemon was writing, and start anew");
+    command->add_flag("--take-over", flags->take_over,
+                      "from another host that has reserved the members: it is fenced");
     flags->start.add_to(*command);
     command->callback([flags, &ctx] { ctx.run = [flags, &ctx] { return assemble(ctx, *flags); }; });
 }

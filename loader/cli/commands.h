@@ -33,6 +33,7 @@ void add_ublk_stop(CLI::App& app, context& ctx);
 void add_status(CLI::App& app, context& ctx);
 void add_stats(CLI::App& app, context& ctx);
 void add_examine(CLI::App& app, context& ctx);
+void add_fence_clear(CLI::App& app, context& ctx);
 void add_features(CLI::App& app, context& ctx);
 void add_add(CLI::App& app, context& ctx);
 void add_remove(CLI::App& app, context& ctx);

@@ -2,6 +2,7 @@
 // ringraid handover ARRAY: another daemon serves a running array, of this program. And the
 // command that the old daemon starts for that: see service/handover.h.
 #include <array>
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -72,6 +73,8 @@ Result<service_options> options_of(const nlohmann::json& setting) {
         }
     }
     out.passthrough = flag_of(setting, "passthrough");
+    out.reserve = static_cast<reserve_mode>(
+        std::min<uint64_t>(number_of(setting, "reserve"), static_cast<uint64_t>(reserve_mode::no)));
     out.foreground = flag_of(setting, "foreground");
     out.stop_when_unused = flag_of(setting, "stop_when_unused");
     out.clean_after = std::chrono::milliseconds(number_of(setting, "clean_after_ms"));

@@ -19,6 +19,7 @@ const std::map<std::string, const char*> examples = {
     {"stats", "ringraid stats data | grep -v ' : 0$'"},
     {"examine", "ringraid examine /dev/sdb"},
     {"features", "ringraid features"},
+    {"fence-clear", "ringraid fence-clear /dev/nvme[1-4]n1"},
     {"add", "ringraid add data /dev/sdf && ringraid watch data"},
     {"remove", "ringraid remove data /dev/sdc"},
     {"replace", "ringraid replace data /dev/sdc --with /dev/sdg --wait"},

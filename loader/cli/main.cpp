@@ -27,7 +27,7 @@ int run(int argc, char** argv) {
                      rr::cli::add_events,    rr::cli::add_upgrade,  rr::cli::add_handover,
                      rr::cli::add_release,   rr::cli::add_store,    rr::cli::add_config,
                      rr::cli::add_monitor,   rr::cli::add_top,      rr::cli::add_completion,
-                     rr::cli::add_ublk_stop, rr::cli::add_udev})
+                     rr::cli::add_ublk_stop, rr::cli::add_udev,     rr::cli::add_fence_clear})
         add(app, ctx);
     CLI11_PARSE(app, argc, argv);
     return ctx.run ? ctx.run() : 1;

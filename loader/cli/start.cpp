@@ -66,7 +66,9 @@ int serve(std::unique_ptr<array_service> service) {
         return 0;
     Status ended = service->run();
     service.reset();
-    return ended ? 0 : 1;
+    if (!ended)
+        print_line(stderr, "ringraid: {}", describe(ended.error()));
+    return ended ? 0 : ended.error().err == EBADE ? exit_fenced : 1;
 }
 
 // The child's life: it never returns to the caller.
@@ -107,7 +109,9 @@ std::string one_line(const nlohmann::json& status) {
 }
 
 // Where a dead daemon's clients wait the next try may succeed; else a person must act.
-int exit_code_of(const service_options& options) {
+int exit_code_of(const service_options& options, const Error& error) {
+    if (error.err == EBADE)
+        return exit_fenced;
     const auto& id = options.assembly.set_uuid;
     if (!id)
         return 1;
@@ -146,7 +150,7 @@ int serve_in_foreground(const context& ctx, service_options options,
     if (!service) {
         print_error(ctx, service.error());
         manager.status(describe(service.error()));
-        return exit_code_of(options);
+        return exit_code_of(options, service.error());
     }
     guard.reset();
     print_started(ctx, (*service)->status());
@@ -181,7 +185,8 @@ auto given(Flags& f) {
                                                         {"arena", &f.arena},
                                                         {"clean-after", &f.clean_after},
                                                         {"sync-min", &f.sync_min},
-                                                        {"sync-max", &f.sync_max}});
+                                                        {"sync-max", &f.sync_max},
+                                                        {"reserve", &f.reserve}});
 }
 
 const setting_rule& rule_of(const char* name) {
@@ -254,6 +259,10 @@ Result<service_options> start_flags::options(const std::string& name,
     out.wait = wait;
     out.clean_after =
         std::chrono::milliseconds(static_cast<int64_t>(std::stod(set["clean-after"].value) * 1000));
+    const std::string& reserve_word = set["reserve"].value;
+    out.reserve = reserve_word == "yes"  ? reserve_mode::yes
+                  : reserve_word == "no" ? reserve_mode::no
+                                         : reserve_mode::automatic;
     out.rates = {number(set["sync-min"]), number(set["sync-max"])};
     auto bytes = parse_bytes(set["arena"].value);
     if (!bytes)
@@ -307,7 +316,7 @@ int serve_successor(const context& ctx, service_options options) {
     auto service = array_service::start(options);
     if (!service) {
         (void)options.old->tell(error_json(service.error()));
-        return exit_code_of(options);
+        return exit_code_of(options, service.error());
     }
     options.old.reset();
     return serve(std::move(*service));
@@ -353,7 +362,9 @@ int start_array(const context& ctx, const service_options& given, const start_wo
         return print_error(ctx, report.error());
     if (!report->is_object() || !report->value("ok", false)) {
         ::waitpid(child, nullptr, 0);
-        return print_error(ctx, error_of(*report));
+        const Error refused = error_of(*report);
+        const int code = print_error(ctx, refused);
+        return refused.err == EBADE ? exit_fenced : code;
     }
     if (handed_over) {
         auto id = md::parse_uuid(report->value("uuid", ""));

@@ -24,7 +24,7 @@ namespace rr::cli {
 // Options that create and assemble share.
 struct start_flags {
     // Those that may be in the configuration: given, or empty.
-    std::string engine, queues, depth, slots, arena, clean_after, sync_min, sync_max;
+    std::string engine, queues, depth, slots, arena, clean_after, sync_min, sync_max, reserve;
     bool foreground = false;
     bool no_unit = false;
     bool wait = false;
@@ -49,8 +49,11 @@ struct start_words {
     std::string once = {};
 };
 
+// The unit does not start it again: another host serves, and a person or a cluster decides.
+inline constexpr int exit_fenced = 76;
+
 // Starts and reports; returns the command's exit code. In the foreground it
-// returns when the array has stopped.
+// returns when the array has stopped; exit_fenced where another host has the members.
 int start_array(const context& ctx, const service_options& options, const start_words& words = {});
 
 // A daemon that is to take the array of @options.old, and then serves.

@@ -74,6 +74,22 @@ void add_shape(page& to, const nlohmann::json& s) {
                                        bitmap.value("set_bits", uint64_t{0})));
 }
 
+// Whose the members are, and which of them are not.
+void add_fence(page& to, const nlohmann::json& s) {
+    const nlohmann::json fence = s.value("fence", nlohmann::json());
+    if (!fence.is_object())
+        return;
+    const std::string key = text_in(fence, "key");
+    to.plain("reserved", fmt::format("for this host, key {}", key));
+    for (const auto& m : fence.value("members", nlohmann::json::array())) {
+        const std::string holder = text_in(m, "holder");
+        if (holder != key)
+            to.plain("reserved", fmt::format("{} {}", text_in(m, "device"),
+                                             holder.empty() ? "does not answer, or is not"
+                                                            : "for key " + holder));
+    }
+}
+
 void add_members(page& to, const nlohmann::json& s) {
     size_t widest = 0;
     auto device_of = [](const nlohmann::json& m) {
@@ -186,6 +202,7 @@ std::string status_text(const nlohmann::json& s, const text_style& style) {
     }
     add_shape(out, s);
     add_members(out, s);
+    add_fence(out, s);
     add_jobs(out, s);
     return out.text();
 }

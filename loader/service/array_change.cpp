@@ -91,7 +91,7 @@ Status array_service::check_newcomer(const member_device& device) const {
     return {};
 }
 
-Result<member_device> array_service::open_newcomer(const std::string& path, bool force) const {
+Result<member_device> array_service::open_newcomer(const std::string& path, bool force) {
     open_options look;
     look.read_only = true;
     auto seen = open_member(path, look);
@@ -108,6 +108,8 @@ Result<member_device> array_service::open_newcomer(const std::string& path, bool
     if (!device)
         return device;
     if (Status ok = check_newcomer(*device); !ok)
+        return forward_error(ok.error());
+    if (Status ok = reserve_newcomer(*device); !ok)
         return forward_error(ok.error());
     for (const auto& member : members_.devices) {
         if (member && member->identity.strong && same_disk(member->identity, device->identity))

@@ -46,6 +46,7 @@ nlohmann::json array_service::handover_setting() const {
     return {{"uuid", md::to_string(set_uuid_)},
             {"spares", spares},
             {"passthrough", options_.passthrough},
+            {"reserve", static_cast<unsigned>(options_.reserve)},
             {"foreground", options_.foreground},
             {"stop_when_unused", options_.stop_when_unused},
             {"clean_after_ms", options_.clean_after.count()},
@@ -168,6 +169,8 @@ Status array_service::release_to_heir() {
         queue->leave();
     end_queues();
     device_.reset();
+    // They stay reserved: the next daemon replaces the key.
+    drop_fence();
     let_members_go();
     events_.reset();
     notes_.reset();

@@ -69,6 +69,8 @@ Status array_service::run() {
             pin_arena_again();
         uint64_t count;
         (void)!::read(wake_.get(), &count, sizeof(count));
+        if (fenced_ && life_ == life_state::serving)
+            return end_fenced();
         const bool ended = std::ranges::any_of(queues_, [](const auto& q) { return q->ended(); });
         if (ended && life_ != life_state::device_gone) {
             lose_device();
@@ -343,6 +345,10 @@ void array_service::end_queues() {
 
 Status array_service::settle_members() {
     end_queues();
+    if (fenced_) {
+        life_record()->phase = RR_LIFE_CLOSED;
+        return fenced_error(fence_->whose());
+    }
     durability_->settle();
     answer_failed();
     durability_->close_jobs();
@@ -360,6 +366,7 @@ Status array_service::settle_members() {
 }
 
 void array_service::let_members_go() {
+    give_up_reservations();
     durability_.reset();
     bitmap_.reset();
     metadata_.reset();
@@ -433,8 +440,11 @@ array_service::~array_service() {
     char_device_.reset();
     if (!places_ || !places_->locked() || recovering_)
         return;
-    if (ours) {
+    if (ours)
         take_back_dirty();
+    if (fence_)
+        give_up_reservations();
+    if (ours) {
         remove_name_link(name_, block_path_);
         (void)device_->remove();
         remove_traces();

@@ -10,7 +10,7 @@
 //   places       directories private, room there; the lock: one daemon per array
 //   socket       from here on `status` says what is going on
 //   left         what a dead daemon left is taken over or settled (recovery.cpp)
-//   members      opened O_EXCL, superblocks judged
+//   members      opened O_EXCL, superblocks judged; reserved, and then judged anew
 //   device       a ublk device with the limits of the members
 //   arena        made, every page touched, told whose it is
 //   store        the BPF program's KV store
@@ -57,6 +57,7 @@
 #include "service/creation.h"
 #include "service/durability.h"
 #include "service/events.h"
+#include "service/fence.h"
 #include "service/handover.h"
 #include "service/kept_state.h"
 #include "service/life.h"
@@ -66,6 +67,9 @@
 #include "ublk/device.h"
 
 namespace rr {
+
+// Reservations of the members (fence.h).
+enum class reserve_mode : uint8_t { automatic, yes, no };
 
 struct service_options {
     std::vector<std::string> devices;
@@ -83,6 +87,8 @@ struct service_options {
     bool latency = false;     // requests are timed (ring/latency.h), in a new arena
     bool only_named = false;  // a dead daemon's other members are not looked for
     bool force_new = false;   // give up what a dead daemon left
+    reserve_mode reserve = reserve_mode::automatic;
+    bool take_over = false;   // from another host, which has reserved the members
     bool wait = false;        // for right parity, before anything is served
     bool foreground = false;  // a service manager looks: end when the device is gone
     // Told what a long step is doing; false ends the start.
@@ -100,7 +106,8 @@ struct service_options {
 class array_service {
 public:
     // EBUSY: the array is being served. ESTALE: a dead daemon left it, and the members
-    // are not what it left. ECANCELED: told to stop meanwhile. Nothing but what is
+    // are not what it left. ECANCELED: told to stop meanwhile. EBADE: another host has
+    // reserved a member. Nothing but what is
     // created is on the members when it fails before the array is dirty.
     static Result<std::unique_ptr<array_service>> start(const service_options& options);
     ~array_service();
@@ -108,7 +115,7 @@ public:
     array_service& operator=(const array_service&) = delete;
 
     // Serves until SIGTERM, SIGINT or a stop request; returns after a clean
-    // stop, or with the error that ended the service.
+    // stop, or with the error that ended the service. EBADE: another host has the members.
     Status run();
 
     // False after `create` of an array that is not to be served.
@@ -132,6 +139,7 @@ private:
     void know_others();
     Status meet_predecessor();
     Status open_cold();
+    Status read_members();
     Result<array_members> open_patiently() const;
     Status open_namespaces();
     Status add_device();
@@ -170,6 +178,18 @@ private:
     Status serve_what_was_left();
     Status try_all_members();
     Status redo_rows();
+
+    // array_fencing.cpp
+    [[nodiscard]] Result<bool> wants_fence() const;
+    Status make_fence();
+    Status reserve_members();
+    Status reserve_left();
+    Status reserve_newcomer(const member_device& device);
+    void drop_fence();
+    bool members_are_ours();
+    Status end_fenced();
+    [[nodiscard]] Status fenced_error(const std::string& whose) const;
+    void give_up_reservations();
 
     // array_service.cpp
     struct order {
@@ -221,7 +241,7 @@ private:
     Status seat(uint32_t role, spare_device& taken, bool by_bitmap);
     [[nodiscard]] Result<md::md_superblock> what_returns(const member_device& device);
     Status take_back(member_device&& device, md::md_superblock&& own);
-    Result<member_device> open_newcomer(const std::string& path, bool force) const;
+    Result<member_device> open_newcomer(const std::string& path, bool force);
     Status check_newcomer(const member_device& device) const;
     [[nodiscard]] Result<md::md_superblock> new_spare(const member_device& device) const;
     Status hold_spare(member_device&& device);
@@ -315,6 +335,8 @@ private:
     std::unique_ptr<flusher> flusher_;
     std::vector<std::unique_ptr<queue_thread>> queues_;
     std::unique_ptr<durability> durability_;
+    std::optional<array_fence> fence_;  // made and reset under parts_lock_
+    std::atomic<bool> fenced_{false};   // another host has the members
 
     // Who is to serve it next, and who asked for that.
     struct heir {

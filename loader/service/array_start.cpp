@@ -333,20 +333,26 @@ void array_service::enter(life_state state, const char* step) {
 }
 
 Status array_service::open_cold() {
-    if (!options_.create) {
-        auto opened = open_patiently();
-        if (!opened)
-            return forward_error(opened.error());
-        members_ = std::move(*opened);
-        find_bitmap(members_);
-        be_called(members_.plan.name);
-    }
+    if (Status ok = options_.create ? Status{} : read_members(); !ok)
+        return ok;
+    if (Status ok = reserve_members(); !ok)
+        return ok;
     cold_ = true;
     for (const md::excluded_device& out : members_.plan.excluded)
         log_info("{} is left out: {}", out.path, out.reason);
     parity_right_ = !members_.plan.needs_resync;
     // From here on it is found by name.
     return places_->write_state(state_file());
+}
+
+Status array_service::read_members() {
+    auto opened = open_patiently();
+    if (!opened)
+        return forward_error(opened.error());
+    members_ = std::move(*opened);
+    find_bitmap(members_);
+    be_called(members_.plan.name);
+    return {};
 }
 
 // The lock is ours: who holds a member is a daemon that is ending, or a stranger.
@@ -682,6 +688,7 @@ Status array_service::start_device() {
     };
     how.jobs.keep = [this](const std::optional<scrub_note>& note) { notes_->keep(note); };
     how.bitmap = how.jobs.bitmap = bitmap_ ? &*bitmap_ : nullptr;
+    how.is_ours = [this] { return members_are_ours(); };
     how.clean_after = options_.clean_after;
     how.jobs.rates = options_.rates;
     how.flush = [this] { flush_members(*array(), members_); };
@@ -760,6 +767,7 @@ void array_service::finish_unserved() {
         if (auto clean = metadata_->mark_clean(); !clean || !clean->complete())
             log_error("the array stays dirty: its parity is recomputed at the first start");
     }
+    give_up_reservations();
     metadata_.reset();
     members_.devices.clear();
     socket_.reset();

@@ -331,6 +331,7 @@ nlohmann::json array_service::full_status() const {
             {"events", __atomic_load_n(&life_record()->events, __ATOMIC_SEQ_CST)},
             {"clean", durability_ && durability_->is_clean()},
             {"bitmap", bitmap_ ? bitmap_->status() : nlohmann::json()},
+            {"fence", fence_ ? fence_->status() : nlohmann::json()},
             {"epoch", a->state >> RR_STATE_EPOCH_SHIFT},
             {"durable_epoch", a->durable_epoch},
             {"members", member_status()},

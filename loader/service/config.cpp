@@ -41,6 +41,7 @@ constexpr auto array_rules = std::to_array<setting_rule>({
     {"latency", kind::choice, "off", "on off"},
     {"check", kind::choice, "yes", "yes no"},
     {"spares", kind::number, "0", "as many are to be there; fewer is an event", 0, 64},
+    {"reserve", kind::choice, "auto", "auto yes no"},
 });
 
 constexpr auto monitor_rules = std::to_array<setting_rule>({

@@ -21,6 +21,7 @@ namespace rr {
 namespace {
 
 constexpr std::chrono::milliseconds look_at_jobs(100);
+constexpr std::chrono::seconds look_at_fence_every(1);
 
 }  // namespace
 
@@ -70,8 +71,13 @@ void durability::main() {
         if (::poll(watch, 2, static_cast<int>(wait().count())) < 0 && errno != EINTR)
             log_error("poll failed: {}", std::strerror(errno));
         drain_messages();
+        look_at_fence();
         record_failures();
         run_asked();
+        if (fenced_ && watch[1].revents == 0)
+            continue;
+        if (fenced_)
+            return;
         if (how_.bitmap != nullptr)
             how_.bitmap->look(*metadata_, array_bitmap::clock::now());
         jobs_->look(*metadata_, array_jobs::clock::now());
@@ -124,16 +130,40 @@ void durability::drain_messages() {
         io_uring_cqe_seen(&ring_, cqe);
 }
 
+// What holds clients back is for the control plane to grant, and it grants no more: all of it
+// is let go, to get its error.
+bool durability::may_write() {
+    if (fenced_ || !how_.is_ours)
+        return !fenced_;
+    asked_whose_ = std::chrono::steady_clock::now();
+    if (how_.is_ours())
+        return true;
+    fenced_ = true;
+    __atomic_or_fetch(&array_->state, RR_STATE_BROKEN, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&array_->rest, 0, __ATOMIC_SEQ_CST);
+    wake_queues();
+    return false;
+}
+
+void durability::look_at_fence() {
+    if (fenced_)
+        wake_queues();
+    else if (std::chrono::steady_clock::now() - asked_whose_ >= look_at_fence_every)
+        (void)may_write();
+}
+
 void durability::settle() {
     record_failures();
 }
 
 void durability::record_failures() {
+    if (fenced_)
+        return;
     end_lost_replacement();
     for (;;) {
         uint64_t state = load(array_->state);
         auto epoch = static_cast<uint32_t>(state >> RR_STATE_EPOCH_SHIFT);
-        if (epoch == __atomic_load_n(&array_->durable_epoch, __ATOMIC_SEQ_CST))
+        if (epoch == __atomic_load_n(&array_->durable_epoch, __ATOMIC_SEQ_CST) || !may_write())
             return;
         // Two at once: nothing was acknowledged that one of them missed, so all of them may
         // come back.
@@ -168,7 +198,7 @@ void durability::record_failures() {
 // Before the epoch: what it missed is acknowledged then. Also of one that waits for its
 // time, whose loss moves none.
 void durability::end_lost_replacement() {
-    if (metadata_ == nullptr || !lost_replacement(*array_, *metadata_))
+    if (metadata_ == nullptr || !lost_replacement(*array_, *metadata_) || !may_write())
         return;
     const uint32_t index = array_->geometry.members;
     const int error = array_->members[index].error;

@@ -18,6 +18,10 @@
 //
 // Who asked for a failure by hand waits for the same moment: start()'s callback.
 //
+// Where the members are reserved it asks whose they are, once a second and before a failure
+// is recorded: a host that was fenced gets errors from every member, and nobody has failed.
+// The array is broken then, and no superblock is written any more.
+//
 // It never issues START, STOP or DEL, which wait for clients whose writes may
 // wait for this thread.
 #pragma once
@@ -62,6 +66,7 @@ public:
         std::function<void()> recorded;            // told when failures have become durable
         std::chrono::milliseconds clean_after{0};  // without a write; 0: never
         std::function<void()> flush;               // the members, see array_rest
+        std::function<bool()> is_ours;             // false: another host has the members
         array_bitmap* bitmap = nullptr;            // it outlives the thread
         array_jobs::needs jobs;                    // but for `wake`
     };
@@ -93,6 +98,8 @@ public:
 private:
     void main();
     void record_failures();
+    bool may_write();
+    void look_at_fence();
     void end_lost_replacement();
     void drain_messages();
     void run_asked();
@@ -105,6 +112,8 @@ private:
     Fd event_;
     Fd stop_event_;
     orders how_;
+    std::atomic<bool> fenced_{false};
+    std::chrono::steady_clock::time_point asked_whose_;
     std::optional<array_rest> rest_;
     std::optional<array_jobs> jobs_;
     std::mutex asked_lock_;

@@ -67,6 +67,12 @@ std::string difference(const rr_life& life, uint32_t index, const member_device*
 
 }  // namespace
 
+bool is_last_write(const rr_life& life, const md::md_superblock& found) {
+    const uint64_t most = std::max(life.events, life.events_next);
+    return found.set_uuid == get_uuid(life.set_uuid) &&
+           (found.events < life.events || (found.events <= most && is_our_time(life, found.utime)));
+}
+
 void remember_member(rr_life& life, uint32_t role, const member_device& now,
                      const md::uuid& device_uuid) {
     rr_life_member& out = life.members[role];

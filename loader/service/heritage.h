@@ -52,6 +52,10 @@ void life_wrote(rr_life& life, uint64_t events, uint64_t utime);
 [[nodiscard]] Status check_heritage(const rr_array& array, const rr_life& life,
                                     const array_members& members);
 
+// Nobody but who keeps @life has written @found, the superblock of a member in use; it may be
+// behind where a write of ours failed. By whose reservation was forgotten meanwhile.
+[[nodiscard]] bool is_last_write(const rr_life& life, const md::md_superblock& found);
+
 // The daemon died between the superblocks that gave the replacement its role and the record.
 [[nodiscard]] bool has_replaced(const rr_array& array, const rr_life& life,
                                 const array_members& members);

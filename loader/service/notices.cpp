@@ -23,8 +23,8 @@ namespace rr {
 namespace {
 
 // mdadm's, and what it has no name for.
-constexpr std::array mailed = {"Fail",          "FailSpare",  "DegradedArray",
-                               "SparesMissing", "DaemonDied", "TestMessage"};
+constexpr std::array mailed = {"Fail",       "FailSpare", "DegradedArray", "SparesMissing",
+                               "DaemonDied", "Fenced",    "TestMessage"};
 
 std::string text_in(const nlohmann::json& of, const char* key) {
     auto at = of.find(key);

@@ -126,9 +126,11 @@ Status array_service::take_over(predecessor& left) {
             fail(EINVAL, "the dead daemon ran the {} engine", engine_name(left.engine())),
             fmt::format("assemble with --engine {}", engine_name(left.engine())));
     host_ = left.engine();
+    members_ = std::move(*members);
+    if (Status ok = reserve_left(); !ok)
+        return ok;
     // From here on an error leaves everything for the next successor.
     recovering_ = true;
-    members_ = std::move(*members);
     if (Status ok = open_namespaces(); !ok)
         return ok;
     own_device(std::move(*left.device()));

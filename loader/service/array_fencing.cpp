@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The array's reservations (fence.h): taken before superblocks are believed, looked after
+// while it serves, and the end of a service whose reservations another host has.
+#include <fcntl.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/log.h"
+#include "members/fabrics.h"
+#include "service/array_service.h"
+#include "service/heritage.h"
+#include "service/home_host.h"
+
+namespace rr {
+namespace {
+
+constexpr int readings_most = 3;
+
+Result<uint64_t> new_key() {
+    uint64_t chance = 0;
+    if (::getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+        return fail(errno, "cannot get random bytes for a key");
+    return make_reservation_key(home_host(), chance);
+}
+
+bool is_remote(const member_device& device) {
+    return !fabrics_paths(device.device).empty();
+}
+
+// What is here and may be written: members, the replacement and spares.
+std::vector<fenced_device> devices_of(const array_members& members) {
+    std::vector<fenced_device> out;
+    for (uint32_t i = 0; i <= members.replacement_index(); i++) {
+        if (const member_device* device = members.device(i))
+            out.push_back({i, device->fd.get(), device->path});
+    }
+    for (const spare_device& spare : members.spares)
+        out.push_back({RR_MEMBERS_MAX, spare.device.fd.get(), spare.device.path});
+    return out;
+}
+
+// The same devices by descriptors that outlive the exclusive ones.
+class held_devices {
+public:
+    explicit held_devices(const array_members& members) : list_(devices_of(members)) {
+        for (fenced_device& device : list_) {
+            const std::string self = fmt::format("/proc/self/fd/{}", device.fd);
+            device.fd = fds_.emplace_back(::open(self.c_str(), O_RDONLY | O_CLOEXEC)).get();
+        }
+    }
+    [[nodiscard]] const std::vector<fenced_device>& list() const { return list_; }
+    [[nodiscard]] bool have(const array_members& members) const {
+        return std::ranges::all_of(devices_of(members), [this](const fenced_device& now) {
+            return std::ranges::any_of(
+                list_, [&now](const fenced_device& had) { return had.path == now.path; });
+        });
+    }
+
+private:
+    std::vector<fenced_device> list_;
+    std::vector<Fd> fds_;
+};
+
+}  // namespace
+
+// `auto`: where all members are behind a network, and the storage has reservations.
+Result<bool> array_service::wants_fence() const {
+    if (options_.reserve == reserve_mode::yes || options_.reserve == reserve_mode::no)
+        return options_.reserve == reserve_mode::yes;
+    const auto present = members_.present();
+    if (present.empty() || !std::ranges::all_of(present, [](const member_device* device) {
+            return is_remote(*device);
+        }))
+        return false;
+    for (const member_device* device : present) {
+        auto found = reservations_of(device->fd.get())->read();
+        if (!found && (found.error().err == EOPNOTSUPP || found.error().err == EINVAL)) {
+            log_error(
+                "{} has no persistent reservations: nothing keeps another host from "
+                "writing to the members",
+                device->path);
+            return false;
+        }
+    }
+    return true;
+}
+
+Status array_service::make_fence() {
+    for (const member_device* device : members_.present()) {
+        const std::string warning = fabrics_warning(device->path, fabrics_paths(device->device));
+        if (!warning.empty()) {
+            log_error("{}", warning);
+            report(warning);
+        }
+    }
+    auto wanted = wants_fence();
+    if (!wanted)
+        return forward_error(wanted.error());
+    if (!*wanted)
+        return {};
+    auto key = new_key();
+    if (!key)
+        return forward_error(key.error());
+    std::lock_guard hold(parts_lock_);
+    fence_.emplace(*key);
+    return {};
+}
+
+// Who held them may have written until now: members are looked at again.
+Status array_service::reserve_members() {
+    if (Status ok = make_fence(); !ok || !fence_)
+        return ok;
+    for (int i = 0; i < readings_most; i++) {
+        const held_devices held(members_);
+        if (Status ok = fence_->take(held.list(), options_.take_over); !ok) {
+            drop_fence();
+            return ok;
+        }
+        if (options_.create)
+            return {};
+        members_ = {};
+        if (Status ok = read_members(); !ok) {
+            fence_->give_up(held.list());
+            drop_fence();
+            return ok;
+        }
+        if (held.have(members_))
+            return {};
+    }
+    fence_->give_up(devices_of(members_));
+    drop_fence();
+    return fail(EAGAIN, "the members change while they are reserved");
+}
+
+// What a dead daemon of this host left: its rows are of use where nobody came between.
+Status array_service::reserve_left() {
+    if (Status ok = make_fence(); !ok || !fence_)
+        return ok;
+    Status taken = fence_->take(devices_of(members_), false);
+    if (!taken)
+        drop_fence();
+    return taken;
+}
+
+Status array_service::reserve_newcomer(const member_device& device) {
+    if (!fence_)
+        return {};
+    return fence_->take({{RR_MEMBERS_MAX, device.fd.get(), device.path}}, false);
+}
+
+void array_service::drop_fence() {
+    std::lock_guard hold(parts_lock_);
+    fence_.reset();
+}
+
+// In the metadata's thread. False: another host has the members.
+bool array_service::members_are_ours() {
+    if (!fence_)
+        return true;
+    std::vector<fenced_device> in_use = devices_of(members_);
+    std::erase_if(in_use, [this](const fenced_device& device) {
+        return device.index < members_.devices.size() &&
+               rr_state_is_out(array()->state, device.index) != 0;
+    });
+    const bool ours = fence_->look(in_use, [this](const fenced_device& device) {
+        auto found = md::read_superblock(device.fd);
+        return found &&
+               (device.index >= members_.devices.size() ? found->set_uuid == set_uuid_
+                                                        : is_last_write(*life_record(), *found));
+    });
+    if (ours || fenced_)
+        return ours;
+    log_error("fenced: {} has the members of {}; nothing is written to them any more",
+              fence_->whose(), short_name(name_));
+    tell("Fenced", {{"holder", fence_->whose()}});
+    fenced_ = true;
+    uint64_t one = 1;
+    (void)!::write(wake_.get(), &one, sizeof(one));
+    return false;
+}
+
+// Clients get errors; nothing is flushed, no superblock is written.
+Status array_service::end_fenced() {
+    const std::string whose = fence_->whose();
+    if (Status stopped = stop_device(true); !stopped)
+        log_error("{}", describe(stopped.error()));
+    Status ended = finish();
+    if (ended)
+        return fenced_error(whose);
+    return ended;
+}
+
+Status array_service::fenced_error(const std::string& whose) const {
+    return with_hint(fail(EBADE, "fenced: {} has the members of {}", whose, short_name(name_)),
+                     "its clients go there; ringraid assemble --take-over brings it back here");
+}
+
+void array_service::give_up_reservations() {
+    if (fence_ && !fenced_)
+        fence_->give_up(devices_of(members_));
+    drop_fence();
+}
+
+}  // namespace rr

@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Members over TCP. What must hold: a host whose reservations are gone writes nothing and
+# blames no member; clients of an array whose members are all away wait, and see no error.
+. "${0%/*}/lib.sh"
+. "${0%/*}/lib-fabrics.sh"
+read -ra disks < <(disks 4)
+read -r engine _ < <(engines)
+
+fabrics_up
+for i in 0 1 2 3; do target $i; done
+host a
+host b
+read -ra as_a < <(members a)
+read -ra as_b < <(members b)
+
+# array [OPTION...]: a new one of host a's, full of known data.
+array() {
+	at a
+	wipe "${disks[@]}"
+	start t "${as_a[@]}" --chunk 64K --assume-clean --size 8M --engine $engine --clean-after 0 "$@"
+	fill
+}
+
+# A member's superblock alone: what is behind it, as the bitmap, is the daemon's to change.
+superblock() { dd if="$1" bs=4k skip=1 count=1 iflag=direct status=none; }
+
+# held_by HOST: the members' reservations, as the daemon of HOST has seen them last.
+held_by() {
+	at "$1"
+	[ "$(st 'fence as $f | $f.members | length == 4 and all(.holder == $f.key)')" = true ]
+}
+fenced() { on a grep -qs "fenced: host gw-b" "$log"; }
+is_over() { ! at a || [ -z "$(st state)" ] || [ "$(st state)" = null ]; }
+
+# Made and reserved; nobody else starts it, or writes to it. Free after a stop.
+reserved() {
+	local rc=0
+	array
+	held_by a || fail "the members are not reserved: $(st fence)"
+	[ "$(st fence.host)" = gw-a ] || fail "the key names $(st fence.host)"
+	keep "${disks[@]}"
+	at b
+	refused "reserved for host gw-a" ringraid assemble "${as_b[@]}"
+	ringraid assemble "${as_b[@]}" >"$tmp/log" 2>&1 || rc=$?
+	[ $rc = 76 ] || fail "refused with exit code $rc"
+	kept "${disks[@]}"
+	! dd if=/dev/zero of=/dev/b1 bs=4k count=1 seek=1000 oflag=direct 2>/dev/null || fail "host b has written"
+	at a
+	state healthy
+	read_all "before the stop"
+	stop
+	again "${as_b[@]}"
+	stop
+	at b
+	again "${as_b[@]}"
+	held_by b || fail "host b has not reserved the members: $(st fence)"
+	state healthy
+	read_all "on host b"
+	stop
+	at a
+}
+
+# The other host takes it while clients write: errors, and not one member is blamed.
+taken_over() {
+	array
+	log=/run/ringraid/$(st uuid | tr : -)/log
+	on a sh -c "tail -n 1000 -F $log >$tmp/log-of-a 2>/dev/null" &
+	follower=$!
+	load_until_error
+	at b
+	quietly ringraid assemble --take-over "${as_b[@]}" --engine $engine
+	block=$(st block_device)
+	eventually "host a ends its service" is_over
+	wait "$client" || true
+	grep -q 'fenced: host gw-b' "$tmp/log-of-a" || fail "host a says nothing of it"
+	! grep -q 'member [0-9] failed' "$tmp/log-of-a" || fail "host a blames a member"
+	at b
+	eventually "parity is right" is_state healthy
+	quietly timeout 300 ringraid wait t
+	[ "$(st 'members | map(.state) | unique | join(" ")')" = active ] || fail "a member was failed"
+	at a
+	refused "reserved for host gw-b" ringraid assemble "${as_a[@]}"
+	at b
+	stop
+	kill $follower
+	at a
+	judge "${disks[@]}"
+}
+
+# load_until_error: clients that write until they are told that nothing works any more.
+load_until_error() {
+	local before
+	before=$(counter writes)
+	fio --name=l --filename="$block" --direct=1 --ioengine=libaio --rw=randwrite --bssplit=$mix --iodepth=16 \
+		--size=20m --time_based --runtime=30000 >"$tmp/fio" 2>&1 &
+	client=$!
+	eventually "clients write" counts writes $((before + 20))
+}
+
+# A daemon that is killed is succeeded where nobody came between: the successor has another
+# key, and finds the members reserved or forgotten.
+succeeded() {
+	local before n
+	array
+	before=$(st fence.key)
+	kill_daemon
+	again "${as_a[@]}"
+	held_by a || fail "not reserved after a takeover"
+	[ "$(st fence.key)" != "$before" ] || fail "the dead daemon's key is used again"
+	read_all "after a takeover"
+	kill_daemon
+	quietly ringraid fence-clear "${as_b[@]}"
+	again "${as_a[@]}"
+	held_by a || fail "not reserved after a takeover of what was cleared"
+	before=$(st fence.key)
+	kill_daemon
+	for n in 0 1 2 3; do quietly /test/reserve "/dev/b$n" 0xb0b "$before"; done
+	keep "${disks[@]}"
+	refused "reserved for" ringraid assemble "${as_a[@]}"
+	kept "${disks[@]}"
+	quietly ringraid fence-clear "${as_b[@]}"
+	again "${as_a[@]}"
+	state healthy
+	read_all "after a takeover"
+	stop
+	judge "${disks[@]}"
+}
+
+play reserved taken_over succeeded

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Members over NVMe/TCP on loopback, seen by two hosts of one kernel.
+#
+# Each disk is a target of its own, as if each were a node: its port is closed and opened
+# (cut, join), and it forgets its reservations as a node does that boots (boot). A host is a
+# hostid, under which it connects, and namespaces of its own for what ringraid keeps
+# beside the members. /dev/a0.. are the members as host a has them, /dev/b0.. as b has them.
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of the test that sources this
+nvmet=/sys/kernel/config/nvmet
+declare -A hostid=([a]=11111111-1111-1111-1111-111111111111 [b]=22222222-2222-2222-2222-222222222222)
+declare -A holder=() # the process whose namespaces are the host's
+
+fabrics_up() {
+	modprobe nvme-fabrics
+	[ -d $nvmet ] || mount -t configfs none /sys/kernel/config
+	ip link set lo up
+}
+
+# target N: disk N, behind port N.
+target() {
+	local s=$nvmet/subsystems/nqn.test:m$1 p=$nvmet/ports/$((1 + $1))
+	mkdir "$s" "$s/namespaces/1" "$p"
+	echo 1 >"$s/attr_allow_any_host"
+	echo -n "$(readlink -f "/dev/disk$1")" >"$s/namespaces/1/device_path"
+	echo "0000000$1-0000-4000-8000-000000000001" >"$s/namespaces/1/device_uuid"
+	echo 1 >"$s/namespaces/1/resv_enable"
+	echo 1 >"$s/namespaces/1/enable"
+	echo tcp >"$p/addr_trtype"
+	echo ipv4 >"$p/addr_adrfam"
+	echo 127.0.0.1 >"$p/addr_traddr"
+	echo $((4420 + $1)) >"$p/addr_trsvcid"
+	join "$1"
+}
+
+# cut N: all connections to it end at once, and none is made until join N.
+cut() { rm "$nvmet/ports/$((1 + $1))/subsystems/nqn.test:m$1"; }
+join() { ln -s "$nvmet/subsystems/nqn.test:m$1" "$nvmet/ports/$((1 + $1))/subsystems/"; }
+# boot N: between cut and join.
+boot() {
+	local n=$nvmet/subsystems/nqn.test:m$1/namespaces/1
+	echo 0 >"$n/enable"
+	echo 1 >"$n/enable"
+}
+
+# controller HOST N: its directory in sysfs.
+controller() {
+	local c
+	for c in /sys/class/nvme/nvme*; do
+		[ "$(cat "$c/subsysnqn" 2>/dev/null)" = "nqn.test:m$2" ] || continue
+		[ "$(cat "$c/hostid" 2>/dev/null)" = "${hostid[$1]}" ] || continue
+		echo "$c"
+		return 0
+	done
+	return 1
+}
+
+# namespace HOST N: the name of its block device.
+namespace() {
+	local c b
+	c=$(controller "$1" "$2") || return 1
+	for b in "$c"/nvme*n*; do
+		[ ! -e "/sys/block/${b##*/}" ] || { echo "${b##*/}"; return 0; }
+	done
+	return 1
+}
+is_there() { namespace "$1" "$2" >/dev/null; }
+is_live() { [ "$(cat "$(controller "$1" "$2")/state" 2>/dev/null)" = live ]; }
+
+# connect HOST N [OPTION]...
+connect() {
+	local host=$1 n=$2 said more=''
+	shift 2
+	[ $# -eq 0 ] || more=$(printf ',%s' "$@")
+	exec 7<>/dev/nvme-fabrics
+	echo -n "transport=tcp,traddr=127.0.0.1,trsvcid=$((4420 + n)),nqn=nqn.test:m$n,hostnqn=nqn.2014-08.org.nvmexpress:uuid:${hostid[$host]},hostid=${hostid[$host]},ctrl_loss_tmo=600,reconnect_delay=1,fast_io_fail_tmo=3,keep_alive_tmo=5,nr_io_queues=1$more" >&7
+	read -r said <&7
+	exec 7>&-
+	eventually "host $host has member $n" is_there "$host" "$n"
+	ln -sf "$(namespace "$host" "$n")" "/dev/$host$n"
+}
+
+# host NAME: its members, and where its commands run.
+host() {
+	local n
+	for n in 0 1 2 3; do connect "$1" "$n"; done
+	unshare -m -u bash -c "mount --make-rprivate /
+		hostname gw-$1
+		mkdir -p /run/ringraid /dev/ringraid
+		mount -t tmpfs -o mode=0755 tmpfs /run
+		mount -t tmpfs tmpfs /dev/ringraid
+		mount -t bpf bpf /sys/fs/bpf
+		mount -t tmpfs tmpfs /sys/class/ublk-char
+		touch $tmp/host-$1
+		exec sleep 100000" &
+	holder[$1]=$!
+	eventually "host $1 is up" test -e "$tmp/host-$1"
+}
+
+# on HOST COMMAND...
+on() {
+	local host=$1
+	shift
+	nsenter -t "${holder[$host]}" -m -u -- "$@"
+}
+
+# Which ublk devices there are is the same for both: names of the other's stay hidden.
+owns() { on "$1" touch "/sys/class/ublk-char/ublkc${2#/dev/ublkb}"; }
+
+# members HOST: all of them.
+members() { echo "/dev/${1}0" "/dev/${1}1" "/dev/${1}2" "/dev/${1}3"; }
+
+# at HOST: whom the verbs of lib.sh ask from here on.
+at() { here=$1; }
+ringraid() {
+	local rc=0 device
+	on "${here:-a}" /usr/local/bin/ringraid "$@" || rc=$?
+	case " $* " in *" create "* | *" assemble "*)
+		device=$(on "${here:-a}" /usr/local/bin/ringraid --json status 2>/dev/null | jq -r .block_device)
+		[[ $device != /dev/ublkb* ]] || owns "${here:-a}" "$device"
+		;;
+	esac
+	return $rc
+}
