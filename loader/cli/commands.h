@@ -47,6 +47,7 @@ void add_store(CLI::App& app, context& ctx);
 void add_config(CLI::App& app, context& ctx);
 void add_monitor(CLI::App& app, context& ctx);
 void add_top(CLI::App& app, context& ctx);
+void add_exports(CLI::App& app, context& ctx);
 void add_completion(CLI::App& app, context& ctx);
 
 // Help of one screen: a line for each option, and the example that is the footer.

@@ -20,14 +20,15 @@ int run(int argc, char** argv) {
     app.fallthrough();
     app.set_version_flag("--version", std::string("ringraid ") + rr::version);
     app.add_flag("--json", ctx.json, "print data as JSON (schema 1)");
-    for (auto add : {rr::cli::add_create,    rr::cli::add_assemble, rr::cli::add_stop,
-                     rr::cli::add_fail,      rr::cli::add_status,   rr::cli::add_stats,
-                     rr::cli::add_examine,   rr::cli::add_features, rr::cli::add_add,
-                     rr::cli::add_remove,    rr::cli::add_replace,  rr::cli::add_jobs,
-                     rr::cli::add_events,    rr::cli::add_upgrade,  rr::cli::add_handover,
-                     rr::cli::add_release,   rr::cli::add_store,    rr::cli::add_config,
-                     rr::cli::add_monitor,   rr::cli::add_top,      rr::cli::add_completion,
-                     rr::cli::add_ublk_stop, rr::cli::add_udev,     rr::cli::add_fence_clear})
+    for (auto add : {rr::cli::add_create,     rr::cli::add_assemble,  rr::cli::add_stop,
+                     rr::cli::add_fail,       rr::cli::add_status,    rr::cli::add_stats,
+                     rr::cli::add_examine,    rr::cli::add_features,  rr::cli::add_add,
+                     rr::cli::add_remove,     rr::cli::add_replace,   rr::cli::add_jobs,
+                     rr::cli::add_events,     rr::cli::add_upgrade,   rr::cli::add_handover,
+                     rr::cli::add_exports,    rr::cli::add_release,   rr::cli::add_store,
+                     rr::cli::add_config,     rr::cli::add_monitor,   rr::cli::add_top,
+                     rr::cli::add_completion, rr::cli::add_ublk_stop, rr::cli::add_udev,
+                     rr::cli::add_fence_clear})
         add(app, ctx);
     CLI11_PARSE(app, argc, argv);
     return ctx.run ? ctx.run() : 1;

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/measure.h"
 #include "cli/status_text.h"
+#include "export/exports.h"
 #include "members/spelling.h"
 #include "service/array_service.h"
 #include "service/latency.h"
@@ -164,13 +165,46 @@ int drop(const context& ctx, const std::string& array, const last_orders& how) {
     return 0;
 }
 
+// Of an array that runs.
+std::vector<std::string> exports_of_array(const std::string& array) {
+    auto state = find_running(array);
+    return state ? exports_of(state->value("block_device", "")) : std::vector<std::string>();
+}
+
+Status end_exports(const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+        if (Status ok = end_export(name, true); !ok)
+            return ok;
+    }
+    return {};
+}
+
+// Who has it open, where that is known.
+Error named(Error error, const std::vector<std::string>& names) {
+    if (error.err != EBUSY || names.empty())
+        return error;
+    error.what += fmt::format(", exported as {}", fmt::join(names, ", "));
+    error.hint = fmt::format("ringraid unexport {}", names[0]);
+    return error;
+}
+
 int stop(const context& ctx, const std::string& array, bool force, const last_orders& how) {
+    const std::vector<std::string> names = exports_of_array(array);
+    const bool alive = ask_status(array).has_value();
+    // Forced, they go first: clients see an end, not errors. Where the daemon is dead they
+    // wait for answers, and end when there is no device any more.
+    Status ended = force && alive ? end_exports(names) : Status();
+    if (!ended)
+        return print_error(ctx, ended.error());
     auto answer = ask_array(array, {{"command", "stop"}, {"force", force}}, stop_timeout_ms);
     const int err = answer ? 0 : answer.error().err;
-    if (force && (err == EOWNERDEAD || (err == ENOENT && md::parse_uuid(array))))
-        return drop(ctx, array, how);
+    if (force && (err == EOWNERDEAD || (err == ENOENT && md::parse_uuid(array)))) {
+        const int code = drop(ctx, array, how);
+        ended = code == 0 ? end_exports(names) : Status();
+        return ended ? code : print_error(ctx, ended.error());
+    }
     if (!answer)
-        return print_error(ctx, answer.error());
+        return print_error(ctx, named(answer.error(), names));
     if (ctx.json)
         print_json(*answer);
     else

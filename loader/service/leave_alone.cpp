@@ -10,6 +10,8 @@
 #include <set>
 #include <string_view>
 
+#include "export/clients.h"
+#include "export/record.h"
 #include "service/predecessor.h"
 #include "ublk/control.h"
 
@@ -40,10 +42,15 @@ leave_alone_rule dead_devices() {
     std::shared_ptr<ublk_control> ublk;
     if (auto opened = ublk_control::open())
         ublk = std::make_shared<ublk_control>(std::move(*opened));
-    return [ublk](const std::string& name) -> std::optional<std::string> {
+    std::vector<export_spec> exports;
+    for (const export_record& record : export_records().all())
+        exports.push_back(record.spec);
+    return [ublk, exports](const std::string& name) -> std::optional<std::string> {
         const auto number = ublk_number(name);
         if (number && (!ublk || !is_served(*ublk, *number)))
             return "has no living ublk server";
+        if (auto shown = export_shown_by(name, exports))
+            return "may be a client of the export " + *shown;
         return std::nullopt;
     };
 }

@@ -14,6 +14,7 @@ in_root bash -euo pipefail -c '
 	cd /tmp/units
 	sed -i "s,/usr/sbin/ringraid,/bin/true,; s,/usr/sbin/update-initramfs,/bin/true," ./*
 	mv ringraid@.service "ringraid@0-1.service"
+	mv ringraid-export@.service "ringraid-export@data.service"
 	SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no --recursive-errors=yes ./*.service ./*.path
 	for timer in ./*.timer; do [ ! -e "$timer" ] || systemd-analyze verify --man=no "$timer"; done
 	udevadm verify --no-style "$1"/usr/lib/udev/rules.d/*.rules

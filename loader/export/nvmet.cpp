@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "export/nvmet.h"
+
+#include <cerrno>
+#include <charconv>
+
+#include "export/configfs.h"
+#include "md/superblock.h"
+#include "service/ownership.h"
+
+namespace rr::nvmet {
+namespace {
+
+constexpr unsigned port_base = 0x7200;
+constexpr unsigned port_last = 0x72ff;
+constexpr size_t serial_most = 20;
+
+std::string tree(const std::string& below) {
+    return fmt::format("{}/nvmet/{}", configfs::root, below);
+}
+std::string subsystem_of(const export_spec& spec) {
+    return tree("subsystems/" + spec.target);
+}
+std::string namespace_of(const export_spec& spec) {
+    return subsystem_of(spec) + "/namespaces/1";
+}
+std::string family_of(const std::string& address) {
+    return address.find(':') == std::string::npos ? "ipv4" : "ipv6";
+}
+
+bool is_ours(const std::string& port) {
+    unsigned number = 0;
+    std::from_chars(port.data(), port.data() + port.size(), number);
+    return number >= port_base && number <= port_last;
+}
+
+// Empty: none listens there.
+std::string port_at(const export_spec& spec) {
+    for (const std::string& port : configfs::names(tree("ports"))) {
+        const std::string path = tree("ports/" + port);
+        if (configfs::read(path + "/addr_trtype") == "tcp" &&
+            configfs::read(path + "/addr_traddr") == spec.address &&
+            configfs::read(path + "/addr_trsvcid") == fmt::format("{}", spec.port))
+            return path;
+    }
+    return "";
+}
+
+Result<std::string> new_port(steps& undo, const export_spec& spec) {
+    for (unsigned n = port_base; n <= port_last; n++) {
+        const std::string path = tree(fmt::format("ports/{}", n));
+        Status made = configfs::group(undo, path);
+        if (!made && made.error().err == EEXIST)
+            continue;
+        if (!made)
+            return forward_error(made.error());
+        for (const auto& [attribute, value] :
+             {std::pair{"addr_trtype", std::string("tcp")},
+              std::pair{"addr_adrfam", family_of(spec.address)},
+              std::pair{"addr_traddr", spec.address},
+              std::pair{"addr_trsvcid", fmt::format("{}", spec.port)}}) {
+            if (Status ok = configfs::write(fmt::format("{}/{}", path, attribute), value); !ok)
+                return forward_error(ok.error());
+        }
+        return path;
+    }
+    return fail(ENOSPC, "all ports from {} to {} are there", port_base, port_last);
+}
+
+Status listen(steps& undo, const export_spec& spec) {
+    std::string port = port_at(spec);
+    if (port.empty()) {
+        auto fresh = new_port(undo, spec);
+        if (!fresh)
+            return forward_error(fresh.error());
+        port = *fresh;
+    }
+    Status linked = configfs::link(undo, subsystem_of(spec), port + "/subsystems/" + spec.target);
+    if (!linked)
+        return with_hint(
+            fail(linked.error().err, "cannot listen at {}:{}", spec.address, spec.port),
+            "is the address this machine's, and the port free? ss -ltn");
+    return {};
+}
+
+Status make_subsystem(steps& undo, const export_spec& spec) {
+    const std::string path = subsystem_of(spec);
+    Status made = configfs::group(undo, path);
+    if (!made && made.error().err == EEXIST)
+        return with_hint(
+            fail(EEXIST, "there is a subsystem {}, and it is not ringraid's", spec.target),
+            "use another --target, or remove it: nvmetcli, Pacemaker");
+    if (!made)
+        return made;
+    auto id = md::parse_uuid(spec.array);
+    std::string serial = id ? blkid_form(*id) : spec.array;
+    std::erase(serial, '-');
+    for (const auto& [attribute, value] :
+         {std::pair{"attr_allow_any_host", std::string(spec.any_host ? "1" : "0")},
+          std::pair{"attr_serial", serial.substr(0, serial_most)},
+          std::pair{"attr_model", std::string("ringraid")}}) {
+        if (Status ok = configfs::write(fmt::format("{}/{}", path, attribute), value); !ok)
+            return ok;
+    }
+    return {};
+}
+
+Status allow(steps& undo, const export_spec& spec) {
+    for (const std::string& host : spec.hosts) {
+        const std::string path = tree("hosts/" + host);
+        if (!configfs::is_there(path)) {
+            if (Status ok = configfs::group(undo, path); !ok)
+                return ok;
+        }
+        if (Status ok = configfs::link(undo, path, subsystem_of(spec) + "/allowed_hosts/" + host);
+            !ok)
+            return ok;
+    }
+    return {};
+}
+
+Status enable(steps& undo, const export_spec& spec, const std::string& block_device) {
+    const std::string path = namespace_of(spec);
+    if (Status ok = configfs::group(undo, path); !ok)
+        return ok;
+    auto id = md::parse_uuid(spec.array);
+    if (Status ok = configfs::write(path + "/device_path", block_device); !ok)
+        return ok;
+    if (id) {
+        if (Status ok = configfs::write(path + "/device_uuid", blkid_form(*id)); !ok)
+            return ok;
+    }
+    return configfs::set(undo, path + "/enable", "1", "0");
+}
+
+// All ports that offer it; those of ours that offer nothing else end.
+Status stop_listening(const export_spec& spec) {
+    for (const std::string& port : configfs::names(tree("ports"))) {
+        const std::string offered = tree("ports/" + port + "/subsystems");
+        if (Status ok = configfs::remove_link(offered + '/' + spec.target); !ok)
+            return ok;
+        if (is_ours(port) && configfs::names(offered).empty()) {
+            if (Status ok = configfs::remove_group(tree("ports/" + port)); !ok)
+                return ok;
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Status check(const export_spec& /*spec*/) {
+    return configfs::need("nvmet", {"nvmet", "nvmet-tcp"});
+}
+
+std::vector<std::string> new_hosts(const export_spec& spec) {
+    std::vector<std::string> out;
+    for (const std::string& host : spec.hosts) {
+        if (!configfs::is_there(tree("hosts/" + host)))
+            out.push_back(host);
+    }
+    return out;
+}
+
+Status begin(const export_spec& spec, const std::string& block_device) {
+    steps undo;
+    if (Status ok = make_subsystem(undo, spec); !ok)
+        return ok;
+    if (Status ok = allow(undo, spec); !ok)
+        return ok;
+    if (Status ok = enable(undo, spec, block_device); !ok)
+        return ok;
+    if (Status ok = listen(undo, spec); !ok)
+        return ok;
+    undo.keep();
+    return {};
+}
+
+Status end(const export_spec& spec, const std::string& block_device,
+           const std::vector<std::string>& hosts) {
+    const std::string path = namespace_of(spec);
+    const std::string device = configfs::read(path + "/device_path");
+    if (configfs::is_there(path) && device != block_device && device != "(null)" && !device.empty())
+        return with_hint(fail(EBUSY, "{} exports {} now, not {}", path, device, block_device),
+                         "somebody changed it; who did removes it");
+    if (Status ok = stop_listening(spec); !ok)
+        return ok;
+    if (configfs::is_there(path)) {
+        if (Status ok = configfs::write(path + "/enable", "0"); !ok)
+            return ok;
+    }
+    if (Status ok = configfs::remove_group(path); !ok)
+        return ok;
+    for (const std::string& host : configfs::names(subsystem_of(spec) + "/allowed_hosts")) {
+        if (Status ok = configfs::remove_link(subsystem_of(spec) + "/allowed_hosts/" + host); !ok)
+            return ok;
+    }
+    if (Status ok = configfs::remove_group(subsystem_of(spec)); !ok)
+        return ok;
+    // Others may use them by now.
+    for (const std::string& host : hosts)
+        (void)configfs::remove_group(tree("hosts/" + host));
+    return {};
+}
+
+bool serves(const export_spec& spec, const std::string& block_device) {
+    const std::string path = namespace_of(spec);
+    if (configfs::read(path + "/enable") != "1" ||
+        configfs::read(path + "/device_path") != block_device)
+        return false;
+    for (const std::string& port : configfs::names(tree("ports"))) {
+        if (configfs::is_there(tree("ports/" + port + "/subsystems/" + spec.target)))
+            return true;
+    }
+    return false;
+}
+
+}  // namespace rr::nvmet
