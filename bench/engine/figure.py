@@ -50,6 +50,9 @@ def reduce(raw):
         "split": [{"kind": n.split("/")[1], "start": round(ns, 1), "finish": round(finishes[n], 1)}
                   for n, ns in starts.items()],
         "locks": {k: round(requests["lock/%s/real_time" % k] * 1e9, 1) for k in ("other_rows", "same_rows")},
+        "latency": [{"turn": int(n.split("/")[1]), "bpf": round(ns * 1e9, 1),
+                     "native": round(requests[n.replace("bpf", "native")] * 1e9, 1)}
+                    for n, ns in requests.items() if n.startswith("latency_bpf/")],
         "xor": [{"how": n.split("/")[0], "sources": int(n.split("/")[1]), "bytes": int(n.split("/")[2]),
                  "gb_s": round(r / 1e9, 1)} for n, r in rates.items()],
     }
@@ -70,6 +73,11 @@ def table(data):
                                     [[s["kind"], s["start"], s["finish"]] for s in data.get("split", [])])
     text += "\n" + bench.text_table(
         ["two queues, bpf, no XOR"] + list(data["locks"]), [["write_4k_rmw, ns"] + list(data["locks"].values())])
+    if "latency" in data:
+        text += "\n" + bench.text_table(
+            ["timing a request, ns", NAMES["bpf"], NAMES["native"]],
+            [["%d in a turn" % one["turn"] if one["turn"] else "off", one["bpf"], one["native"]]
+             for one in data["latency"]])
     sizes = sorted({x["bytes"] for x in data["xor"]})
     rows = []
     for size in sizes:
