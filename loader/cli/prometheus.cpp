@@ -300,6 +300,11 @@ std::vector<metric> own_metrics() {
                    [](const nlohmann::json& m, const std::optional<block_stat>&) {
                        return valued{{text_in(m, "state") == "active" ? 1.0 : 0.0, {}}};
                    }),
+        of_members("ringraid_member_error", gauge, "Why a member is out.",
+                   [](const nlohmann::json& m, const std::optional<block_stat>&) {
+                       const std::string error = text_in(m, "error");
+                       return error.empty() ? valued{} : valued{{1.0, {{"error", error}}}};
+                   }),
         of_members("ringraid_member_corrected_read_sectors_total", counter,
                    "Sectors that could not be read and were rewritten.",
                    [](const nlohmann::json& m, const std::optional<block_stat>&) {
