@@ -10,7 +10,8 @@
 // taken over for ten seconds, this does, as DaemonDied. And an array that stays degraded
 // is told again, as DegradedArray, when the time for a reminder has passed since its
 // last mail. And too few spares are SparesMissing: md's monitor looks for them when it sees
-// the array for the first time, this one also later.
+// the array for the first time, this one also later. NVMe disks are asked every hour how
+// they are (members/health.h): a critical warning that is new is a DiskWarning.
 //
 // Under a service manager lines carry the priority that the journal takes from them;
 // nothing else of it is needed, so libsystemd is not.
@@ -38,6 +39,7 @@
 #include "cli/commands.h"
 #include "cli/settings.h"
 #include "cli/status_text.h"
+#include "members/health.h"
 #include "service/home_host.h"
 #include "service/notices.h"
 #include "service/predecessor.h"
@@ -52,6 +54,7 @@ constexpr int64_t day_s = 24 * 60 * 60;
 constexpr int64_t dead_for_s = 10;
 // Without an event, which is when spares come or go.
 constexpr int64_t count_spares_s = 60;
+constexpr int64_t ask_disks_s = 60 * 60;
 constexpr int status_ms = 5000;
 
 struct monitor_flags {
@@ -177,6 +180,8 @@ public:
         }
         if (!dead && now >= count_spares_)
             count_spares(to, notes, state, now);
+        if (now >= ask_disks_)
+            ask_disks(to, notes, state, now);
         if (!dead && to.remind_s() != 0 && now - told_->mailed >= to.remind_s())
             remind(to, notes, state, now);
     }
@@ -209,14 +214,36 @@ private:
         save(notes);
     }
 
+    void ask_disks(teller& to, const told_notes& notes, const nlohmann::json& state, int64_t now) {
+        ask_disks_ = now + ask_disks_s;
+        // A bit for each disk.
+        uint64_t warned = 0;
+        const nlohmann::json devices = state.value("devices", nlohmann::json::array());
+        for (size_t i = 0; devices.is_array() && i < devices.size() && i < 64; i++) {
+            const auto health =
+                devices[i].is_string() ? read_health(devices[i].get<std::string>()) : std::nullopt;
+            if (!health || health->warning == 0)
+                continue;
+            warned |= uint64_t{1} << i;
+            if ((told_->warned >> i & 1) == 0)
+                say(to, state, "DiskWarning", now, devices[i].get<std::string>());
+        }
+        if (warned == told_->warned)
+            return;
+        told_->warned = warned;
+        save(notes);
+    }
+
     void remind(teller& to, const told_notes& notes, const nlohmann::json& state, int64_t now) {
         told_->mailed = now;
         say_if_degraded(to, state, now);
         save(notes);
     }
 
-    void say(teller& to, const nlohmann::json& state, const char* event, int64_t now) {
+    void say(teller& to, const nlohmann::json& state, const char* event, int64_t now,
+             const std::string& component = "") {
         notice what;
+        what.component = component;
         what.event = event;
         what.name = state.value("name", "");
         what.block_device = state.value("block_device", "");
@@ -239,6 +266,7 @@ private:
     bool over_ = false;
     int64_t dead_since_ = 0;
     int64_t count_spares_ = 0;  // when
+    int64_t ask_disks_ = 0;     // when
     notice last_;
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "members/health.h"
 #include "service/paths.h"
 
 namespace rr::cli {
@@ -106,6 +107,9 @@ void add_members(page& to, const nlohmann::json& s) {
         to.row(fmt::format("member {}", m.value("role", 0)),
                fmt::format("{:<{}}  ", device_of(m), widest) +
                    paint(state, tone_of(state), to.style()) + printable(more));
+        if (const auto health =
+                state == "failed" ? read_health(text_in(m, "device")) : std::nullopt)
+            to.plain("its disk", health->text());
     }
     for (const auto& spare : s.value("spares", nlohmann::json::array()))
         to.plain("spare", text_in(spare, "device"));

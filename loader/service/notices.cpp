@@ -15,6 +15,7 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "members/health.h"
 #include "service/paths.h"
 #include "service/places.h"
 #include "service/report.h"
@@ -23,8 +24,8 @@ namespace rr {
 namespace {
 
 // mdadm's, and what it has no name for.
-constexpr std::array mailed = {"Fail",       "FailSpare", "DegradedArray", "SparesMissing",
-                               "DaemonDied", "Fenced",    "TestMessage"};
+constexpr std::array mailed = {"Fail",       "FailSpare",   "DegradedArray", "SparesMissing",
+                               "DaemonDied", "DiskWarning", "Fenced",        "TestMessage"};
 
 std::string text_in(const nlohmann::json& of, const char* key) {
     auto at = of.find(key);
@@ -47,8 +48,11 @@ std::string hint_of(const notice& what) {
     if (what.component.empty())
         return "";
     const bool nvme = what.component.find("nvme") != std::string::npos;
-    return printable(fmt::format("{} {} says how the disk is.\n",
-                                 nvme ? "nvme smart-log" : "smartctl -a", what.component));
+    std::string out = printable(fmt::format(
+        "{} {} says how the disk is.\n", nvme ? "nvme smart-log" : "smartctl -a", what.component));
+    if (const auto health = read_health(what.component))
+        out += health->text() + '\n';
+    return out;
 }
 
 }  // namespace
@@ -126,7 +130,8 @@ told_notes::told_notes(std::string path) : path_(std::move(path)) {
                 {number_in(one, "device"), number_in(one, "inode"), number_in(one, "offset")},
                 static_cast<int64_t>(number_in(one, "mailed")),
                 number_in(one, "dead"),
-                number_in(one, "spares_missing") != 0};
+                number_in(one, "spares_missing") != 0,
+                number_in(one, "warned")};
     }
 }
 
@@ -136,7 +141,8 @@ Status told_notes::save() const {
         all["arrays"][uuid] = {
             {"device", one.place.device}, {"inode", one.place.inode},
             {"offset", one.place.offset}, {"mailed", one.mailed},
-            {"dead", one.dead},           {"spares_missing", one.spares_missing ? 1U : 0U}};
+            {"dead", one.dead},           {"spares_missing", one.spares_missing ? 1U : 0U},
+            {"warned", one.warned}};
     const std::string line = to_line(all) + '\n';
     const auto* bytes = reinterpret_cast<const uint8_t*>(line.data());
     const std::string fresh = path_ + ".new";

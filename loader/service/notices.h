@@ -52,6 +52,7 @@ struct told_of_array {
     int64_t mailed = 0;  // when the last mail went
     uint64_t dead = 0;   // the start of the daemon whose death was told
     bool spares_missing = false;
+    uint64_t warned = 0;  // a bit for each of its disks that was told to warn
 };
 
 class told_notes {
