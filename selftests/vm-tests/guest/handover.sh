@@ -19,8 +19,6 @@ end() {
 	judge "${ours[@]}"
 }
 
-socket() { echo "/run/ringraid/$(st uuid | tr : -)/socket"; }
-
 # longest_ms COMMAND...: what a client that reads 4 KiB after 4 KiB waits at most meanwhile.
 longest_ms() {
 	local probe
@@ -81,7 +79,7 @@ goes_along() {
 	[ "$(st job.sync_max_kib)" = 400 ] || fail "sync-max is $(st job.sync_max_kib)"
 	[ "$(job kind)" = check ] || fail "the check is gone: $(st job)"
 	[ "$(st 'spares | length')" = 1 ] || fail "the spare is gone: $(st spares)"
-	go_on
+	quietly ringraid set t sync-max=0
 	quietly ringraid wait t
 	quietly ringraid fail t "${ours[1]}"
 	eventually "the spare is in" is_state healthy
@@ -91,95 +89,86 @@ goes_along() {
 	judge "${ours[0]}" "${ours[2]}" "${ours[3]}" "$spare"
 }
 
-successor() {
-	local f
-	for f in /proc/[0-9]*/cmdline; do
-		if tr '\0' ' ' 2>/dev/null <"$f" | grep -qx 'ringraid successor '; then
-			f=${f#/proc/}
-			echo "${f%/cmdline}"
-			return
-		fi
-	done
-	return 1
+# ask: somebody asks for a handover; $old serves and $next prepares, and stands still.
+ask() {
+	old=$(st pid)
+	ringraid handover t >"$tmp/asked" 2>&1 &
+	asked=$!
+	eventually "it prepares" is_preparing
+	kill -STOP "$next"
 }
-is_preparing() { successor >/dev/null; }
+is_preparing() {
+	next=''
+	read -r next _ <"/proc/$old/task/$old/children" || true
+	[ -n "$next" ]
+}
 
 # The next daemon cannot: the old one serves, and says why.
 refused_and_served() {
-	local before node
+	local node
 	begin bpf
-	before=$(st pid)
+	old=$(st pid)
 	node=$(readlink -f "${ours[2]}")
 	mv "$node" /dev/hidden
 	refused 'member 2 is not found' ringraid handover t
 	grep -q 'hint: this daemon goes on' "$tmp/log" || { cat "$tmp/log"; fail "no hint"; }
 	mv /dev/hidden "$node"
-	[ "$(st pid)" = "$before" ] || fail "another daemon serves"
+	[ "$(st pid)" = "$old" ] || fail "another daemon serves"
 
 	# Killed while it prepares.
-	ringraid handover t >"$tmp/asked" 2>&1 &
-	eventually "it prepares" is_preparing
+	ask
 	refused 'handed over already' ringraid handover t
-	sleep 0.3
-	kill -9 "$(successor)"
-	! wait $! || fail "handed over to a dead process"
+	kill -9 "$next"
+	! wait $asked || fail "handed over to a dead process"
 	grep -q 'this daemon goes on' "$tmp/asked" || { cat "$tmp/asked"; fail "says nothing of it"; }
-	[ "$(st pid)" = "$before" ] || fail "another daemon serves"
-
-	# A program on probation.
-	quietly ringraid upgrade t --plan
+	[ "$(st pid)" = "$old" ] || fail "another daemon serves"
 	hand_over
 	end
 }
 
 # The old one dies while the next one prepares: that ends, and nobody serves.
 old_dies_early() {
-	local next
 	begin bpf
-	ringraid handover t >"$tmp/asked" 2>&1 &
-	eventually "it prepares" is_preparing
-	next=$(successor)
+	ask
 	kill_daemon
-	! wait $! || fail "handed over by a dead process"
+	! wait $asked || fail "handed over by a dead process"
+	kill -CONT "$next"
 	eventually "the next one ends" is_over "$next"
 	again "${ours[@]}"
 	state healthy
 	end
 }
 
-# settled: somebody serves it, or it can be taken over.
+# Somebody serves it, or it can be taken over.
 settled() {
 	local rc=0
 	eventually "nobody is left in between" is_decided
 	ringraid status >/dev/null 2>&1 || rc=$?
-	[ $rc = 0 ] && { served=$((served + 1)); return; }
+	[ $rc != 0 ] || { served=$((served + 1)); return 0; }
 	[ $rc = 4 ] || fail "status gives $rc"
 	taken=$((taken + 1))
 	again "${ours[@]}"
 	state healthy
 }
-is_decided() {
-	! is_preparing || [ "$(st pid)" = "$(successor)" ]
-}
+is_decided() { is_over "$next" || [ "$(st life)" = serving ]; }
 
 # Either dies at some moment of the change itself: from the one when the old one answers
 # no more, which is just after "yours".
 killed_in_the_middle() {
-	local round who at old next served=0 taken=0 rounds=6
+	local round who at served=0 taken=0 rounds=6
 	! is_full || rounds=40
 	begin bpf
 	for ((round = 0; round < rounds; round++)); do
-		old=$(st pid)
-		at=$(socket)
-		ringraid handover t >"$tmp/asked" 2>&1 &
-		eventually "it prepares" is_preparing
-		next=$(successor)
+		at=$(dirname "$(echo /run/ringraid/*/lock)")/control.sock
+		[ -S "$at" ] || fail "no socket at $at"
+		ask
+		kill -CONT "$next"
 		until [ ! -S "$at" ]; do :; done
 		who=$old
 		[ $((round % 2)) = 0 ] || who=$next
 		sleep "0.$(printf '%02d' $((RANDOM % 40)))"
 		kill -9 "$who" 2>/dev/null || true
-		wait $! || true
+		wait $asked || true
 		settled
 	done
 	say "$rounds times: $served served, $taken taken over"
