@@ -159,7 +159,7 @@ killed_in_the_middle() {
 	! is_full || rounds=40
 	begin bpf
 	for ((round = 0; round < rounds; round++)); do
-		at=$(dirname "$(echo /run/ringraid/*/lock)")/control.sock
+		at=/run/ringraid/$(st uuid | tr : -)/control.sock
 		[ -S "$at" ] || fail "no socket at $at"
 		ask
 		kill -CONT "$next"

@@ -89,6 +89,7 @@ answers() {
 	saved set.bitmap set t bitmap=none
 	saved upgrade.plan upgrade t --plan
 	saved upgrade upgrade t
+	saved handover handover t
 	saved fail fail t 1
 	saved status.degraded status t
 	saved check.degraded check t
@@ -271,4 +272,48 @@ measured() {
 	stop
 }
 
-play configured answers monitored checked timed_requests measured
+# Back to md, which finds it as it was left; and from md.
+released() {
+	local list=/etc/ringraid/arrays uuid d
+	mkdir -p $list
+	array
+	fill
+	uuid=$(ls $list)
+	[ -n "$uuid" ] || fail "it is not in $list"
+	refused 'being served.*stop' ringraid release t
+	stop
+	refused 'no disk here is of other' ringraid release other
+	for d in "${disks[@]}"; do
+		put32 "$d" 208 0
+		put32 "$d" 212 0
+		fix_checksum "$d"
+	done
+	refused 'not stopped cleanly' ringraid release t
+	[ -e "$list/$uuid" ] || fail "it was taken out of the list all the same"
+	ringraid assemble "${disks[@]}" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "assemble"; }
+	quietly ringraid wait t
+	stop
+	saved release release t
+	[ ! -e "$list/$uuid" ] || fail "it is in the list"
+	md=/dev/md/t
+	mkdir -p /dev/md
+	quietly sh -c "$(jq -r .mdadm /out/json/release.json)"
+	md=$(readlink -f $md)
+	check "md has it"
+	block=$md
+	read_all "by md"
+	refused 'in use' ringraid release t
+	give
+	again "${disks[@]}"
+	[ -e "$list/$uuid" ] || fail "assemble does not take it back"
+	read_all "by ringraid again"
+	stop
+	quietly ringraid release t
+	grep -q "^mdadm --assemble /dev/md/t --uuid=" "$tmp/log" || { cat "$tmp/log"; fail "no command for md"; }
+	quietly ringraid release t
+	grep -q 'was not ringraid' "$tmp/log" || { cat "$tmp/log"; fail "released twice"; }
+	rmdir $list
+	md=/dev/md0
+}
+
+play configured answers monitored checked timed_requests released measured
