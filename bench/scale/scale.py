@@ -140,6 +140,10 @@ def check(seed, lives):
     return bad
 
 
+def duration(hours):
+    return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"
+
+
 def number(p):
     return "< 1e-12" if p < 1e-12 else f"{p:.1e}"
 
@@ -150,7 +154,7 @@ def rows(title, clusters):
     print("|---|---|---|---|---|---|---|---|")
     for c in clusters:
         print(f"| {c.nodes} | {c.width} | {c.tolerance} | {'spread' if c.spread else 'fixed'} | "
-              f"{c.rate_mb} MB/s | {c.rebuild_hours():.1f} h | {number(loss_a_year(c))} | "
+              f"{c.rate_mb} MB/s | {duration(c.rebuild_hours())} | {number(loss_a_year(c))} | "
               f"{number(unreadable(c, 1e17)) if c.tolerance == 1 else '-'} |")
 
 
