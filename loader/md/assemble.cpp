@@ -406,7 +406,9 @@ private:
             return with_hint(fail(ENODEV, "{} of {} members are missing: roles {}",
                                   plan_.missing.size(), fresh.raid_disks, missing_text()),
                              excluded_text());
-        if (!plan_.clean && plan_.degraded() && !options_.force)
+        plan_.has_ppl = (fresh.feature_map & (feature_ppl | feature_multiple_ppls)) != 0;
+        const bool unsafe = !plan_.clean && plan_.degraded() && !plan_.has_ppl;
+        if (unsafe && !options_.force)
             return with_hint(
                 fail(EUCLEAN, "array was not stopped cleanly and role {} is missing",
                      missing_text()),
@@ -434,7 +436,7 @@ private:
             if (sb.events == fresh.events && is_position(sb.role()))
                 plan_.resync_from = std::min(plan_.resync_from, sb.resync_offset);
         }
-        plan_.forced = !plan_.clean && plan_.degraded();
+        plan_.forced = unsafe;
         return {};
     }
 

@@ -23,7 +23,8 @@
 //      that is asked for (mdadm: --run). One that is known to be faulty is not
 //      late.
 //   6. A dirty array that is degraded has stripes whose missing block cannot
-//      be computed. It starts only when forced, which asks for rule 5 too.
+//      be computed. It starts only when forced, which asks for rule 5 too; or with a
+//      partial parity log, of which the caller finds out what it is worth.
 //   7. A device that has a role and holds its data only up to recovery_offset, as its own
 //      superblock says, is being rebuilt: the array is degraded, and goes on with it,
 //      unless it contradicts an equally fresh member: a rebuild that was cut off as it
@@ -125,15 +126,17 @@ struct assembly_plan {
     bool needs_resync = false;  // dirty and complete: parity must be recomputed
     uint64_t resync_from = 0;   // ... from this sector of the members on
     bool forced = false;        // dirty and degraded, and started all the same
+    bool has_ppl = false;       // a partial parity log, to be replayed where it is dirty
     uint32_t features_to_clear = 0;
 
     [[nodiscard]] bool degraded() const { return !missing.empty(); }
 };
 
 // ENODEV: too few members, or none. EEXIST: duplicates. EAGAIN: a member is late.
-// EUCLEAN: dirty and degraded. A member's `unusable`: rule 8. EINVAL: an ambiguous choice or
-// members that contradict each other. ENOTSUP: an array that ringraid does not serve. Bad block
-// logs are on the devices: the caller checks them with check_servable_member().
+// EUCLEAN: dirty and degraded, without a partial parity log. A member's `unusable`: rule 8. EINVAL:
+// an ambiguous choice or members that contradict each other. ENOTSUP: an array that ringraid does
+// not serve. Bad block logs are on the devices: the caller checks them with
+// check_servable_member().
 [[nodiscard]] Result<assembly_plan> plan_assembly(const std::vector<candidate>& candidates,
                                                   const assembly_options& options = {});
 

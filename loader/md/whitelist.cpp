@@ -64,9 +64,6 @@ Status check_features(const md_superblock& sb) {
                          "its metadata is newer than this program");
     if ((sb.feature_map & ppl_bits) != 0 && (sb.feature_map & feature_bitmap) != 0)
         return fail(ENOTSUP, "array claims a PPL and a bitmap, which exclude each other");
-    if ((sb.feature_map & ppl_bits) != 0 && !sb.clean())
-        return with_hint(fail(ENOTSUP, "array was not stopped cleanly and has a PPL to replay"),
-                         "let md replay it: mdadm --assemble, then mdadm --stop");
     return {};
 }
 

@@ -14,8 +14,8 @@
 //                                              first write where it cannot be
 //   a member being rebuilt, by bitmap or all   -
 //   bad block log                              the log on disk is empty
-//   PPL (single or multiple)                   array clean; cleared with our
-//                                              first write
+//   PPL (single or multiple)                   rows in flight are recovered from it;
+//                                              cleared with our first write
 //
 // The PPL is cleared, not ignored: we do not maintain it, and md would trust it later, in
 // starting a dirty degraded array.

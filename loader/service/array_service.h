@@ -152,6 +152,7 @@ private:
     Status load_program(const std::vector<int>& rings);
     Status empty_new_members();
     Status write_new_superblocks();
+    Status replay_logs();
     Status make_parity_right();
     void start_jobs();
     void own() const;
@@ -320,6 +321,7 @@ private:
     bool recovering_ = false;          // clients wait: nothing of it is taken back
     bool queues_run_ = false;
     bool parity_right_ = false;
+    nlohmann::json log_recovery_;  // what was recovered at the start; null: nothing
     static constexpr std::chrono::seconds spare_retry{30};
     std::chrono::steady_clock::time_point next_spare_try_;
     bool release_waits_ = false;   // of a replacement that was given up

@@ -12,6 +12,7 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
+#include <random>
 #include <set>
 #include <thread>
 
@@ -23,6 +24,7 @@
 #include "service/limits.h"
 #include "service/name_link.h"
 #include "service/ownership.h"
+#include "service/parity_log.h"
 #include "service/report.h"
 #include "service/socket.h"
 
@@ -154,6 +156,7 @@ Status array_service::finish_start() {
     Status written = do_steps({{"zeroing the members", &array_service::empty_new_members},
                                {"writing superblocks", &array_service::write_new_superblocks},
                                {"writing superblocks", &array_service::open_metadata},
+                               {"recovering what was being written", &array_service::replay_logs},
                                {"recomputing parity", &array_service::make_parity_right}});
     if (!written)
         return written;
@@ -351,6 +354,8 @@ Status array_service::read_members() {
         return forward_error(opened.error());
     members_ = std::move(*opened);
     find_bitmap(members_);
+    if (Status ok = find_parity_logs(members_, options_.assembly.force); !ok)
+        return ok;
     be_called(members_.plan.name);
     return {};
 }
@@ -589,6 +594,30 @@ Status array_service::open_metadata() {
     return {};
 }
 
+// The superblocks say clean then, as nothing is in flight, and know of no log any more: cut
+// off from here on, a degraded array starts without one.
+Status array_service::replay_logs() {
+    if (!members_.logs || recovering_)
+        return {};
+    auto done = recover_from_logs(members_, std::random_device{}());
+    if (!done)
+        return forward_error(done.error());
+    for (const std::string& line : recovery_lines(*done)) {
+        log_info("{}", line);
+        report(line);
+    }
+    log_recovery_ = describe_recovery(*done);
+    members_.logs.reset();
+    if (done->parity_right) {
+        metadata_->resync_finished();
+        parity_right_ = true;
+    }
+    if (!parity_right_ || members_.plan.forced)
+        return {};
+    auto clean = metadata_->mark_clean();
+    return clean ? Status{} : Status(forward_error(clean.error()));
+}
+
 // After a crash, or a create: all parity. Behind the clients, as a job; before anything
 // is served where that is asked for, and where parity is to be trusted for data that
 // cannot be read.
@@ -724,6 +753,8 @@ Status array_service::start_device() {
     enter(life_state::serving, "");
     if (is_new)
         tell("NewArray", nlohmann::json::object());
+    if (!log_recovery_.is_null())
+        tell("LogRecovered", log_recovery_);
     if (health_of(array()) == array_health::degraded)
         tell("DegradedArray", nlohmann::json::object());
     start_jobs();

@@ -332,6 +332,7 @@ nlohmann::json array_service::full_status() const {
             {"clean", durability_ && durability_->is_clean()},
             {"bitmap", bitmap_ ? bitmap_->status() : nlohmann::json()},
             {"fence", fence_ ? fence_->status() : nlohmann::json()},
+            {"log_recovery", log_recovery_},
             {"epoch", a->state >> RR_STATE_EPOCH_SHIFT},
             {"durable_epoch", a->durable_epoch},
             {"members", member_status()},

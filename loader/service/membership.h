@@ -10,6 +10,7 @@
 
 #include "md/assemble.h"
 #include "md/bitmap.h"
+#include "md/ppl.h"
 #include "md/update.h"
 #include "members/member.h"
 #include "members/nvme.h"
@@ -32,6 +33,12 @@ struct replacement_device {
     md::md_superblock superblock;  // what update.h starts from
 };
 
+// md's partial parity logs as they were read and believed (parity_log.h).
+struct parity_logs {
+    std::vector<std::optional<md::ppl_unit>> units;  // by role; nothing: none that holds
+    bool sound = false;                              // each of them, to the last entry
+};
+
 struct array_members {
     md::assembly_plan plan;
     std::vector<std::optional<member_device>> devices;  // by role, opened O_EXCL
@@ -39,6 +46,7 @@ struct array_members {
     std::vector<spare_device> spares;
     std::optional<replacement_device> replacement;
     std::optional<md::bitmap> bitmap;  // as read, or of a new array; until it is served
+    std::optional<parity_logs> logs;   // to be replayed before it is served
     uint32_t logical_block_bytes = 512;
 
     [[nodiscard]] std::vector<const member_device*> present() const;

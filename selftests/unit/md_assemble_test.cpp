@@ -165,11 +165,28 @@ TEST(MdAssembleVectors, DirtyAskForAResyncAndUnfinishedAreRefused) {
     ASSERT_TRUE(dirty);
     EXPECT_FALSE(dirty->clean);
     EXPECT_TRUE(dirty->needs_resync);
-    for (const char* name : {"ppldirty4", "reshaping4", "raid6", "raid1", "journal3"}) {
+    for (const char* name : {"reshaping4", "raid6", "raid1", "journal3"}) {
         const auto made = plan(from_vector(name));
         ASSERT_FALSE(made) << name;
         EXPECT_EQ(made.error().err, ENOTSUP) << name << ": " << made.error().what;
     }
+}
+
+// Rule 6: what was in flight is in the log, whatever that is worth.
+TEST(MdAssembleVectors, WithALogTheyStartWithoutAMember) {
+    auto candidates = from_vector("ppldirty4");
+    const auto whole = plan(candidates);
+    ASSERT_TRUE(whole) << whole.error().what;
+    EXPECT_TRUE(whole->has_ppl);
+    EXPECT_FALSE(whole->clean);
+    EXPECT_TRUE(whole->needs_resync) << "until the log has said otherwise";
+    EXPECT_EQ(whole->features_to_clear, md::feature_multiple_ppls);
+    candidates.pop_back();
+    const auto degraded = plan(candidates);
+    ASSERT_TRUE(degraded) << degraded.error().what;
+    EXPECT_TRUE(degraded->degraded());
+    EXPECT_FALSE(degraded->forced);
+    EXPECT_FALSE(plan(from_vector("dirty4"))->has_ppl);
 }
 
 // --- Choosing the array.

@@ -16,7 +16,8 @@ md_superblock vector_superblock(const std::string& name, size_t member = 0) {
 }
 
 TEST(MdWhitelist, RealArraysOfMdThatWeServe) {
-    for (const char* name : {"ls4", "la5", "ra3", "dirty4", "failed4", "rebuilt4", "rs3bitmap"}) {
+    for (const char* name :
+         {"ls4", "la5", "ra3", "dirty4", "failed4", "rebuilt4", "rs3bitmap", "ppldirty4"}) {
         const auto terms = md::check_servable(vector_superblock(name));
         EXPECT_TRUE(terms) << name << ": " << (terms ? "" : terms.error().what);
     }
@@ -35,7 +36,6 @@ TEST(MdWhitelist, RealArraysOfMdThatWeRefuseSayWhy) {
         EXPECT_EQ(terms.error().err, ENOTSUP) << name;
         return terms.error().what;
     };
-    EXPECT_NE(refusal("ppldirty4").find("PPL"), std::string::npos);
     EXPECT_NE(refusal("reshaping4").find("reshape"), std::string::npos);
     EXPECT_NE(refusal("raid6").find("level 6"), std::string::npos);
     EXPECT_NE(refusal("raid1").find("level 1"), std::string::npos);
@@ -59,13 +59,13 @@ TEST(MdWhitelist, EachFeatureBitIsAllowedOrRefusedByItself) {
     }
 }
 
-TEST(MdWhitelist, DirtyArraysMayHaveABitmapButNoPpl) {
+TEST(MdWhitelist, DirtyArraysMayHaveABitmapOrAPpl) {
     md_superblock sb = vector_superblock("rs3bitmap");
     sb.resync_offset = 0;
     EXPECT_TRUE(md::check_servable(sb));
     for (const uint32_t ppl : {md::feature_ppl, md::feature_multiple_ppls}) {
         sb.feature_map = ppl;
-        EXPECT_FALSE(md::check_servable(sb));
+        EXPECT_TRUE(md::check_servable(sb));
     }
     sb.resync_offset = md::resync_none;
     sb.feature_map = md::feature_ppl | md::feature_bitmap;

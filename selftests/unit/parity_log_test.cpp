@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// What a start does with an array that has a partial parity log.
+#include "base/io.h"
+#include "md_helpers.h"
+#include "service/parity_log.h"
+
+namespace rr::test {
+namespace {
+
+constexpr uint64_t sectors = 16384;
+
+class ParityLog : public testing::Test {
+protected:
+    ParityLog() {
+        md::new_array spec = four_members(sectors);
+        spec.chunk_sectors = 128;
+        superblocks_ = must_make(spec);
+        for (uint32_t role = 0; role < 4; role++) {
+            md::md_superblock& sb = superblocks_[role];
+            sb.feature_map = md::feature_multiple_ppls;
+            sb.log_place = 8 | 2048 << 16;
+            sb.resync_offset = 0;
+            paths_.push_back(dir_.file(fmt::format("m{}", role), sectors));
+            const Fd fd = open_file(paths_[role]);
+            EXPECT_TRUE(md::write_empty_ppl(fd.get(), sb.set_uuid, {16, 2048}));
+        }
+    }
+    // Without @missing, as the superblocks say.
+    array_members members(std::optional<uint32_t> missing = std::nullopt) {
+        std::vector<md::candidate> candidates;
+        for (uint32_t role = 0; role < 4; role++) {
+            if (role != missing)
+                candidates.push_back({paths_[role], sectors, superblocks_[role]});
+        }
+        auto plan = md::plan_assembly(candidates, {.degraded = true});
+        EXPECT_TRUE(plan) << (plan ? "" : plan.error().what);
+        array_members out;
+        out.plan = std::move(*plan);
+        out.found = superblocks_;
+        out.devices.resize(4);
+        for (uint32_t role = 0; role < 4; role++) {
+            if (role == missing)
+                continue;
+            out.devices[role].emplace();
+            out.devices[role]->path = paths_[role];
+            out.devices[role]->fd = open_file(paths_[role]);
+        }
+        return out;
+    }
+    // One entry in the log of member 3, which has the parity of stripe 0: chunk 1.
+    void log_entry(bool torn = false, uint64_t sector = 128) {
+        std::vector<uint8_t> pp(4096, 0x5a);
+        auto unit = md::build_ppl_unit(superblocks_[0].set_uuid, 3, {{sector, 4096, 3, pp}});
+        unit[4096] ^= torn ? 1 : 0;
+        put(3, 16, unit);
+    }
+    void put(uint32_t role, uint64_t sector, const std::vector<uint8_t>& bytes) {
+        ASSERT_TRUE(write_exact(open_file(paths_[role]).get(), bytes, sector * 512));
+    }
+    std::vector<uint8_t> get(uint32_t role, uint64_t sector, size_t bytes) {
+        std::vector<uint8_t> out(bytes);
+        EXPECT_TRUE(read_exact(open_file(paths_[role]).get(), out, sector * 512));
+        return out;
+    }
+    uint64_t data() const { return superblocks_[0].data_offset; }
+
+    scratch_dir dir_;
+    std::vector<md::md_superblock> superblocks_;
+    std::vector<std::string> paths_;
+};
+
+TEST_F(ParityLog, RowsAreRecoveredAndTheLogIsGivenUp) {
+    log_entry();
+    array_members m = members();
+    ASSERT_TRUE(find_parity_logs(m, false));
+    ASSERT_TRUE(m.logs);
+    EXPECT_TRUE(m.logs->sound);
+    const auto done = recover_from_logs(m, 1);
+    ASSERT_TRUE(done) << done.error().what;
+    EXPECT_TRUE(done->parity_right) << "chunk 1 has zeroes, and so has all else";
+    EXPECT_EQ(done->replayed.entries, 1U);
+    EXPECT_EQ(get(3, data(), 4096), std::vector<uint8_t>(4096, 0x5a));
+    for (uint32_t role = 0; role < 4; role++) {
+        auto left = md::read_ppl(open_file(paths_[role]).get(), superblocks_[role], m.plan.geometry,
+                                 role, 512);
+        ASSERT_TRUE(left && *left);
+        EXPECT_TRUE((*left)->entries.empty());
+    }
+    // What its superblocks become: no log, a bitmap in its place.
+    ASSERT_TRUE(m.bitmap);
+    EXPECT_EQ(m.bitmap->count(), m.bitmap->bits());
+    md::array_metadata metadata(m.metadata_state(),
+                                [this](uint32_t role, const md::md_superblock& sb) {
+                                    superblocks_[role] = sb;
+                                    return Status{};
+                                });
+    metadata.resync_finished();
+    ASSERT_TRUE(metadata.mark_clean());
+    for (const md::md_superblock& sb : superblocks_) {
+        EXPECT_TRUE(sb.clean());
+        EXPECT_EQ(sb.feature_map, md::feature_bitmap);
+        EXPECT_GE(md::bitmap_room(sb), m.bitmap->bytes());
+    }
+}
+
+TEST_F(ParityLog, OfACleanArrayItIsGivenUpOnly) {
+    log_entry();
+    for (md::md_superblock& sb : superblocks_)
+        sb.resync_offset = md::resync_none;
+    array_members m = members();
+    ASSERT_TRUE(find_parity_logs(m, false));
+    EXPECT_FALSE(m.logs) << "its entries are of rows that are whole";
+    EXPECT_TRUE(m.bitmap);
+}
+
+TEST_F(ParityLog, WithoutEntriesParityIsRecomputed) {
+    array_members m = members();
+    ASSERT_TRUE(find_parity_logs(m, false));
+    EXPECT_FALSE(recover_from_logs(m, 1)->parity_right);
+}
+
+TEST_F(ParityLog, WithATornEntryParityIsRecomputed) {
+    log_entry(true);
+    array_members m = members();
+    ASSERT_TRUE(find_parity_logs(m, false));
+    const auto done = recover_from_logs(m, 1);
+    EXPECT_FALSE(done->parity_right);
+    EXPECT_EQ(done->replayed.torn, 1U);
+}
+
+TEST_F(ParityLog, AResyncThatWasCutOffIsNoticed) {
+    log_entry();
+    put(0, data() + superblocks_[0].size - 8, std::vector<uint8_t>(512, 1));
+    array_members m = members();
+    ASSERT_TRUE(find_parity_logs(m, false));
+    const auto done = recover_from_logs(m, 1);
+    EXPECT_FALSE(done->parity_right);
+    EXPECT_NE(done->wrong, 0U);
+}
+
+TEST_F(ParityLog, OneThatCannotBeBelievedIsNotFollowed) {
+    log_entry(false, 384);  // of another stripe
+    array_members m = members();
+    ASSERT_TRUE(find_parity_logs(m, false));
+    EXPECT_FALSE(m.logs->sound);
+    const auto done = recover_from_logs(m, 1);
+    EXPECT_FALSE(done->parity_right);
+    EXPECT_EQ(done->replayed.sectors, 0U);
+
+    log_entry(false, 384);
+    array_members degraded = members(1);
+    const Status refused = find_parity_logs(degraded, false);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().err, EBADMSG);
+    EXPECT_NE(refused.error().hint.find("force"), std::string::npos);
+    ASSERT_TRUE(find_parity_logs(degraded, true));
+    EXPECT_TRUE(degraded.plan.forced) << "it does not become clean";
+}
+
+TEST_F(ParityLog, WhatWasInFlightOfAMissingMemberIsNamed) {
+    log_entry();
+    array_members m = members(1);
+    ASSERT_TRUE(find_parity_logs(m, false));
+    EXPECT_FALSE(m.bitmap);
+    const auto done = recover_from_logs(m, 1);
+    ASSERT_TRUE(done);
+    ASSERT_EQ(done->replayed.lost.size(), 1U);
+    EXPECT_EQ(done->replayed.lost[0], (lost_blocks{128, 8, 1}));
+    const auto lines = recovery_lines(*done);
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_NE(lines[1].find("sectors 128 to 135"), std::string::npos);
+    EXPECT_EQ(describe_recovery(*done)["lost"][0]["sector"], 128);
+}
+
+TEST_F(ParityLog, ItsOwnParityMemberMissingNothingIsLost) {
+    log_entry();
+    array_members m = members(3);
+    ASSERT_TRUE(find_parity_logs(m, false));
+    const auto done = recover_from_logs(m, 1);
+    ASSERT_TRUE(done);
+    EXPECT_TRUE(done->replayed.lost.empty());
+    EXPECT_FALSE(m.plan.forced);
+}
+
+}  // namespace
+}  // namespace rr::test
