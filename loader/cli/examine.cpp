@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,7 +13,9 @@
 #include "base/version.h"
 #include "cli/commands.h"
 #include "engine/program.h"
+#include "md/ppl.h"
 #include "md/superblock.h"
+#include "md/whitelist.h"
 #include "members/fabrics.h"
 #include "members/member.h"
 #include "service/report.h"
@@ -26,6 +29,17 @@ void print_member(const nlohmann::json& m) {
     print_line(stdout, "{}", m["device"].get<std::string>());
     for (const auto& [name, value] : superblock_lines(m))
         print_line(stdout, "{:>18} : {}", name, value);
+}
+
+// Where it names a log that this member can have one of.
+void add_log(nlohmann::json& m, const member_device& device, const md::md_superblock& sb) {
+    if ((sb.feature_map & md::ppl_features) == 0 || sb.role() >= sb.raid_disks ||
+        !md::check_servable(sb))
+        return;
+    const rr_geometry geometry{
+        sb.raid_disks, static_cast<uint32_t>(std::countr_zero(sb.chunk_sectors)), sb.layout};
+    describe_ppl(
+        m, md::read_ppl(device.fd.get(), sb, geometry, sb.role(), device.logical_block_bytes));
 }
 
 int examine(const context& ctx, const std::vector<std::string>& devices) {
@@ -46,6 +60,7 @@ int examine(const context& ctx, const std::vector<std::string>& devices) {
         }
         out["devices"].push_back(describe_superblock(*sb));
         out["devices"].back()["device"] = path;
+        add_log(out["devices"].back(), *device, *sb);
         if (!ctx.json)
             print_member(out["devices"].back());
     }

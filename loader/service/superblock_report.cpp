@@ -91,6 +91,56 @@ nlohmann::json describe_superblock(const md::md_superblock& sb) {
     return out;
 }
 
+void describe_ppl(nlohmann::json& described, const Result<std::optional<md::ppl_unit>>& log) {
+    if (!described.contains("ppl"))
+        return;
+    nlohmann::json& out = described["ppl"];
+    if (!log) {
+        out["refused"] = log.error().what;
+        return;
+    }
+    out["unit"] = nullptr;
+    if (!*log)
+        return;
+    nlohmann::json entries = nlohmann::json::array();
+    for (const md::ppl_entry& entry : (*log)->entries)
+        entries.push_back({{"data_sector", entry.data_sector},
+                           {"data_bytes", entry.data_bytes},
+                           {"partial_parity_bytes", entry.pp_bytes},
+                           {"torn", entry.torn}});
+    out["unit"] = {{"sector", (*log)->place},
+                   {"generation", (*log)->generation},
+                   {"entries", std::move(entries)}};
+}
+
+namespace {
+
+void add_ppl(report_lines& lines, const nlohmann::json& ppl) {
+    lines.emplace_back("PPL", fmt::format("{} sectors at offset {} sectors from superblock",
+                                          ppl["sectors"].dump(), ppl["offset_sectors"].dump()));
+    if (ppl.contains("refused"))
+        lines.emplace_back("PPL Unit", "refused: " + ppl["refused"].get<std::string>());
+    if (!ppl.contains("unit"))
+        return;
+    const nlohmann::json& unit = ppl["unit"];
+    if (unit.is_null()) {
+        lines.emplace_back("PPL Unit", "none that holds");
+        return;
+    }
+    lines.emplace_back("PPL Unit", fmt::format("generation {}, {} entries, at sector {} of the log",
+                                               unit["generation"].dump(), unit["entries"].size(),
+                                               unit["sector"].dump()));
+    for (const nlohmann::json& entry : unit["entries"])
+        lines.emplace_back("PPL Entry",
+                           fmt::format("{} bytes from sector {} of the array on, {} "
+                                       "bytes of partial parity{}",
+                                       entry["data_bytes"].dump(), entry["data_sector"].dump(),
+                                       entry["partial_parity_bytes"].dump(),
+                                       entry["torn"] == true ? ", torn" : ""));
+}
+
+}  // namespace
+
 report_lines superblock_lines(const nlohmann::json& m) {
     report_lines lines;
     for (const char* key :
@@ -103,9 +153,7 @@ report_lines superblock_lines(const nlohmann::json& m) {
         lines.emplace_back("Internal Bitmap",
                            m["bitmap_offset_sectors"].dump() + " sectors from superblock");
     if (m.contains("ppl"))
-        lines.emplace_back(
-            "PPL", fmt::format("{} sectors at offset {} sectors from superblock",
-                               m["ppl"]["sectors"].dump(), m["ppl"]["offset_sectors"].dump()));
+        add_ppl(lines, m["ppl"]);
     if (m.contains("bad_block_log")) {
         const nlohmann::json& log = m["bad_block_log"];
         lines.emplace_back("Bad Block Log",

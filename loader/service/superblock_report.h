@@ -12,11 +12,16 @@
 
 #include <nlohmann/json.hpp>
 
+#include "md/ppl.h"
 #include "md/superblock.h"
 
 namespace rr {
 
 [[nodiscard]] nlohmann::json describe_superblock(const md::md_superblock& sb);
+
+// Adds to @described what the partial parity log of the device holds, as read_ppl() has it:
+// @log. Where the superblock names none, nothing.
+void describe_ppl(nlohmann::json& described, const Result<std::optional<md::ppl_unit>>& log);
 
 // Names and values of @described, in the order to print.
 using report_lines = std::vector<std::pair<std::string, std::string>>;
