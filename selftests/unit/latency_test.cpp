@@ -88,7 +88,9 @@ protected:
     // All that was sent is done, but what waits for clients.
     void members_answer() {
         while (!nothing_sent()) {
-            const io_uring_sqe sqe = sent();
+            io_uring_sqe sqe = sent();
+            if (sqe.opcode == IORING_OP_MSG_RING)
+                sqe.user_data = rr_token(RR_TOKEN_FLUSH, rr_token_role(sqe.off), 0);
             if (sqe.opcode == IORING_OP_URING_CMD)
                 fetches_[reinterpret_cast<const ublksrv_io_cmd*>(sqe.cmd)->tag] = sqe;
             else
