@@ -7,7 +7,8 @@
  *   rr_complete        an action has completed with a result in bytes or -errno
  *   rr_message         another queue or the control plane woke this one
  *   rr_tick            the timer that q->tick_wanted asked for has fired
- *   rr_settle          after each of these: whatever became possible happens
+ *   rr_settle          after some of these, and before the host sleeps: whatever became
+ *                      possible happens. What came since the last time is gathered
  *
  * Then the host takes the actions between action_head and action_tail, in
  * order, and looks at wake_mask, notify and tick_wanted. All calls for one
@@ -93,7 +94,7 @@ RR_FN int rr_retry_one(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	if (kind == RR_TOKEN_SLOT) {
 		if (rr_slot_reads_lost(a, q, token))
 			return 0;
-		rr_slot_emit(a, q, rr_token_index(token), rr_token_role(token));
+		rr_slot_emit(a, q, token);
 		return 1;
 	}
 	if (rr_load(a->state) >> rr_token_role(token) & 1)
@@ -161,15 +162,40 @@ RR_FN int rr_slot_waiters(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 			break;
 		r = rr_request_at(a, q, tag);
 		if (r->wanted_roles) {
+			if (r->op == RR_OP_WRITE) {
+				if (!rr_write_start_cell(a, q, tag))
+					break;
+				continue;
+			}
 			if (q->free_slot == RR_NIL)
 				break;
-			rr_request_start_cell(a, q, tag);
+			rr_read_start_cell(a, q, tag);
 			continue;
 		}
 		rr_request_pop(a, q, &q->slot_wait);
 		r->flags &= ~RR_REQ_QUEUED;
 		if (!r->pending)
 			rr_request_done(a, q, tag);
+	}
+	return 0;
+}
+
+/* Slots that were begun ask for their locks: what came in this turn is behind them. */
+RR_FN int rr_start_slots(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
+{
+	rr_u32 last = q->starting.tail;
+	rr_u32 slot;
+	rr_s32 i;
+
+	rr_for (i, RR_SLOTS_MAX) {
+		slot = rr_slot_pop(a, q, &q->starting);
+		if (slot == RR_NIL)
+			break;
+		if (rr_slot_at(a, q, slot)->op == RR_OP_WRITE)
+			rr_slot_init_write(a, q, slot);
+		rr_slot_lock(a, q, slot);
+		if (slot == last)
+			break;
 	}
 	return 0;
 }
@@ -185,25 +211,28 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	if (q->job_look == RR_JOB_LOOK_FIRST)
 		rr_job_go_on(a, q);
 	/* A slot that starts may fail at once and free what another waits for. */
-	rr_for (i, 4) {
+	rr_for (i, 2 * (RR_SLOTS_MAX + RR_DEPTH_MAX)) {
 		if (q->lock_retry && q->lock_wait.head != RR_NIL)
 			rr_lock_waiters(a, q);
-		if (q->slot_wait.head != RR_NIL && q->free_slot != RR_NIL)
+		if (q->slot_wait.head != RR_NIL)
 			rr_slot_waiters(a, q);
+		if (q->starting.head == RR_NIL)
+			break;
+		rr_start_slots(a, q);
 	}
 	if (q->job_look)
 		rr_job_go_on(a, q);
 	if (q->held.head != RR_NIL)
 		rr_held_release(a, q);
-	if (q->lock_wait.head != RR_NIL || q->retry_count)
+	if ((q->lock_wait.head & q->starting.head) != RR_NIL || q->retry_count)
 		q->tick_wanted = 1;
 	return 0;
 }
 
 RR_STEP void rr_settle(rr_array_t *a, rr_queue_t *q)
 {
-	if ((q->lock_wait.head & q->slot_wait.head & q->held.head & q->rest_wait.head &
-	     q->region_wait.head) != RR_NIL ||
+	if ((q->lock_wait.head & q->slot_wait.head & q->starting.head & q->held.head &
+	     q->rest_wait.head & q->region_wait.head) != RR_NIL ||
 	    q->job_look)
 		rr_settle_slowly(a, q);
 	else

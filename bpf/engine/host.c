@@ -47,6 +47,16 @@ void rr_host_start(struct rr_array *a, rr_u32 queue, rr_u32 tag)
 	rr_settle(a, rr_queue_at(a, queue));
 }
 
+void rr_host_arrive(struct rr_array *a, rr_u32 queue, rr_u32 tag)
+{
+	rr_request_start(a, rr_queue_at(a, queue), tag);
+}
+
+void rr_host_settle(struct rr_array *a, rr_u32 queue)
+{
+	rr_settle(a, rr_queue_at(a, queue));
+}
+
 void rr_host_complete(struct rr_array *a, rr_u32 queue, rr_u64 token, rr_s32 result)
 {
 	rr_complete(a, rr_queue_at(a, queue), token, result);

@@ -23,6 +23,9 @@ rr_u64 rr_host_buffer(struct rr_array *a, rr_u32 queue, rr_u32 slot, rr_u32 role
 
 /* The request's sector, sectors, op and flags are set by the caller before. */
 void rr_host_start(struct rr_array *a, rr_u32 queue, rr_u32 tag);
+/* The same in two steps, for what comes together. */
+void rr_host_arrive(struct rr_array *a, rr_u32 queue, rr_u32 tag);
+void rr_host_settle(struct rr_array *a, rr_u32 queue);
 void rr_host_complete(struct rr_array *a, rr_u32 queue, rr_u64 token, rr_s32 result);
 void rr_host_message(struct rr_array *a, rr_u32 queue);
 void rr_host_tick(struct rr_array *a, rr_u32 queue);

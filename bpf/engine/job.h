@@ -93,10 +93,8 @@ RR_STEP void rr_job_write_roles(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u3
 	rr_u32 role;
 
 	s->write_mask = roles;
-	rr_for_roles (role, roles) {
-		s->from[role] = s->lo;
-		s->to[role] = s->hi;
-	}
+	rr_for_roles (role, roles)
+		rr_slot_all_rows(a, s, role);
 	rr_count(q, slot_writes, rr_count_bits(roles));
 	rr_slot_enter(a, q, slot, RR_PHASE_WRITE, roles);
 }
@@ -168,10 +166,8 @@ RR_STEP int rr_job_compare(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 	rr_u32 data = rr_all_roles(a) & ~(1U << s->parity);
 	rr_u32 role, rows;
 
-	rr_for_roles (role, data) {
-		s->from[role] = s->lo;
-		s->to[role] = s->hi;
-	}
+	rr_for_roles (role, data)
+		rr_slot_all_rows(a, s, role);
 	s->data_mask = data;
 	rr_slot_fold(a, q, slot);
 	rows = rr_nonzero_rows(a, rr_buffer(a, q, slot, s->parity), s->hi);

@@ -15,8 +15,8 @@
  * When it is true. The row lock has a generation, which every release of a lock after a
  * write advances, before the lock is free:
  *
- *   locked        the generation is what the slot has noted: nobody wrote any cell of this
- *                 lock since. Else nothing is kept
+ *   locked        all that it takes, and the generation is what the slot has noted: nobody
+ *                 wrote any cell of this lock since. Else nothing is kept
  *   planned       from here on payload is copied over old data: what was kept says
  *                 nothing before the write is through
  *   written       what was kept before, and what was written and read now
@@ -123,22 +123,25 @@ RR_STEP rr_u32 rr_kept_units(rr_array_t *a, rr_u32 lo, rr_u32 hi)
 
 /*
  * Mask of the roles that are written of which the old content is kept; above it, of those
- * in @partial whose part of the hull is. It says nothing more until the write is through.
+ * in @partial whose part of the hull is, or will be payload. It says nothing more until the
+ * write is through.
  */
 RR_FN int rr_kept_roles(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 			rr_u32 partial)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 hull = rr_lock_mask(a, s->lo, s->hi);
 	rr_u32 found = 0;
-	rr_u32 role;
+	rr_u32 role, fresh;
 
 	s->keeps = RR_KEEPS_LATER;
 	rr_for_roles (role, s->data_mask | 1U << s->parity) {
-		if (!(rr_lock_mask(a, s->from[role], s->to[role]) & ~s->kept[role]))
+		if (!(s->units[role] & ~s->kept[role]))
 			found |= 1U << role;
 	}
 	rr_for_roles (role, partial) {
-		if (!(rr_lock_mask(a, s->lo, s->hi) & ~s->kept[role]))
+		fresh = s->data_mask >> role & 1 ? s->whole[role] : 0;
+		if (!(hull & ~(s->kept[role] | fresh)))
 			found |= 0x10000U << role;
 	}
 	return (int)found;
@@ -166,7 +169,8 @@ RR_FN int rr_kept_note(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 		roles = s->data_mask | 1U << s->parity;
 	rr_for_roles (role, roles) {
 		if (s->plan == RR_PLAN_RMW)
-			s->kept[role] |= rr_kept_units(a, s->from[role], s->to[role]);
+			s->kept[role] |=
+				s->units[role] & rr_kept_units(a, s->from[role], s->to[role]);
 		else
 			s->kept[role] |= rr_kept_units(a, s->lo, s->hi);
 	}

@@ -29,6 +29,14 @@ RR_STEP rr_u32 rr_lowest_bit(rr_u32 mask)
 	return bit + !(mask & 1);
 }
 
+RR_STEP rr_u32 rr_count_bits(rr_u32 mask)
+{
+	mask = (mask & 0x5555) + (mask >> 1 & 0x5555);
+	mask = (mask & 0x3333) + (mask >> 2 & 0x3333);
+	mask = (mask & 0x0f0f) + (mask >> 4 & 0x0f0f);
+	return (mask & 0xff) + (mask >> 8);
+}
+
 /* Sectors from @sector to the end of its stripe, and so of the array: it is whole stripes. */
 RR_STEP rr_u32 rr_stripe_rest(rr_array_t *a, rr_u64 sector)
 {

@@ -30,7 +30,8 @@
  * and taken back after the last has completed: between the two the buffers
  * are the redo record of the rows.
  *
- * What the last write to the cell has left in the buffers is not read again (kept.h).
+ * What the last write to the cell has left in the buffers is not read again (kept.h), and
+ * writes that meet at a cell are one operation (gather.h).
  *
  * A failed read: the role becomes `bad` here, the plan is made again without
  * it, and its block is rewritten. A failed write: the member is out.
@@ -38,20 +39,12 @@
 #ifndef RINGRAID_ENGINE_SLOT_H
 #define RINGRAID_ENGINE_SLOT_H
 
-#include "kept.h"
+#include "gather.h"
 #include "xor.h"
 
 RR_STEP rr_u32 rr_all_roles(rr_array_t *a)
 {
 	return (1U << a->geometry.members) - 1;
-}
-
-RR_STEP rr_u32 rr_count_bits(rr_u32 mask)
-{
-	mask = (mask & 0x5555) + (mask >> 1 & 0x5555);
-	mask = (mask & 0x3333) + (mask >> 2 & 0x3333);
-	mask = (mask & 0x0f0f) + (mask >> 4 & 0x0f0f);
-	return (mask & 0xff) + (mask >> 8);
 }
 
 /* job.h */
@@ -75,69 +68,143 @@ RR_STEP void rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag, rr
 		s->keeps = RR_KEEPS_NOTHING;
 	s->tag = tag;
 	s->op = op;
-	s->error = 0;
-	s->retries = 0;
-	s->locked = 0;
-	s->lock_tries = 0;
-	s->bad = RR_NO_ROLE;
-	s->lost = RR_NO_ROLE;
+	s->apart = 0;
+	s->behind.head = RR_NIL;
+	rr_slot_reset(s);
 }
 
-/* A phase's I/O for one role. Also issues it again after a transient error. */
-RR_FN int rr_slot_emit(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
-		       rr_u32 role)
+RR_STEP int rr_slot_copies(rr_slot_t *s)
+{
+	return s->phase == RR_PHASE_COPY_IN || s->phase == RR_PHASE_COPY_OUT;
+}
+
+/* Reads or writes @sectors, from the low half on so many as the high one says, of the cell. */
+RR_FN int rr_slot_emit_io(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			  rr_u32 role, rr_u32 sectors)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_u32 phase = s->phase;
 	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
-	rr_u32 from = s->from[r];
-	rr_u32 to = s->to[r];
+	rr_u32 from = sectors & 0xffff;
 	rr_u32 act = RR_ACT_READ;
-	rr_u64 position;
 
-	if (phase == RR_PHASE_READ &&
-	    (s->plan == RR_PLAN_RCW || s->plan == RR_PLAN_RECON || s->plan == RR_PLAN_REBUILD)) {
-		from = s->lo;
-		to = s->hi;
-	}
-	if (phase == RR_PHASE_COPY_IN || phase == RR_PHASE_COPY_OUT) {
-		act = phase == RR_PHASE_COPY_IN ? RR_ACT_COPY_IN : RR_ACT_COPY_OUT;
-		if (rr_slot_fused(a, q, s))
-			act = RR_ACT_FUSE;
-		position = (rr_u64)s->payload[r] << RR_SECTOR_SHIFT;
-	} else {
-		position = ((a->members[r].data_offset + from) << RR_SECTOR_SHIFT) +
-			   (s->cell << a->cell_shift);
-		if (phase == RR_PHASE_WRITE || phase == RR_PHASE_REPAIR)
-			act = s->fua ? RR_ACT_WRITE_FUA : RR_ACT_WRITE;
-	}
-	rr_emit(a, q, act, r, s->tag, rr_token(RR_TOKEN_SLOT, r, slot), position,
+	if (s->phase != RR_PHASE_READ)
+		act = s->fua ? RR_ACT_WRITE_FUA : RR_ACT_WRITE;
+	rr_emit(a, q, act, r, s->tag,
+		rr_token_extent(rr_token(RR_TOKEN_SLOT, r, slot), from, sectors >> 16),
+		((a->members[r].data_offset + from) << RR_SECTOR_SHIFT) +
+			(s->cell << a->cell_shift),
 		rr_buffer(a, q, slot, r < a->geometry.members ? r : a->replaced) +
 			((rr_u64)from << RR_SECTOR_SHIFT),
-		(to - from) << RR_SECTOR_SHIFT);
+		sectors >> 16 << RR_SECTOR_SHIFT);
+	return 0;
+}
+
+/* Copies what @tag has of @role; where the host fuses, that stands for all copies. 0: nothing. */
+RR_FN int rr_slot_emit_copy(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			    rr_u32 role, rr_u32 tag)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
+	rr_u32 act = s->phase == RR_PHASE_COPY_IN ? RR_ACT_COPY_IN : RR_ACT_COPY_OUT;
+	struct rr_piece piece = rr_slot_piece(a, q, s, tag, r);
+	rr_u32 sectors = piece.to - piece.from;
+
+	if (piece.from >= piece.to)
+		return 0;
+	if (rr_slot_fused(a, q, s))
+		act = RR_ACT_FUSE;
+	rr_emit(a, q, act, r, tag, rr_token_extent(rr_token(RR_TOKEN_SLOT, r, slot), tag, sectors),
+		(rr_u64)piece.payload << RR_SECTOR_SHIFT,
+		rr_buffer(a, q, slot, r) + ((rr_u64)piece.from << RR_SECTOR_SHIFT),
+		sectors << RR_SECTOR_SHIFT);
+	return 1;
+}
+
+/*
+ * An I/O once more, as its token says, which is all that there is to know of it: of a copy
+ * the tag, of a member I/O where it begins in the cell; and sectors.
+ */
+RR_STEP void rr_slot_emit(rr_array_t *a, rr_queue_t *q, rr_u64 token)
+{
+	rr_u32 slot = rr_token_index(token);
+	rr_u32 role = rr_token_role(token);
+	rr_u32 phase = rr_slot_at(a, q, slot)->phase;
+
+	if (phase == RR_PHASE_COPY_IN || phase == RR_PHASE_COPY_OUT)
+		rr_slot_emit_copy(a, q, slot, role, rr_token_sector(token));
+	else
+		rr_slot_emit_io(a, q, slot, role, (rr_u32)(token >> 32));
+}
+
+/* The reads of this plan are of the whole hull. */
+RR_STEP int rr_slot_reads_hull(rr_slot_t *s)
+{
+	return s->plan == RR_PLAN_RCW || s->plan == RR_PLAN_RECON || s->plan == RR_PLAN_REBUILD;
+}
+
+/* A phase's member I/O for the roles. */
+RR_FN int rr_slot_issue(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			rr_u32 roles)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	int reads = s->phase == RR_PHASE_READ;
+	rr_u32 role, run, units;
+
+	s->pending = 0;
+	rr_for_roles (role, roles) {
+		if (reads && rr_slot_reads_hull(s)) {
+			rr_slot_emit_io(a, q, slot, role, s->lo | (rr_u32)(s->hi - s->lo) << 16);
+			s->pending++;
+			continue;
+		}
+		units = s->units[role];
+		if (reads && s->keeps == RR_KEEPS_LATER)
+			units &= ~s->kept[role];
+		rr_for_runs (run, units) {
+			rr_slot_emit_io(a, q, slot, role, rr_run_sectors(a, q, slot, role, run));
+			s->pending++;
+		}
+	}
 	return 0;
 }
 
 RR_STEP void rr_slot_enter(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 phase, rr_u32 roles)
 {
-	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_u32 role;
-
 	/* A record must be whole before the phase makes it one. */
 	rr_compiler_barrier();
-	rr_store(s->phase, phase);
-	s->pending = rr_count_bits(roles);
-	rr_for_roles (role, roles)
-		rr_slot_emit(a, q, slot, role);
+	rr_store(rr_slot_at(a, q, slot)->phase, phase);
+	rr_slot_issue(a, q, slot, roles);
 }
 
-/* The copies between payload and buffers: one I/O for each role, or one for all. */
-RR_STEP void rr_slot_enter_copy(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 phase,
-				rr_u32 roles)
+/* The copies between payloads and buffers: one for each piece, or one for all. */
+RR_FN int rr_slot_enter_copy(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			     rr_u32 phase)
 {
-	if (rr_slot_fused(a, q, rr_slot_at(a, q, slot)))
-		roles &= -roles;
-	rr_slot_enter(a, q, slot, phase, roles);
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 next = s->more.head;
+	rr_u32 tag = s->tag;
+	rr_u32 roles = s->data_mask;
+	rr_u32 role;
+	rr_s32 i;
+
+	rr_store(s->phase, phase);
+	s->pending = 0;
+	s->blame = tag;
+	if (rr_slot_fused(a, q, s)) {
+		roles = 1U << (phase == RR_PHASE_COPY_IN ? s->role : rr_lowest_bit(roles));
+		next = RR_NIL;
+	}
+	rr_for (i, RR_DEPTH_MAX) {
+		rr_for_roles (role, roles) {
+			if (rr_slot_emit_copy(a, q, slot, role, tag))
+				s->pending++;
+		}
+		if (next == RR_NIL)
+			break;
+		tag = next;
+		next = rr_request_at(a, q, tag)->next;
+	}
+	return 0;
 }
 
 /* The flag of a job that fills a device; 0 for those that do not. */
@@ -210,6 +277,11 @@ RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 			q->lock_retry = 1;
 		q->wake_mask |= wake & ~(1U << q->id);
 	}
+	if (s->op == RR_OP_WRITE && (s->more.head & s->behind.head) != RR_NIL) {
+		if (!rr_slot_hand_over(a, q, slot, error, wrote))
+			rr_free_push(a, q, slot);
+		return 0;
+	}
 	rr_free_push(a, q, slot);
 	if (s->op == RR_OP_JOB)
 		return rr_job_cell_done(a, q, slot, error);
@@ -235,19 +307,22 @@ RR_STEP int rr_slot_missing(rr_array_t *a, rr_slot_t *s, rr_u64 state)
 	return RR_NO_ROLE;
 }
 
-/* parity ^= the written parts as they are in the buffers. */
+/* parity ^= the written units as they are in the buffers. */
 RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u64 parity = rr_buffer(a, q, slot, s->parity);
-	rr_u32 role, sectors;
+	rr_u32 role, run, sectors;
 	rr_u64 skip;
 
 	rr_for_roles (role, s->data_mask) {
-		skip = (rr_u64)s->from[role] << RR_SECTOR_SHIFT;
-		sectors = s->to[role] - s->from[role];
-		rr_xor(a, parity + skip, rr_buffer(a, q, slot, role) + skip, sectors);
-		rr_count(q, xor_bytes, (rr_u64)sectors << RR_SECTOR_SHIFT);
+		rr_for_runs (run, s->units[role]) {
+			sectors = rr_run_sectors(a, q, slot, role, run);
+			skip = (rr_u64)(sectors & 0xffff) << RR_SECTOR_SHIFT;
+			sectors >>= 16;
+			rr_xor(a, parity + skip, rr_buffer(a, q, slot, role) + skip, sectors);
+			rr_count(q, xor_bytes, (rr_u64)sectors << RR_SECTOR_SHIFT);
+		}
 	}
 	return 0;
 }
@@ -256,17 +331,51 @@ RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 RR_STEP rr_u32 rr_slot_partial(rr_array_t *a, rr_slot_t *s)
 {
 	rr_u32 partial = rr_all_roles(a) & ~(1U << s->parity);
+	rr_u32 hull = rr_lock_mask(a, s->lo, s->hi);
 	rr_u32 role;
 
 	rr_for_roles (role, s->data_mask) {
-		if (s->from[role] == s->lo && s->to[role] == s->hi)
+		if (!(hull & ~s->whole[role]) ||
+		    (s->from[role] == s->lo && s->to[role] == s->hi && !(s->gaps >> role & 1)))
 			partial &= ~(1U << role);
 	}
 	return partial;
 }
 
-/* Chooses how to write, from the state as it is now, and starts the reads. */
-RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+/*
+ * Units to read by the one way and, above, by the other, where writes were gathered: two
+ * blocks in rows far apart have a hull that nobody wants to read. @kept: rr_kept_roles().
+ */
+RR_FN int rr_slot_weigh(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			rr_u32 kept, rr_u32 partial)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 hull = rr_count_bits(rr_lock_mask(a, s->lo, s->hi));
+	rr_u32 units = 0;
+	rr_u32 role;
+
+	rr_for_roles (role, (s->data_mask | 1U << s->parity) & ~kept)
+		units += rr_count_bits(s->units[role] & ~(s->keeps ? s->kept[role] : 0U));
+	return (int)(units | hull * rr_count_bits(partial & ~(kept >> 16)) << 16);
+}
+
+/* Roles with units of which payload covers a part only, and not one end of it all. */
+RR_STEP rr_u32 rr_slot_torn(rr_slot_t *s)
+{
+	rr_u32 torn = 0;
+	rr_u32 role;
+
+	rr_for_roles (role, s->gaps) {
+		if (s->units[role] & ~s->whole[role])
+			torn |= 1U << role;
+	}
+	return torn;
+}
+
+#define RR_NO_WAY 0x8000 /* more than any way reads */
+
+/* Chooses how to write, from the state as it is now, and what to read; 0 or -errno. */
+RR_FN int rr_slot_choose(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u64 state = rr_load(a->state);
@@ -284,24 +393,32 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	if ((state & RR_STATE_BROKEN) || absent < 0 ||
 	    (missing != RR_NO_ROLE && missing != s->parity && s->bad != RR_NO_ROLE &&
 	     s->bad != missing))
-		return rr_slot_finish(a, q, slot, -RR_EIO);
+		return -RR_EIO;
 
 	partial = rr_slot_partial(a, s);
 	s->write_mask = (s->data_mask | parity_bit) & ~missing_bit;
 	kept = s->keeps ? (rr_u32)rr_kept_roles(a, q, slot, partial) : 0;
-	rmw = unsynced || ((s->data_mask | parity_bit) & lost_bit)
-		      ? 64
-		      : rr_count_bits((s->data_mask | parity_bit) & ~kept);
-	rcw = partial & lost_bit ? 64 : rr_count_bits(partial & ~(kept >> 16));
+	if (s->more.head == RR_NIL) {
+		rmw = rr_count_bits((s->data_mask | parity_bit) & ~kept);
+		rcw = rr_count_bits(partial & ~(kept >> 16));
+	} else {
+		rmw = rr_slot_weigh(a, q, slot, kept, partial);
+		rcw = rmw >> 16;
+		rmw &= 0xffff;
+	}
+	if (unsynced || ((s->data_mask | parity_bit) & lost_bit))
+		rmw = RR_NO_WAY;
+	if (partial & lost_bit)
+		rcw = RR_NO_WAY;
 	if (missing == s->parity) {
 		s->plan = RR_PLAN_PAYLOAD;
-		reads = 0;
+		reads = rr_slot_torn(s);
 		rr_count(q, payload_cells, 1);
 	} else if (rmw < rcw) {
 		s->plan = RR_PLAN_RMW;
 		reads = (s->data_mask | parity_bit) & ~kept;
 		rr_count(q, rmw_cells, 1);
-	} else if (rcw < 64) {
+	} else if (rcw < RR_NO_WAY) {
 		s->plan = RR_PLAN_RCW;
 		reads = partial & ~(kept >> 16);
 		if (partial)
@@ -310,7 +427,7 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 			rr_count(q, full_cells, 1);
 	} else if (unsynced) {
 		/* The lost block cannot be had from a parity that says nothing. */
-		return rr_slot_finish(a, q, slot, -RR_EIO);
+		return -RR_EIO;
 	} else {
 		s->plan = RR_PLAN_RECON;
 		reads = rr_all_roles(a) & ~lost_bit;
@@ -322,16 +439,26 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	s->read_mask = reads;
 	q->kept_cells +=
 		kept && reads != (s->plan == RR_PLAN_RMW ? s->data_mask | parity_bit : partial);
-	if (reads) {
-		rr_count(q, slot_reads, rr_count_bits(reads));
-		rr_slot_enter(a, q, slot, RR_PHASE_READ, reads);
+	return 0;
+}
+
+/* Plans a write, and starts its reads. */
+RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_s32 error = rr_slot_choose(a, q, slot);
+
+	if (error)
+		return rr_slot_finish(a, q, slot, error);
+	if (s->read_mask) {
+		rr_slot_enter(a, q, slot, RR_PHASE_READ, s->read_mask);
+		rr_count(q, slot_reads, s->pending);
 		return 0;
 	}
 	/* What is modified without a read is kept. */
 	if (s->plan == RR_PLAN_RMW && !rr_slot_fused(a, q, s))
 		rr_slot_fold(a, q, slot);
-	rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
-	return 0;
+	return rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN);
 }
 
 /* Rebuild of s->role for a read: needs every other member. */
@@ -356,7 +483,7 @@ RR_FN int rr_slot_plan_rebuild(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_
 /* Who asks for a lock, and whether it has been patient long enough. */
 RR_STEP rr_u32 rr_slot_claimant(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 {
-	rr_u32 who = q->id * a->slots + slot + 1;
+	rr_u32 who = rr_slot_who(a, q, slot);
 
 	return rr_slot_at(a, q, slot)->lock_tries < RR_LOCK_PATIENCE ? who : who | RR_LOCK_CLAIM;
 }
@@ -367,16 +494,20 @@ RR_FN int rr_slot_lock(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 
 	if (!rr_lock_try(a, q->id, s->lock, s->lock_mask, rr_slot_claimant(a, q, slot))) {
+		if (!s->lock_tries)
+			rr_count(q, lock_waits, 1);
 		if (s->lock_tries < RR_LOCK_PATIENCE)
 			s->lock_tries++;
-		if (s->phase != RR_PHASE_LOCK)
-			rr_count(q, lock_waits, 1);
 		rr_store(s->phase, RR_PHASE_LOCK);
 		rr_slot_push(a, q, &q->lock_wait, slot);
 		q->tick_wanted = 1;
 		return 0;
 	}
 	s->locked = 1;
+	if (s->apart)
+		s->apart--;
+	else if (s->behind.head != RR_NIL)
+		rr_slot_take_along(a, q, slot);
 	rr_kept_locked(a, s, rr_load(a->state));
 	if (s->op == RR_OP_WRITE)
 		rr_slot_plan_write(a, q, slot);
@@ -459,14 +590,12 @@ RR_FN int rr_slot_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	if (s->plan == RR_PLAN_READ) {
 		if (s->bad != RR_NO_ROLE)
 			return rr_slot_lock(a, q, slot);
-		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT, s->data_mask);
-		return 0;
+		return rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT);
 	}
 	if (s->plan == RR_PLAN_REBUILD) {
 		if (!rr_slot_fused(a, q, s))
 			rr_slot_xor(a, q, slot, s->role, rr_all_roles(a) & ~(1U << s->role));
-		rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT, s->data_mask);
-		return 0;
+		return rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT);
 	}
 	if (s->bad != RR_NO_ROLE && s->lost != s->bad) {
 		s->keeps = RR_KEEPS_NOTHING;
@@ -474,8 +603,7 @@ RR_FN int rr_slot_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	}
 	if (!rr_slot_fused(a, q, s))
 		rr_slot_use_old(a, q, slot);
-	rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN, s->data_mask);
-	return 0;
+	return rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN);
 }
 
 /*
@@ -491,6 +619,7 @@ RR_STEP void rr_slot_write_replacement(rr_array_t *a, rr_slot_t *s)
 		return;
 	s->from[index] = s->from[role];
 	s->to[index] = s->to[role];
+	s->units[index] = s->units[role];
 	s->write_mask |= 1U << index;
 }
 
@@ -501,6 +630,14 @@ RR_STEP void rr_slot_corrects(rr_array_t *a, rr_slot_t *s, rr_u32 role)
 			   (rr_u32)(s->hi - s->lo));
 }
 
+/* The whole hull of @role is written. */
+RR_STEP void rr_slot_all_rows(rr_array_t *a, rr_slot_t *s, rr_u32 role)
+{
+	s->from[role] = s->lo;
+	s->to[role] = s->hi;
+	s->units[role] = rr_lock_mask(a, s->lo, s->hi);
+}
+
 /* The payload is in the buffers: parity, then the member writes. */
 RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
@@ -508,7 +645,7 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	rr_u64 state = rr_load(a->state);
 	rr_u32 lost = s->lost & (RR_MEMBERS_MAX - 1);
 
-	if (s->error)
+	if (s->error || s->spoilt)
 		return rr_slot_finish(a, q, slot, s->error);
 	if (rr_state_epoch(state) != s->epoch || (state & RR_STATE_BROKEN)) {
 		rr_count(q, replans, 1);
@@ -519,16 +656,15 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	if (!rr_slot_fused(a, q, s))
 		rr_slot_use_new(a, q, slot);
 	if (s->plan == RR_PLAN_RECON && (s->write_mask >> lost & 1)) {
-		s->from[lost] = s->lo;
-		s->to[lost] = s->hi;
+		rr_slot_all_rows(a, s, lost);
 		rr_slot_corrects(a, s, lost);
 	}
 	if (state & RR_STATE_REPLACE)
 		rr_slot_write_replacement(a, s);
 	rr_count(q, copied_bytes,
 		 (rr_u64)rr_count_bits(s->data_mask) * (s->hi - s->lo) << RR_SECTOR_SHIFT);
-	rr_count(q, slot_writes, rr_count_bits(s->write_mask));
 	rr_slot_enter(a, q, slot, RR_PHASE_WRITE, s->write_mask);
+	rr_count(q, slot_writes, s->pending);
 	return 0;
 }
 
@@ -580,6 +716,19 @@ RR_STEP void rr_slot_read_failed(rr_queue_t *q, rr_slot_t *s, rr_u32 role)
 		s->bad = role;
 }
 
+/* A copy failed: of several requests it is the error of one. */
+RR_STEP void rr_slot_copy_failed(rr_array_t *a, rr_queue_t *q, rr_slot_t *s, rr_u64 token)
+{
+	rr_u32 tag = rr_slot_fused(a, q, s) ? s->blame : rr_token_sector(token);
+
+	if (s->more.head == RR_NIL || tag == RR_NIL) {
+		s->error = -RR_EIO;
+		return;
+	}
+	s->spoilt = 1;
+	rr_request_at(a, q, tag)->error = -RR_EIO;
+}
+
 /* 1: the I/O is issued again at the next tick. 0: too many wait for it. */
 RR_STEP int rr_retry_later(rr_queue_t *q, rr_u64 token)
 {
@@ -608,16 +757,8 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	rr_u32 role = rr_token_role(token);
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u32 phase = s->phase;
-	rr_u32 from = s->from[role];
-	rr_u32 to = s->to[role];
-	rr_s32 length;
+	rr_s32 length = (rr_s32)(rr_token_sectors(token) << RR_SECTOR_SHIFT);
 
-	if (phase == RR_PHASE_READ &&
-	    (s->plan == RR_PLAN_RCW || s->plan == RR_PLAN_RECON || s->plan == RR_PLAN_REBUILD)) {
-		from = s->lo;
-		to = s->hi;
-	}
-	length = (rr_s32)((to - from) << RR_SECTOR_SHIFT);
 	if (res == RR_RESULT_WHOLE)
 		res = length;
 	if (res != length && rr_transient(res) && s->retries < rr_retries_max() &&
@@ -626,7 +767,7 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		if (rr_retry_later(q, token))
 			s->retries += rr_patience(res);
 		else
-			rr_slot_emit(a, q, slot, role);
+			rr_slot_emit(a, q, token);
 		return 0;
 	}
 	if (phase == RR_PHASE_WRITE || phase == RR_PHASE_REPAIR) {
@@ -637,7 +778,7 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		if (phase == RR_PHASE_READ)
 			rr_slot_read_failed(q, s, role);
 		else
-			s->error = -RR_EIO;
+			rr_slot_copy_failed(a, q, s, token);
 	}
 	if (--s->pending == 0)
 		rr_slot_next(a, q, slot);

@@ -101,14 +101,8 @@ RR_FN int rr_slot_carry(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 		to = part.to;
 	if (from >= to)
 		return 0;
-	s->data_mask |= 1U << role;
 	s->payload[role] = (index << a->geometry.chunk_shift) + from - p.start;
-	s->from[role] = from - cell_from;
-	s->to[role] = to - cell_from;
-	if (from - cell_from < s->lo)
-		s->lo = from - cell_from;
-	if (to - cell_from > s->hi)
-		s->hi = to - cell_from;
+	rr_slot_cover(a, s, role, from - cell_from, to - cell_from);
 	return 0;
 }
 
@@ -134,21 +128,44 @@ RR_STEP rr_u32 rr_slot_place(rr_array_t *a, rr_slot_t *s, struct rr_place *p, rr
 	s->lo = 1U << shift;
 	s->hi = 0;
 	s->data_mask = 0;
+	s->gaps = 0;
+	s->units[p->parity & (RR_MEMBERS_MAX - 1)] = 0;
 	s->cell = rr_member_cell(a, p->stripe, from);
 	return from | (from + (1U << shift)) << 16;
 }
 
-/* Fills a slot for cell @cell (of the chunk) of a write. */
-RR_FN int rr_slot_init_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
-			     rr_u32 cell)
+/* Fills a slot on a cell for the write of its tag. */
+RR_FN int rr_slot_init_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
-	struct rr_place p = rr_request_place(a, rr_request_at(a, q, s->tag));
-	rr_u32 role = p.parity & (RR_MEMBERS_MAX - 1);
+	rr_request_t *r = rr_request_at(a, q, s->tag);
+	struct rr_place p = rr_request_place(a, r);
+	rr_u32 cells = 1U << (a->geometry.chunk_shift + RR_SECTOR_SHIFT - a->cell_shift);
+	rr_u32 first = p.start >> a->geometry.chunk_shift;
+	rr_u32 count = ((p.start + r->sectors - 1) >> a->geometry.chunk_shift) - first + 1;
+	struct rr_piece piece;
+	rr_u32 role;
+	rr_s32 i;
 
-	rr_slot_carry_all(a, q, slot, rr_slot_place(a, s, &p, cell));
+	rr_slot_place(a, s, &p, (rr_u32)s->cell & (cells - 1));
+	rr_for (i, RR_MEMBERS_MAX - 1) {
+		if ((rr_u32)i >= count)
+			break;
+		piece = rr_piece_of(a, s, r, p.start, first + i);
+		if (piece.from >= piece.to)
+			continue;
+		role = rr_data_member(&a->geometry, p.parity, first + i) & (RR_MEMBERS_MAX - 1);
+		s->payload[role] = piece.payload;
+		rr_slot_cover(a, s, role, piece.from, piece.to);
+	}
+	role = p.parity & (RR_MEMBERS_MAX - 1);
 	s->from[role] = s->lo;
 	s->to[role] = s->hi;
+	s->fua = (r->flags & RR_REQ_FUA) != 0;
+	s->role = rr_lowest_bit(s->data_mask);
+	s->parts = rr_count_bits(s->data_mask);
+	s->lock = rr_lock_index(s->cell);
+	s->lock_mask = rr_lock_mask(a, s->lo, s->hi);
 	return 0;
 }
 
@@ -172,52 +189,89 @@ RR_FN int rr_slot_init_read(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	return 0;
 }
 
-/* The slot for a write to cell @cell of the chunk: the one that has kept it, or any. */
-RR_FN int rr_write_slot(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag,
-			rr_u32 cell)
+/* The write @tag, which wants one cell and is in no list, waits behind a slot that works on it. */
+RR_STEP void rr_write_follows(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_slot_t *s)
 {
-	rr_u64 stripe = rr_request_place(a, rr_request_at(a, q, tag)).stripe;
-	rr_u64 at = rr_member_cell(a, stripe, cell << (a->cell_shift - RR_SECTOR_SHIFT));
-	rr_u32 slot = rr_kept_find(a, q, at);
+	rr_request_t *r = rr_request_at(a, q, tag);
 
-	if (rr_slot_at(a, q, slot)->cell != at)
-		rr_slot_at(a, q, slot)->keeps = RR_KEEPS_NOTHING;
-	return (int)slot;
+	rr_request_pop(a, q, &q->slot_wait);
+	r->flags &= ~RR_REQ_QUEUED;
+	r->wanted_roles = 0;
+	r->pending = 1;
+	rr_request_push(a, q, &s->behind, tag);
 }
 
-/* One wanted cell of @tag becomes a slot. The caller knows that one is free. */
-RR_FN int rr_request_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
+/*
+ * One wanted cell of the write at the head of the line: it follows a slot that works on
+ * that cell, or becomes one, which is the one that has kept the cell, or any. 0: there is
+ * none.
+ */
+RR_FN int rr_write_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_u32 cells = r->want[0];
+	rr_u32 cell = rr_lowest_bit(cells);
+	rr_u64 at = rr_member_cell(a, rr_request_place(a, r).stripe,
+				   cell << (a->cell_shift - RR_SECTOR_SHIFT));
+	rr_u32 place = rr_kept_place(at);
+	rr_u32 slot = q->kept_at[place];
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+
+	if (slot >= a->slots || s->cell != at || s->op != RR_OP_WRITE) {
+		slot = RR_NIL;
+	} else if (s->phase != RR_PHASE_FREE) {
+		if (r->flags & RR_REQ_ONE) {
+			rr_write_follows(a, q, tag, s);
+			return 1;
+		}
+		slot = RR_NIL;
+	}
+	if (q->free_slot == RR_NIL)
+		return 0;
+	if (slot == RR_NIL) {
+		slot = q->free_slot;
+		s = rr_slot_at(a, q, slot);
+		if (s->cell != at)
+			s->keeps = RR_KEEPS_NOTHING;
+	}
+	rr_slot_new(a, q, RR_OP_WRITE, tag, slot);
+	s->cell = at;
+	r->want[0] = cells & (cells - 1);
+	if (!r->want[0])
+		r->wanted_roles = 0;
+	r->pending++;
+	q->kept_at[place] = slot;
+	rr_slot_starts(a, q, slot);
+	return 1;
+}
+
+/* One wanted cell of a read becomes a slot. The caller knows that one is free. */
+RR_FN int rr_read_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
 	rr_u32 role = rr_lowest_bit(r->wanted_roles);
 	rr_u32 cell = rr_lowest_bit(r->want[role & (RR_MEMBERS_MAX - 1)]);
 	rr_u32 slot = q->free_slot;
-	rr_slot_t *s;
+	rr_slot_t *s = rr_slot_at(a, q, slot);
 
-	if (r->op == RR_OP_WRITE)
-		slot = rr_write_slot(a, q, tag, cell);
-	s = rr_slot_at(a, q, slot);
-	rr_slot_new(a, q, r->op, tag, slot);
+	rr_slot_new(a, q, RR_OP_READ, tag, slot);
 	r->want[role & (RR_MEMBERS_MAX - 1)] &= ~(1U << cell);
 	if (!r->want[role & (RR_MEMBERS_MAX - 1)])
 		r->wanted_roles &= ~(1U << role);
 	r->pending++;
 	s->role = role;
-	s->fua = (r->flags & RR_REQ_FUA) != 0;
-	if (r->op == RR_OP_WRITE)
-		rr_slot_init_write(a, q, slot, cell);
-	else
-		rr_slot_init_read(a, q, slot, cell);
+	s->fua = 0;
+	rr_slot_init_read(a, q, slot, cell);
 	s->lock = rr_lock_index(s->cell);
 	s->lock_mask = rr_lock_mask(a, s->lo, s->hi);
-	if (r->op == RR_OP_READ && !(r->rebuilt >> role & 1) && !rr_role_out(a, role, s->cell) &&
+	if (!(r->rebuilt >> role & 1) && !rr_role_out(a, role, s->cell) &&
 	    ((r->flags & (RR_REQ_COPY | RR_REQ_PICK)) || !a->zero_copy)) {
 		s->plan = RR_PLAN_READ;
 		rr_count(q, slot_reads, 1);
 		rr_slot_enter(a, q, slot, RR_PHASE_READ, 1U << role);
 		return 0;
 	}
-	rr_slot_lock(a, q, slot);
+	rr_slot_starts(a, q, slot);
 	return 0;
 }
 
@@ -304,6 +358,8 @@ RR_FN int rr_write_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 		cells = rr_part_cells(a, from, chunk) | rr_part_cells(a, 0, to);
 	r->want[0] = cells;
 	r->wanted_roles = 1;
+	if (!(cells & (cells - 1)))
+		r->flags |= RR_REQ_ONE;
 	rr_request_line_up(a, q, tag);
 	return 0;
 }

@@ -20,7 +20,7 @@
  *   D = 3, full stripe: one call, references P, C0>D0, C1>D1, C2>D2
  *
  * Nothing of a slot is on a member yet when this fails, so a failure is an
- * error of the request and no more.
+ * error of the request whose payload it was, and no more.
  *
  * The includer gives rr_host_t, rr_host_refs(q), an array of RR_XOR_REFS_MAX
  * references of that queue, and rr_host_xor(host, refs, n, bytes, flags).
@@ -31,10 +31,10 @@
 #include "../engine/engine.h"
 #include "../include/ringraid/ring.h"
 
-RR_STEP void rr_ref_client(struct rr_xor_ref *ref, rr_slot_t *s, rr_u32 role, rr_u32 flags)
+RR_STEP void rr_ref_client(struct rr_xor_ref *ref, rr_u32 tag, rr_u32 payload, rr_u32 flags)
 {
-	ref->index = s->tag;
-	ref->offset = (rr_u64)s->payload[role] << RR_SECTOR_SHIFT;
+	ref->index = tag;
+	ref->offset = (rr_u64)payload << RR_SECTOR_SHIFT;
 	ref->flags = flags;
 }
 
@@ -50,38 +50,80 @@ RR_STEP void rr_ref_cell(struct rr_xor_ref *ref, rr_array_t *a, rr_queue_t *q, r
 	ref->flags = 0;
 }
 
-/* The slot's cell for @role is the payload, in the part that is written. */
+/*
+ * The slot's cell for @role is the payload of the request that is to blame, in the part
+ * that it writes.
+ */
 RR_FN int rr_fuse_copy_in(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
 			  rr_queue_t *q RR_ARG_ARENA, rr_u32 slot, rr_u32 role)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
+	struct rr_piece piece = rr_slot_piece(a, q, s, s->blame, r);
 	struct rr_xor_ref *refs = rr_host_refs(q);
 
-	rr_ref_cell(&refs[0], a, q, slot, role, s->from[role]);
-	rr_ref_client(&refs[1], s, role, 0);
-	return rr_host_xor(host, refs, 2, (rr_u32)(s->to[role] - s->from[role]) << RR_SECTOR_SHIFT,
-			   0);
+	if (piece.from >= piece.to)
+		return 0;
+	rr_ref_cell(&refs[0], a, q, slot, r, piece.from);
+	rr_ref_client(&refs[1], s->blame, piece.payload, 0);
+	return rr_host_xor(host, refs, 2, (piece.to - piece.from) << RR_SECTOR_SHIFT, 0);
 }
 
-/* parity ^= what the slot's cell for @role held ^ the payload, which it holds afterwards. */
+/* As above, and parity ^= what was there ^ the payload. */
 RR_FN int rr_fuse_modify(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
 			 rr_queue_t *q RR_ARG_ARENA, rr_u32 slot, rr_u32 role)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
+	struct rr_piece piece = rr_slot_piece(a, q, s, s->blame, r);
 	struct rr_xor_ref *refs = rr_host_refs(q);
-	rr_u32 from = s->from[role];
-	rr_u32 bytes = (s->to[role] - from) << RR_SECTOR_SHIFT;
+	rr_u32 bytes = (piece.to - piece.from) << RR_SECTOR_SHIFT;
 	int ret;
 
+	if (piece.from >= piece.to)
+		return 0;
 	rr_count(q, xor_bytes, 2ULL * bytes);
-	rr_ref_cell(&refs[0], a, q, slot, s->parity, from);
-	rr_ref_cell(&refs[1], a, q, slot, role, from);
+	rr_ref_cell(&refs[0], a, q, slot, s->parity, piece.from);
+	rr_ref_cell(&refs[1], a, q, slot, r, piece.from);
 	ret = rr_host_xor(host, refs, 2, bytes, RR_XOR_ACCUMULATE);
 	if (ret)
 		return ret;
-	rr_ref_client(&refs[1], s, role, RR_XOR_REF_COPY);
-	rr_ref_cell(&refs[2], a, q, slot, role, from);
+	rr_ref_client(&refs[1], s->blame, piece.payload, RR_XOR_REF_COPY);
+	rr_ref_cell(&refs[2], a, q, slot, r, piece.from);
 	return rr_host_xor(host, refs, 3, bytes, RR_XOR_ACCUMULATE);
+}
+
+/*
+ * The payloads of all requests that the slot carries, on @roles: into the cells, and into
+ * parity where that is modified. Where payloads overlap, each takes out what the one
+ * before has put in. Stops at a failure, with the request to blame in the slot.
+ */
+RR_FN int rr_fuse_payloads(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
+			   rr_queue_t *q RR_ARG_ARENA, rr_u32 slot, rr_u32 roles)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	int modify = s->plan == RR_PLAN_RMW;
+	rr_u32 next = s->more.head;
+	rr_u32 role;
+	rr_s32 i;
+	int ret;
+
+	s->blame = s->tag;
+	rr_for (i, RR_DEPTH_MAX) {
+		rr_for_roles (role, roles) {
+			if (modify)
+				ret = rr_fuse_modify(host, a, q, slot, role);
+			else
+				ret = rr_fuse_copy_in(host, a, q, slot, role);
+			if (ret)
+				return ret;
+		}
+		if (next == RR_NIL)
+			break;
+		s->blame = next;
+		next = rr_request_at(a, q, next)->next;
+	}
+	return 0;
 }
 
 /*
@@ -102,7 +144,8 @@ RR_FN int rr_fuse_sum(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
 	rr_count(q, xor_bytes, (rr_u64)rr_count_bits(roles) * bytes);
 	rr_for_roles (role, roles) {
 		if (payload >> role & 1) {
-			rr_ref_client(&refs[n & (RR_XOR_REFS_MAX - 1)], s, role, RR_XOR_REF_COPY);
+			rr_ref_client(&refs[n & (RR_XOR_REFS_MAX - 1)], s->tag, s->payload[role],
+				      RR_XOR_REF_COPY);
 			n++;
 		}
 		rr_ref_cell(&refs[n & (RR_XOR_REFS_MAX - 1)], a, q, slot, role, s->lo);
@@ -137,7 +180,7 @@ RR_FN int rr_fuse_deliver(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_AREN
 	rr_for_roles (role, s->data_mask) {
 		if (ret)
 			break;
-		rr_ref_client(&refs[0], s, role, 0);
+		rr_ref_client(&refs[0], s->tag, s->payload[role], 0);
 		rr_ref_cell(&refs[1], a, q, slot, role, s->from[role]);
 		ret = rr_host_xor(host, refs, 2,
 				  (rr_u32)(s->to[role] - s->from[role]) << RR_SECTOR_SHIFT, 0);
@@ -151,19 +194,21 @@ RR_FN int rr_fuse_reconstruct(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u32 data = rr_all_roles(a) & ~(1U << s->parity);
-	rr_u32 parts = s->data_mask & rr_slot_partial(a, s);
-	rr_u32 role;
+	rr_u32 parts = s->data_mask;
 	int ret = 0;
 
+	/* Of one request, what is the whole hull is copied by the sum. */
+	if (s->more.head == RR_NIL)
+		parts &= rr_slot_partial(a, s);
 	if (s->plan == RR_PLAN_RECON)
 		ret = rr_fuse_sum_to(host, a, q, slot, s->lost & (RR_MEMBERS_MAX - 1),
 				     rr_all_roles(a) & ~(1U << s->lost));
-	rr_for_roles (role, parts) {
-		if (!ret)
-			ret = rr_fuse_copy_in(host, a, q, slot, role);
-	}
+	if (!ret)
+		ret = rr_fuse_payloads(host, a, q, slot, parts);
 	if (ret)
 		return ret;
+	/* No request is to blame for what goes wrong there. */
+	s->blame = RR_NIL;
 	return rr_fuse_sum_to(host, a, q, slot, s->parity, data | (s->data_mask & ~parts) << 16);
 }
 
@@ -173,22 +218,12 @@ RR_FN int rr_fuse(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA,
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u32 plan = s->plan;
-	rr_u32 role;
-	int ret = 0;
 
 	if (plan == RR_PLAN_REBUILD || plan == RR_PLAN_READ)
 		return rr_fuse_deliver(host, a, q, slot);
 	if (plan != RR_PLAN_RMW && plan != RR_PLAN_PAYLOAD)
 		return rr_fuse_reconstruct(host, a, q, slot);
-	rr_for_roles (role, s->data_mask) {
-		if (ret)
-			break;
-		if (plan == RR_PLAN_RMW)
-			ret = rr_fuse_modify(host, a, q, slot, role);
-		else
-			ret = rr_fuse_copy_in(host, a, q, slot, role);
-	}
-	return ret;
+	return rr_fuse_payloads(host, a, q, slot, s->data_mask);
 }
 
 #endif /* RINGRAID_RING_FUSE_H */

@@ -22,7 +22,7 @@ RR_STEP void rr_park_request(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 	q->parked_tags++;
 }
 
-/* Starts what came meanwhile, in the order in which it came. */
+/* Starts what came meanwhile, in the order in which it came; it is settled with the turn. */
 RR_FN int rr_unpark(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 {
 	rr_u32 tag;
@@ -34,7 +34,6 @@ RR_FN int rr_unpark(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 			break;
 		q->parked_tags--;
 		rr_request_start(a, q, tag);
-		rr_settle(a, q);
 	}
 	return 0;
 }

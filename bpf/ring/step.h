@@ -12,7 +12,8 @@
  *   rr_host_fuse(host, a, q, slot)     RR_ACT_FUSE: 0 or -errno
  *   the submission itself              rr_step() returns how many SQEs wait
  *
- * Order in a turn: every CQE is consumed and settled, then cq.head is stored,
+ * Order in a turn: every CQE is consumed, then all of it is settled, so that what came
+ * together is seen together; then cq.head is stored,
  * then actions become SQEs while there is room, then sq.tail is stored. An
  * action that needs no SQE completes there and then. What
  * finds no room stays in the action ring and RR_STEP_AGAIN asks for a turn
@@ -150,8 +151,8 @@ RR_STEP void rr_step_completions(rr_array_t *a, rr_queue_t *q, struct rr_ring *r
 			(volatile rr_u64 *)(cq + at->cqes + ((rr_u64)n << at->cqe_shift));
 
 		rr_step_event(a, q, ring, cqe[0], (rr_s32)cqe[1]);
-		rr_settle(a, q);
 	}
+	rr_settle(a, q);
 	rr_ring_word(cq, at->cq_head) = head + ready;
 }
 

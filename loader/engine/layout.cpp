@@ -46,7 +46,9 @@ Status check_config(const array_config& c) {
 uint64_t actions_needed(const array_config& c, uint32_t read_cut) {
     uint64_t pieces = (c.members - 1) * uint64_t{std::max(1U, c.chunk_sectors / read_cut)};
     const uint64_t written = c.members + 1;  // a replacement, too
-    return c.depth * (pieces + 1) + c.slots * written + written;
+    // Of a slot the copies, or a write for each run of units.
+    const uint64_t work = std::max<uint64_t>(RR_PARTS_MAX, written * RR_UNITS_MAX / 2);
+    return c.depth * (pieces + 1) + c.slots * work + written;
 }
 
 // Whole stripes, so that a request lies in one region.
@@ -144,7 +146,7 @@ void init_queues(rr_array* a) {
         // What it counts before its first look is found where the next era looks for it.
         q->era = a->region_era;
         for (rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait,
-                           &q->rest_wait, &q->region_wait, &q->parked})
+                           &q->starting, &q->rest_wait, &q->region_wait, &q->parked})
             f->head = f->tail = RR_NIL;
         q->free_slot = 0;
         q->free_tail = static_cast<rr_u16>(a->slots - 1);

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstring>
@@ -22,6 +23,25 @@ rr_array* array_of(std::span<std::byte> memory) {
     return reinterpret_cast<rr_array*>(memory.data());
 }
 
+// Those that sectors [from, to) of a cell touch.
+uint32_t units_of(const rr_array* a, uint32_t from, uint32_t to) {
+    const uint32_t shift = a->unit_shift - RR_SECTOR_SHIFT;
+    return (2U << ((to - 1) >> shift)) - (1U << (from >> shift));
+}
+
+// Calls f(from, to) for the sectors of each run of units that a record has of @role.
+template <typename F>
+void each_run(const rr_array* a, const rr_slot* s, uint32_t role, F f) {
+    const uint32_t shift = a->unit_shift - RR_SECTOR_SHIFT;
+    for (uint32_t units = s->units[role]; units != 0;) {
+        const auto first = static_cast<uint32_t>(std::countr_zero(units));
+        const auto count = static_cast<uint32_t>(std::countr_one(units >> first));
+        f(std::max<uint32_t>(first << shift, s->from[role]),
+          std::min<uint32_t>((first + count) << shift, s->to[role]));
+        units &= ~(((1U << count) - 1) << first);
+    }
+}
+
 Status check_slot(const rr_array* a, const rr_slot* s) {
     const uint64_t cell_sectors = 1ULL << (a->cell_shift - RR_SECTOR_SHIFT);
     const uint32_t known =
@@ -30,9 +50,10 @@ Status check_slot(const rr_array* a, const rr_slot* s) {
         return fail(EINVAL, "a record names cell {} of roles {:#x}", s->cell, s->write_mask);
     for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++)
         if (s->write_mask >> role & 1 &&
-            (s->from[role] >= s->to[role] || s->to[role] > cell_sectors))
-            return fail(EINVAL, "a record names sectors {} to {} of a cell", s->from[role],
-                        s->to[role]);
+            (s->from[role] >= s->to[role] || s->to[role] > cell_sectors || s->units[role] == 0 ||
+             (s->units[role] & ~units_of(a, s->from[role], s->to[role])) != 0))
+            return fail(EINVAL, "a record names sectors {} to {} of a cell, units {:#x}",
+                        s->from[role], s->to[role], s->units[role]);
     return {};
 }
 
@@ -68,8 +89,9 @@ Status check_arena(std::span<std::byte> memory) {
     const uint32_t chunk_bytes_shift = a->geometry.chunk_shift + RR_SECTOR_SHIFT;
     if (!std::has_single_bit(a->actions) || a->actions > actions_limit ||
         a->cell_shift > chunk_bytes_shift || 1U << a->cell_shift > RR_CELL_BYTES_MAX ||
-        a->cell_shift < RR_SECTOR_SHIFT || a->member_sectors == 0 ||
-        a->replaced >= a->geometry.members ||
+        a->cell_shift < RR_SECTOR_SHIFT || a->unit_shift < RR_SECTOR_SHIFT ||
+        a->unit_shift > a->cell_shift || a->cell_shift - a->unit_shift > 4 ||
+        a->member_sectors == 0 || a->replaced >= a->geometry.members ||
         ((a->state & RR_STATE_REPLACE) != 0 && a->geometry.members >= RR_MEMBERS_MAX))
         return fail(EINVAL, "the arena's header makes no sense");
     const uint64_t last_stripe = (a->member_sectors - 1) >> a->geometry.chunk_shift;
@@ -114,16 +136,18 @@ Result<redo_report> redo_writes(std::span<std::byte> memory, redo_io& io) {
             if (!(s->write_mask >> role & 1) || out(a, role))
                 continue;
             const uint32_t of = role < a->geometry.members ? role : a->replaced;
-            const uint64_t skip = uint64_t{s->from[role]} << RR_SECTOR_SHIFT;
-            const uint64_t bytes = uint64_t(s->to[role] - s->from[role]) << RR_SECTOR_SHIFT;
-            const uint64_t position = (a->members[role].data_offset << RR_SECTOR_SHIFT) +
-                                      (s->cell << a->cell_shift) + skip;
-            const int err =
-                io.write(role, position, memory.subspan(rr_host_buffer(a, q, n, of) + skip, bytes));
-            if (err)
-                rr_host_fail(a, role, -err);
-            done.writes++;
-            done.bytes += bytes;
+            each_run(a, s, role, [&](uint32_t from, uint32_t to) {
+                const uint64_t skip = uint64_t{from} << RR_SECTOR_SHIFT;
+                const uint64_t bytes = uint64_t{to - from} << RR_SECTOR_SHIFT;
+                const uint64_t position = (a->members[role].data_offset << RR_SECTOR_SHIFT) +
+                                          (s->cell << a->cell_shift) + skip;
+                const int err = io.write(role, position,
+                                         memory.subspan(rr_host_buffer(a, q, n, of) + skip, bytes));
+                if (err)
+                    rr_host_fail(a, role, -err);
+                done.writes++;
+                done.bytes += bytes;
+            });
         }
     });
     for (uint32_t role = 0; role <= a->geometry.members && role < RR_MEMBERS_MAX; role++)

@@ -35,18 +35,22 @@ struct rule_reads {
     uint32_t modify, construct;  // by the one way, and by the other
 };
 
-rule_reads reads_of_rule(world& w, const client_request& r, const rr_slot& s) {
+rule_reads reads_of_rule(world& w, uint32_t queue, const rr_slot& s) {
     const array_config& c = w.plan.config;
     const uint32_t cell = 1U << (w.arena->cell_shift - RR_SECTOR_SHIFT);
     const uint32_t in_chunk = static_cast<uint32_t>(s.cell * cell % c.chunk_sectors);
     const uint64_t full = w.full_stripe();
-    const uint64_t stripe = r.sector / full;
-    const uint32_t start = static_cast<uint32_t>(r.sector % full);
+    const std::vector<uint32_t> tags = w.tags_of(queue, s);
+    const uint64_t stripe = w.request(queue, s.tag).sector / full;
     const uint32_t parity = rr_parity_member(&w.arena->geometry, stripe);
     const uint32_t missing = w.missing();
     auto hit = [&](uint32_t d, uint32_t sector) {
         const uint32_t at = d * c.chunk_sectors + in_chunk + sector;
-        return at >= start && at < start + r.sectors;
+        return std::ranges::any_of(tags, [&](uint32_t tag) {
+            const client_request& r = w.request(queue, tag);
+            const uint64_t start = r.sector - stripe * full;
+            return at >= start && at < start + r.sectors;
+        });
     };
     uint32_t lo = cell, hi = 0;
     for (uint32_t d = 0; d + 1 < c.members; d++)
@@ -56,7 +60,7 @@ rule_reads reads_of_rule(world& w, const client_request& r, const rr_slot& s) {
                 hi = std::max(hi, i + 1);
             }
     if (s.lo != lo || s.hi != hi)
-        w.wrong("a slot's hull is {}..{}, the request's {}..{}", s.lo, s.hi, lo, hi);
+        w.wrong("a slot's hull is {}..{}, that of its requests {}..{}", s.lo, s.hi, lo, hi);
     constexpr uint32_t never = 1000;
     uint32_t rmw = 0, rcw = 0, old_data = 1U << parity, other_data = 0;
     for (uint32_t d = 0; d + 1 < c.members; d++) {
@@ -92,7 +96,11 @@ void check_slot_plan(world& w, uint32_t queue, uint32_t slot) {
         return;
     note.judged = true;
     const client_request& r = w.request(queue, s->tag);
-    const rule_reads rule = reads_of_rule(w, r, *s);
+    const rule_reads rule = reads_of_rule(w, queue, *s);
+    // Gathered writes are weighed by the units to read, and what several payloads cover only
+    // together may be read: of them it is known what they may not read.
+    if (s->more.head != RR_NIL)
+        return;
     // Of the one way or the other, less what is kept: never more than the rule has.
     const bool some = (note.reads & ~rule.modify) == 0 || (note.reads & ~rule.construct) == 0;
     if (note.reads != rule.expected &&
@@ -178,16 +186,20 @@ void check_flushed(world& w, uint32_t submitted) {
         if (w.unwritten() >> role & 1)
             continue;
         w.disks[role].each_dirty([&](uint32_t writer, uint32_t) {
-            if (w.acknowledged[writer] && w.acknowledged[writer] < submitted)
-                w.wrong("a flush was acknowledged, but role {} can still lose write {}", role,
-                        writer);
+            for (uint32_t serial : w.writers[writer])
+                if (w.acknowledged[serial] && w.acknowledged[serial] < submitted)
+                    w.wrong("a flush was acknowledged, but role {} can still lose write {}", role,
+                            serial);
         });
     }
 }
 
 // Bad sectors that the request met are good again. Not where a member was lost
-// meanwhile: nothing can be rebuilt without it.
+// meanwhile: nothing can be rebuilt without it. Nor where it met them with others, as it
+// may have been done without them in the end.
 void check_repaired(world& w, const client_request& r) {
+    if (r.shared)
+        return;
     const uint32_t chunk = w.plan.config.chunk_sectors;
     const uint32_t cell = 1U << (w.arena->cell_shift - RR_SECTOR_SHIFT);
     const uint32_t start = static_cast<uint32_t>(r.sector % w.full_stripe());
@@ -213,7 +225,7 @@ void check_fua(world& w, uint32_t serial) {
         if (w.unwritten() >> role & 1)
             continue;
         w.disks[role].each_dirty([&](uint32_t writer, uint32_t) {
-            if (writer == serial)
+            if (std::ranges::find(w.writers[writer], serial) != w.writers[writer].end())
                 w.wrong("a FUA write was acknowledged, but role {} can still lose it", role);
         });
     }
@@ -419,7 +431,7 @@ void check_rest(world& w) {
     for (uint32_t n = 0; n < a->queues; n++) {
         const rr_queue* q = rr_host_queue(a, n);
         for (const rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next,
-                                 &q->lock_wait, &q->rest_wait, &q->region_wait})
+                                 &q->lock_wait, &q->starting, &q->rest_wait, &q->region_wait})
             if (f->head != RR_NIL)
                 return w.wrong("at rest, a list of queue {} is not empty", n);
         if (q->action_head != q->action_tail || q->retry_count || q->flushing || q->open)

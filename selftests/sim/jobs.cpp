@@ -304,7 +304,7 @@ void world::job_failed() {
         uint32_t ever = 0;
         for (uint32_t stripes : trouble)
             ever |= stripes;
-        if (!ever)
+        if (!ever && !broken())
             return wrong("a job of kind {} could not read cell {}, which is good", kind,
                          j.error_cell);
     }

@@ -354,6 +354,19 @@ void choose_bitmap(schedule& s, rng r) {
     }
 }
 
+// Many at the same few cells, some of them in one turn; and copies that fail there.
+void choose_gathering(schedule& s, rng r) {
+    s.together = r.below(2) ? r.between(100, 900) : 0;
+    if (s.what == kind::transient && r.below(2))
+        s.copy_error = r.between(1, 60);
+    if (s.what == kind::crowd || s.rest != 0 || s.config.chunk_sectors > 64 || r.below(3))
+        return;
+    s.config.depth = r.between(6, 40);
+    s.think = r.between(0, 200);
+    s.hot = r.below(2) ? 900 : s.hot;
+    s.big = r.between(5, 60);
+}
+
 }  // namespace
 
 const char* kind_name(kind k) {
@@ -375,6 +388,7 @@ schedule make_schedule(uint64_t seed, uint32_t requests) {
     choose_jobs(s, rng(seed ^ 0x10b5));
     choose_bitmap(s, rng(seed ^ 0xb17));
     choose_replaces(s, rng(seed ^ 0x2e91));
+    choose_gathering(s, rng(seed ^ 0x6a73));
     return s;
 }
 

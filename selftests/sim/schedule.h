@@ -7,9 +7,9 @@
 // Arrays are huge and sparse: the stripes are neighbours at random places, and
 // some are chosen so that their cells share a row lock.
 //
-// Jobs, and then the bitmap, are chosen last and by seeds of their own: what a schedule
-// was without them it still is. With a bitmap the stripes move together, so that
-// regions are few.
+// Jobs, the bitmap, and what comes together are chosen last and by seeds of their own: what a
+// schedule was without them it still is. With a bitmap the stripes move together, so that regions
+// are few.
 #pragma once
 
 #include <array>
@@ -96,6 +96,8 @@ struct schedule {
     uint32_t readd = 0;         // chance that a lost member comes back with what it had
     uint32_t deaths = 0;        // of the control plane at work with it
     bool death_at_io = false;   // or at a word
+
+    uint32_t together = 0;  // chance that a request does not come alone in its turn
 
     uint32_t fault_count = 0;
     std::array<fault, faults_max> faults{};

@@ -146,6 +146,7 @@ void world::prepare() {
     superblock_missing_ = plan.missing;
     superblock_epoch_ = 0;
     acknowledged.assign(plan.requests + 2, 0);
+    writers.assign(1, {});
     for (client_request& r : requests_)
         r.busy = false;
 
@@ -297,6 +298,7 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
             sum.payload += n.payload_cells;
             sum.retries += n.retries;
             sum.flushes += n.member_flushes;
+            sum.gathered += rr_host_queue(arena, q)->gathered;
         }
     return failure_;
 }
@@ -365,6 +367,9 @@ void world::turn(const event& e) {
             break;
         case event_kind::submit:
             client_submit(e.queue, e.index);
+            break;
+        case event_kind::gather:
+            queue_call(e.queue, [&] { rr_host_settle(arena, e.queue); });
             break;
         case event_kind::message:
             say("q{} message", e.queue);
@@ -643,6 +648,7 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     r.unstable = shape.unstable;
     r.may_fail = false;
     r.refused = shape.refused;
+    r.shared = false;
     r.met_count = 0;
     r.spoils = spoils;
     r.writes_before = writes_answered;
@@ -682,7 +688,20 @@ void world::client_start(uint32_t queue, uint32_t tag) {
     q->sectors = r.sectors;
     if (r.op == RR_OP_READ)
         std::fill_n(r.pages.begin(), r.sectors, 0xdeadULL);
-    queue_call(queue, [&] { rr_host_start(arena, queue, tag); });
+    if (chance_.per_mille(plan.together)) {
+        queue_call(queue, [&] { rr_host_arrive(arena, queue, tag); });
+        later(1 + chance_.below(plan.delay), event_kind::gather, queue, 0);
+    } else {
+        queue_call(queue, [&] { rr_host_start(arena, queue, tag); });
+    }
+}
+
+std::vector<uint32_t> world::tags_of(uint32_t queue, const rr_slot& s) const {
+    std::vector<uint32_t> tags{s.tag};
+    for (uint32_t tag = s.more.head; tag != RR_NIL && tags.size() <= plan.config.depth;
+         tag = rr_host_request(arena, queue, tag)->next)
+        tags.push_back(tag);
+    return tags;
 }
 
 void world::answer(uint32_t queue, uint32_t tag, int32_t result) {
@@ -737,10 +756,18 @@ void world::issue(uint32_t queue, const rr_action& a) {
     if (on_member(a.act) && a.act != RR_ACT_FLUSH)
         x.row = row_of(a);
     x.job = of_job(queue, a);
-    if (is_write(a.act) && !x.job && request(queue, a.tag).op == RR_OP_WRITE)
-        x.writer = request(queue, a.tag).serial;
     if (a.act == RR_ACT_FLUSH)
         return later(1 + chance_.below(30), event_kind::ask, queue, index);
+    if (a.act == RR_ACT_READ && !x.job &&
+        rr_host_slot(arena, queue, rr_token_index(a.token))->more.head != RR_NIL)
+        request(queue, a.tag).shared = true;
+    if (is_write(a.act) && !x.job && request(queue, a.tag).op == RR_OP_WRITE) {
+        std::vector<uint32_t> serials;
+        for (uint32_t tag : tags_of(queue, *rr_host_slot(arena, queue, rr_token_index(a.token))))
+            serials.push_back(request(queue, tag).serial);
+        x.writer = static_cast<uint32_t>(writers.size());
+        writers.push_back(std::move(serials));
+    }
     decide(x);
     say("q{} tag {} act {} role {} row {} sectors {} -> {}", queue, a.tag, a.act, a.role, x.row,
         x.sectors, x.result);
@@ -890,9 +917,9 @@ void world::finish(uint32_t index) {
         n.failed |= 1U << a.role;
         job.blind |= planted(x.row);
     }
-    if (a.act == RR_ACT_FUSE && x.result >= 0 && fuse(x) != 0)
-        wrong("slot {} of queue {} asks for what the kernel refuses", rr_token_index(a.token),
-              x.queue);
+    if (a.act == RR_ACT_FUSE && x.result >= 0)
+        if (const int failed = fuse(x); failed != 0)
+            x.result = failed;
     const uint32_t queue = x.queue;
     const bool whole =
         plan.commands && on_member(a.act) && x.result == static_cast<int32_t>(a.length);
@@ -905,8 +932,12 @@ void world::finish(uint32_t index) {
 
 int world::fuse(const io& x) {
     xor_model kernel{*this, x.queue, chance_};
-    return rr_host_fuse_slot(arena, x.queue, rr_token_index(x.action.token), xor_model::call,
-                             &kernel);
+    const int failed =
+        rr_host_fuse_slot(arena, x.queue, rr_token_index(x.action.token), xor_model::call, &kernel);
+    if (failed != 0 && !kernel.broke())
+        wrong("slot {} of queue {} asks for what the kernel refuses",
+              rr_token_index(x.action.token), x.queue);
+    return failed;
 }
 
 void world::control_look() {

@@ -71,6 +71,7 @@ enum class event_kind : uint8_t {
     ask,       // index = io: a queue's wish for a flush is with the flusher
     flushed,   // index = role
     submit,    // index = tag
+    gather,    // what came together is settled
     message,
     timer,
     drain,
@@ -103,7 +104,7 @@ struct io {
     uint32_t sectors;  // asked for
     uint32_t good;     // sectors that move
     uint32_t moved;
-    uint32_t writer;  // serial of the request, for writes of a write
+    uint32_t writer;  // whose it is, for writes of a write: world::writers
     int32_t result;
 };
 
@@ -112,6 +113,7 @@ struct client_request {
     bool fua, unstable;
     bool may_fail;  // an error was injected into its copies
     bool refused;   // crosses a stripe
+    bool shared;    // its operation was also others'
     uint8_t op, flags;
     uint64_t sector;
     uint32_t sectors;
@@ -161,6 +163,7 @@ struct totals {
     uint64_t resumed = 0;  // rebuilds and replacements that a power cut met at rest
     uint64_t replacements = 0, replaced = 0;
     uint64_t bitmaps = 0, region_waits = 0, returned = 0, back_members = 0, partial = 0, deaths = 0;
+    uint64_t gathered = 0;  // writes that another one's operation carried
     uint64_t rmw = 0, rcw = 0, full = 0, recon = 0, payload = 0, retries = 0, flushes = 0;
 };
 
@@ -220,6 +223,9 @@ public:
     }
     bool broken() const { return (arena->state & RR_STATE_BROKEN) != 0; }
 
+    // The tags of the writes that a slot carries.
+    std::vector<uint32_t> tags_of(uint32_t queue, const rr_slot& s) const;
+
     // A sector of the arena, as the one word that all of it repeats.
     void expand(uint64_t address, uint64_t value);
     uint64_t compress(uint64_t address);
@@ -231,6 +237,8 @@ public:
     model reference;
     std::vector<io> ios;
     uint32_t ios_used = 0;  // those behind were never in flight
+    // The serials of the requests that one operation's writes carry; the first is nobody's.
+    std::vector<std::vector<uint32_t>> writers;
     // Serials: when the request was acknowledged, 0 while it was not.
     std::vector<uint32_t> acknowledged;
     // By stripe: roles with a read that failed, ever.

@@ -65,12 +65,26 @@ void xor_model::store(const rr_xor_ref& r, uint32_t sector, uint64_t value) {
         w_.expand(address(r, sector), value);
 }
 
+// The sector at which a copy fails; @sectors: it does not.
+uint32_t xor_model::breaks_at(std::span<const rr_xor_ref> refs, uint32_t sectors) {
+    if (w_.plan.copy_error == 0)
+        return sectors;
+    for (const rr_xor_ref& r : refs)
+        if (is_client(r) && chance_.per_mille(w_.plan.copy_error)) {
+            w_.request(queue_, r.index).may_fail = true;
+            broke_ = true;
+            return chance_.below(sectors);
+        }
+    return sectors;
+}
+
 int xor_model::call(void* context, const rr_xor_ref* refs, rr_u32 n, rr_u32 bytes, rr_u64 flags) {
     auto& self = *static_cast<xor_model*>(context);
     const std::span all(refs, n);
     if (int wrong = self.check(all, bytes, flags); wrong != 0)
         return wrong;
-    for (uint32_t s = 0; s < bytes / 512; s++) {
+    const uint32_t end = self.breaks_at(all, bytes / 512);
+    for (uint32_t s = 0; s < end; s++) {
         uint64_t sum = flags & RR_XOR_ACCUMULATE ? self.load(all[0], s) : 0;
         for (size_t i = 1; i < all.size(); i++) {
             uint64_t value = self.load(all[i], s);
@@ -80,7 +94,7 @@ int xor_model::call(void* context, const rr_xor_ref* refs, rr_u32 n, rr_u32 byte
         }
         self.store(all[0], s, sum);
     }
-    return 0;
+    return end < bytes / 512 ? -EFAULT : 0;
 }
 
 }  // namespace rr::sim

@@ -2,7 +2,8 @@
 // uring_bpf_xor() over the simulator's memory, sector by sector.
 //
 // It refuses what the kernel refuses, and reads a client's page as often as it
-// is told to: an unstable client may show another version each time.
+// is told to: an unstable client may show another version each time. Where copies may
+// fail, one does here in the middle, for the request whose pages it is about.
 #pragma once
 
 #include <span>
@@ -20,6 +21,8 @@ public:
 
     // An rr_xor_fn; @context is an xor_model. 0, -EINVAL or -EFAULT.
     static int call(void* context, const rr_xor_ref* refs, rr_u32 n, rr_u32 bytes, rr_u64 flags);
+    // A copy has failed as it was meant to.
+    bool broke() const { return broke_; }
 
 private:
     bool is_client(const rr_xor_ref& r) const;
@@ -28,10 +31,12 @@ private:
     uint64_t address(const rr_xor_ref& r, uint32_t sector) const;
     uint64_t load(const rr_xor_ref& r, uint32_t sector);
     void store(const rr_xor_ref& r, uint32_t sector, uint64_t value);
+    uint32_t breaks_at(std::span<const rr_xor_ref> refs, uint32_t sectors);
 
     world& w_;
     uint32_t queue_;
     rng& chance_;
+    bool broke_ = false;
 };
 
 }  // namespace rr::sim

@@ -101,7 +101,8 @@ TEST_P(EngineParts, AWritesSlotsHoldEverySectorWhereItBelongs) {
                 continue;
             rr_slot* s = rr_slot_at(a.get(), a.queue(), 0);
             *s = {};
-            rr_slot_init_write(a.get(), a.queue(), 0, c);
+            s->cell = (7ULL * chunk + c * cell) / cell;
+            rr_slot_init_write(a.get(), a.queue(), 0);
             ASSERT_EQ(s->data_mask, mask);
             ASSERT_EQ(s->lo, hull.from);
             ASSERT_EQ(s->hi, hull.to);

@@ -26,8 +26,9 @@ planned plan(small_array& a, uint32_t start, uint32_t sectors, uint32_t bad = RR
     rr_slot* s = rr_slot_at(a.get(), a.queue(), 0);
     *s = {};
     s->op = RR_OP_WRITE;
+    rr_slot_reset(s);
     s->bad = static_cast<rr_u8>(bad);
-    rr_slot_init_write(a.get(), a.queue(), 0, 0);
+    rr_slot_init_write(a.get(), a.queue(), 0);
     rr_slot_plan_write(a.get(), a.queue(), 0);
     return {s->plan, s->read_mask};
 }

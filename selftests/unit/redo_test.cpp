@@ -28,6 +28,7 @@ public:
         if (broken == to)
             return EIO;
         written[to] = {position, data.size(), data[0]};
+        pieces[to].emplace_back(position, data.size());
         return 0;
     }
     int flush(uint32_t to) override {
@@ -41,6 +42,7 @@ public:
         bool operator==(const piece&) const = default;
     };
     std::map<uint32_t, piece> written;
+    std::map<uint32_t, std::vector<std::pair<uint64_t, uint64_t>>> pieces;
     std::vector<uint32_t> flushed;
     std::optional<uint32_t> broken;
 };
@@ -59,6 +61,7 @@ protected:
         for (const uint32_t r : {role, 2U, index}) {
             slot().from[r] = 2;
             slot().to[r] = 4;
+            slot().units[r] = 0xc;
         }
         for (uint32_t r = 0; r < 4; r++)
             memory()[rr_host_buffer(array_.get(), 0, 0, r) + 1024] = std::byte(0x10 + r);
@@ -81,6 +84,14 @@ TEST_F(Redo, TheReplacementGetsWhatItsMemberGets) {
     EXPECT_EQ(members_.written[index], (piece{at(64), 1024, std::byte{0x11}}));
     EXPECT_EQ(members_.written[2], (piece{at(0), 1024, std::byte{0x12}}));
     EXPECT_EQ(members_.flushed, (std::vector<uint32_t>{0, 1, 2, 3, index}));
+}
+
+TEST_F(Redo, OfGatheredWritesEachRunIsWrittenAndNothingBetween) {
+    slot().to[2] = 8;
+    slot().units[2] = 0xac;  // 2 and 3, 5, 7
+    ASSERT_TRUE(redo_writes(memory(), members_));
+    EXPECT_EQ(members_.pieces[2], (std::vector<std::pair<uint64_t, uint64_t>>{
+                                      {at(0), 1024}, {at(0) + 1536, 512}, {at(0) + 2560, 512}}));
 }
 
 TEST_F(Redo, OneThatWasGivenUpGetsNothing) {
@@ -113,6 +124,11 @@ TEST_F(Redo, ForeignBitsAndPlacesAreRefusedBeforeAnythingIsWritten) {
     slot().to[index] = chunk + 1;
     EXPECT_FALSE(redo_writes(memory(), members_));
     slot().to[index] = 4;
+    slot().units[2] = 0x1c;
+    EXPECT_FALSE(redo_writes(memory(), members_)) << "a unit behind the end";
+    slot().units[2] = 0;
+    EXPECT_FALSE(redo_writes(memory(), members_));
+    slot().units[2] = 0xc;
     array_->replaced = index;
     EXPECT_FALSE(redo_writes(memory(), members_));
     EXPECT_TRUE(members_.written.empty());
@@ -131,6 +147,7 @@ TEST(RedoOfMost, AnArrayWithoutRoomForAReplacementHasNone) {
     slot.phase = RR_PHASE_WRITE;
     slot.write_mask = 1U << (RR_MEMBERS_MAX - 1);
     slot.to[RR_MEMBERS_MAX - 1] = 1;
+    slot.units[RR_MEMBERS_MAX - 1] = 1;
     members_in_memory members;
     EXPECT_TRUE(redo_writes(memory, members));
     EXPECT_EQ(members.flushed.size(), size_t{RR_MEMBERS_MAX});

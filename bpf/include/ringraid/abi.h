@@ -30,7 +30,7 @@
  *
  * The arena doubles as the redo log of a daemon that dies: a slot whose phase
  * is RR_PHASE_WRITE holds in its buffers all that its member writes carry
- * (write_mask, from[], to[], cell), and a successor writes it again. A replacement
+ * (write_mask, units[], from[], to[], cell), and a successor writes it again. A replacement
  * gets what the member that it replaces gets, from the same buffer.
  */
 #ifndef RINGRAID_ABI_H
@@ -55,6 +55,7 @@ enum {
 	RR_SECTOR_SHIFT = 9,
 	RR_RETRY_RING = 256,
 	RR_KEPT_PLACES = 256,
+	RR_PARTS_MAX = 128, /* copies of one operation */
 	RR_JOB_WINDOW = 64, /* cells of a job between its first unfinished one and its next */
 	RR_JOB_NOTES = 64,  /* wrong rows that a job remembers */
 	RR_RETRIES_MAX = 1000,
@@ -202,6 +203,7 @@ enum rr_request_flags {
 	RR_REQ_COPY = 1 << 1,	/* no registered buffer: read through a slot */
 	RR_REQ_QUEUED = 1 << 2, /* in rr_queue.slot_wait */
 	RR_REQ_PICK = 1 << 3,	/* a long direct read failed: cell by cell */
+	RR_REQ_ONE = 1 << 4,	/* a write of one cell */
 };
 
 struct rr_request {
@@ -239,6 +241,11 @@ enum rr_plan {
 	RR_PLAN_FULL = 6,    /* of rr_queue.plans only: RR_PLAN_RCW, and nothing was read */
 };
 
+struct rr_fifo {
+	rr_u16 head;
+	rr_u16 tail;
+};
+
 struct rr_slot {
 	rr_u64 cell; /* number of the cell on a member: data byte >> cell_shift */
 	rr_u32 epoch;
@@ -270,8 +277,17 @@ struct rr_slot {
 	rr_u32 generation;		/* of the row lock: engine/kept.h */
 	rr_u16 prev;			/* in the free list */
 	rr_u8 keeps;
-	rr_u8 pad;
+	rr_u8 spoilt;		     /* a copy has failed, for the request that has its error */
 	rr_u16 kept[RR_MEMBERS_MAX]; /* units of the buffers that are as on the members */
+	/* Of writes: engine/gather.h. */
+	rr_u16 units[RR_MEMBERS_MAX]; /* that from[] to to[] consists of */
+	rr_u16 whole[RR_MEMBERS_MAX]; /* of them, those that one payload covers */
+	rr_u16 gaps;		      /* roles of which from[] to to[] has more than the payload */
+	rr_u16 parts;		      /* copies */
+	rr_u16 apart;		      /* so many requests go on one by one */
+	rr_u16 blame;		      /* whose copy is made: fused hosts */
+	struct rr_fifo more;	      /* tags that it carries beside `tag` */
+	struct rr_fifo behind;	      /* tags that wait for it to end */
 };
 
 struct rr_lock {
@@ -352,11 +368,6 @@ RR_STEP rr_u32 rr_token_sectors(rr_u64 token)
 	return token >> 48 & 0xffff;
 }
 
-struct rr_fifo {
-	rr_u16 head;
-	rr_u16 tail;
-};
-
 struct rr_counters {
 	rr_u64 reads, writes, flushes; /* client requests */
 	rr_u64 read_sectors, write_sectors;
@@ -418,6 +429,7 @@ struct rr_queue {
 	struct rr_fifo flush_now;   /* tags of the round in flight */
 	struct rr_fifo flush_next;  /* tags of the next round */
 	struct rr_fifo lock_wait;   /* slots */
+	struct rr_fifo starting;    /* slots that ask for their lock when this turn is settled */
 	struct rr_fifo rest_wait;   /* tags of writes that came at rest */
 	struct rr_fifo region_wait; /* tags of writes whose region is not set */
 	rr_u32 retry_count;
@@ -446,6 +458,7 @@ struct rr_queue {
 	rr_u64 flush_start[RR_MEMBERS_MAX][RR_QUEUES_MAX]; /* written at the round's start */
 	struct rr_counters count;
 	rr_u64 kept_cells;		/* of which something was not read, as a slot had it */
+	rr_u64 gathered;		/* requests that another one's operation carried */
 	rr_u16 kept_at[RR_KEPT_PLACES]; /* slots, by a hash of the cell */
 	rr_u64 retry[RR_RETRY_RING];	/* tokens to issue again at the next tick */
 	/* ring/latency.h: */
@@ -458,7 +471,7 @@ RR_STATIC_ASSERT(sizeof(struct rr_member) == 144, "an entry a queue, two words")
 RR_STATIC_ASSERT(sizeof(struct rr_action) == 32, "two actions a cache line");
 RR_STATIC_ASSERT(sizeof(struct rr_lock) == 32, "two locks a cache line");
 RR_STATIC_ASSERT(sizeof(struct rr_request) == 64, "one cache line a request");
-RR_STATIC_ASSERT(sizeof(struct rr_slot) == 216, "redo reads it after a crash");
+RR_STATIC_ASSERT(sizeof(struct rr_slot) == 296, "redo reads it after a crash");
 RR_STATIC_ASSERT(RR_MEMBERS_MAX == 16, "role masks are 16 bits");
 
 #endif /* RINGRAID_ABI_H */

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # file: bpf/engine/slot.h
 # Read-modify-write of a block that cannot be read.
-/^RR_FN int rr_slot_plan_write/,/^}/s/rmw = unsynced || ((s->data_mask | parity_bit) & lost_bit)/rmw = unsynced/
+/^RR_FN int rr_slot_choose/,/^}/s/if (unsynced || ((s->data_mask | parity_bit) & lost_bit))/if (unsynced)/

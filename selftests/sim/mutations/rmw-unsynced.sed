@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # file: bpf/engine/slot.h
 # A parity that means nothing is modified.
-/^RR_FN int rr_slot_plan_write/,/^}/s/rmw = unsynced || /rmw = /
+/^RR_FN int rr_slot_choose/,/^}/s/if (unsynced || /if (/

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Writes to one cell become one operation.
+ *
+ * A queue works on a cell in one slot at a time. A write that finds its cell in work
+ * there waits behind that slot, without one of its own; those that came in the same turn
+ * find the slot before it has begun. When the slot has its row lock it takes along all
+ * that wait behind it: one lock, one plan, one set of member I/Os, one parity, and all
+ * are answered when the last member write is done. Nobody waits for others to come.
+ *
+ *   slot   tag 7, more: 3 -> 9     in work: one operation of three writes
+ *          behind: 12 -> 4         the next one: 12, and 4 is taken along
+ *
+ * What is written is a set of units for each role, not a range: two blocks far apart are
+ * not joined by what lies between them. I/O goes to each run of units,
+ *
+ *   D1     ..##...#........        two reads, two writes
+ *   D2     ...#............        one of each
+ *   P      ..##...#........        two, and not three: its rows are shared
+ *
+ * cut to from[] and to[] at the ends. Inside of a unit there may be gaps: what they hold
+ * was read, or kept, and is written again, under the lock.
+ *
+ * The lock grows with the hull of the operation, by tries that wait for nothing; a write
+ * whose units somebody else has stays behind. So it is for one that the host copies in
+ * another way, and for the copy that is one too many.
+ *
+ * FUA of one makes the whole FUA. A copy that fails is the error of its request alone:
+ * nothing is on a member yet, so the others are planned again without it. Where the whole
+ * cannot be done since blocks cannot be read, each is tried for itself: it may not need
+ * them. Once members are written, what becomes of the row is the answer to all.
+ *
+ * A write of several cells has slots of its own, and waits for nobody but the lock: it
+ * can be in one list only. Others wait behind it as behind any.
+ */
+#ifndef RINGRAID_ENGINE_GATHER_H
+#define RINGRAID_ENGINE_GATHER_H
+
+#include "kept.h"
+
+/* The part of a write that lies in a slot's cell on one role: sectors there and in the request. */
+struct rr_piece {
+	rr_u32 from;
+	rr_u32 to;
+	rr_u32 payload;
+};
+
+/*
+ * The part of @r, which begins at @start of its stripe, in the slot's cell of data chunk
+ * @index; empty: from >= to.
+ */
+RR_STEP struct rr_piece rr_piece_of(rr_array_t *a, rr_slot_t *s, rr_request_t *r, rr_u32 start,
+				    rr_u32 index)
+{
+	rr_u32 cell = 1U << (a->cell_shift - RR_SECTOR_SHIFT);
+	rr_u32 window = (rr_u32)(s->cell << (a->cell_shift - RR_SECTOR_SHIFT)) &
+			((1U << a->geometry.chunk_shift) - 1);
+	struct rr_part part = rr_request_part(a, r, start, index);
+	struct rr_piece piece = { 0, 0, 0 };
+
+	if (part.from < window)
+		part.from = window;
+	if (part.to > window + cell)
+		part.to = window + cell;
+	if (part.from >= part.to)
+		return piece;
+	piece.from = part.from - window;
+	piece.to = part.to - window;
+	piece.payload = (index << a->geometry.chunk_shift) + part.from - start;
+	return piece;
+}
+
+/* What the request @tag has of @role: one that is alone is what the slot has. */
+RR_STEP struct rr_piece rr_slot_piece(rr_array_t *a, rr_queue_t *q, rr_slot_t *s, rr_u32 tag,
+				      rr_u32 role)
+{
+	struct rr_piece alone = { s->from[role], s->to[role], s->payload[role] };
+	rr_request_t *r = rr_request_at(a, q, tag);
+
+	if (s->more.head == RR_NIL)
+		return alone;
+	return rr_piece_of(a, s, r, rr_request_place(a, r).start,
+			   rr_data_index(&a->geometry, s->parity, role));
+}
+
+/* The lowest run of set bits. */
+RR_STEP rr_u32 rr_first_run(rr_u32 mask)
+{
+	return mask & ~(mask + (mask & -mask));
+}
+
+/* Each run of a mask of units, from the lowest on. */
+#define rr_for_runs(run, mask)                                                                     \
+	for (rr_u32 rest_ = (mask); rest_ && rr_may_go_on() && ((run) = rr_first_run(rest_), 1);   \
+	     rest_ &= ~(run))
+
+/* The sectors of a run of the units of @role: the first, and above it how many. */
+RR_FN int rr_run_sectors(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			 rr_u32 role, rr_u32 run)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 shift = a->unit_shift - RR_SECTOR_SHIFT;
+	rr_u32 r = role & (RR_MEMBERS_MAX - 1);
+	rr_u32 from = s->from[r];
+	rr_u32 to = s->to[r];
+	rr_u32 first, end;
+
+	if (run != s->units[r]) {
+		first = rr_lowest_bit(run) << shift;
+		end = first + (rr_count_bits(run) << shift);
+		if (from < first)
+			from = first;
+		if (to > end)
+			to = end;
+	}
+	return (int)(from | (to - from) << 16);
+}
+
+/* The slot carries sectors [from, to) of @role. */
+RR_STEP void rr_slot_cover(rr_array_t *a, rr_slot_t *s, rr_u32 role, rr_u32 from, rr_u32 to)
+{
+	rr_u32 units = rr_lock_mask(a, from, to);
+	rr_u32 whole = rr_kept_units(a, from, to);
+
+	s->units[s->parity & (RR_MEMBERS_MAX - 1)] |= units;
+	if (from < s->lo)
+		s->lo = from;
+	if (to > s->hi)
+		s->hi = to;
+	if (!(s->data_mask >> role & 1)) {
+		s->data_mask |= 1U << role;
+		s->from[role] = from;
+		s->to[role] = to;
+		s->units[role] = units;
+		s->whole[role] = whole;
+		return;
+	}
+	if (from > s->to[role] || to < s->from[role])
+		s->gaps |= 1U << role;
+	if (from < s->from[role])
+		s->from[role] = from;
+	if (to > s->to[role])
+		s->to[role] = to;
+	s->units[role] |= units;
+	s->whole[role] |= whole;
+}
+
+/* The slot's number among all, as a holder of locks. */
+RR_STEP rr_u32 rr_slot_who(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
+{
+	return q->id * a->slots + slot + 1;
+}
+
+/* The write @tag, of this cell alone, becomes part of the slot's operation. 0: it cannot. */
+RR_FN int rr_slot_add(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+		      rr_u32 tag)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_u32 cell = 1U << (a->cell_shift - RR_SECTOR_SHIFT);
+	rr_u32 start = rr_request_place(a, r).start;
+	rr_u32 end = start + r->sectors;
+	rr_u32 first = start >> a->geometry.chunk_shift;
+	rr_u32 count = ((end - 1) >> a->geometry.chunk_shift) - first + 1;
+	/* In more than one chunk it has all rows of the cell. */
+	rr_u32 lo = count > 1 ? 0 : start & (cell - 1);
+	rr_u32 hi = count > 1 ? cell : ((end - 1) & (cell - 1)) + 1;
+	struct rr_piece piece;
+	rr_u32 extra;
+	rr_s32 i;
+
+	if (s->parts + count > RR_PARTS_MAX ||
+	    (q->fused && ((r->flags ^ rr_request_at(a, q, s->tag)->flags) & RR_REQ_COPY)))
+		return 0;
+	extra = rr_lock_mask(a, lo < s->lo ? lo : s->lo, hi > s->hi ? hi : s->hi) & ~s->lock_mask;
+	if (extra && !rr_lock_try(a, q->id, s->lock, extra, rr_slot_who(a, q, slot)))
+		return 0;
+	s->lock_mask |= extra;
+	s->parts += count;
+	s->fua |= (r->flags & RR_REQ_FUA) != 0;
+	rr_for (i, RR_MEMBERS_MAX - 1) {
+		if ((rr_u32)i >= count)
+			break;
+		piece = rr_piece_of(a, s, r, start, first + i);
+		rr_slot_cover(a, s,
+			      rr_data_member(&a->geometry, s->parity, first + i) &
+				      (RR_MEMBERS_MAX - 1),
+			      piece.from, piece.to);
+	}
+	return 1;
+}
+
+/* The slot has its lock: what waits behind it comes along, as far as it can. */
+RR_FN int rr_slot_take_along(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 parity = s->parity & (RR_MEMBERS_MAX - 1);
+	rr_u32 last = s->behind.tail;
+	rr_u32 tag;
+	rr_s32 i;
+
+	rr_for (i, RR_DEPTH_MAX) {
+		tag = rr_request_pop(a, q, &s->behind);
+		if (tag == RR_NIL)
+			break;
+		if (rr_slot_add(a, q, slot, tag)) {
+			q->gathered++;
+			rr_request_push(a, q, &s->more, tag);
+		} else {
+			rr_request_push(a, q, &s->behind, tag);
+		}
+		if (tag == last)
+			break;
+	}
+	s->from[parity] = s->lo;
+	s->to[parity] = s->hi;
+	return 0;
+}
+
+/* Nothing is done yet of what the slot is for now. */
+RR_STEP void rr_slot_reset(rr_slot_t *s)
+{
+	s->error = 0;
+	s->retries = 0;
+	s->locked = 0;
+	s->lock_tries = 0;
+	s->spoilt = 0;
+	s->bad = RR_NO_ROLE;
+	s->lost = RR_NO_ROLE;
+	s->more.head = RR_NIL;
+}
+
+/* The slot asks for its lock when the turn is settled. */
+RR_STEP void rr_slot_starts(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
+{
+	rr_store(rr_slot_at(a, q, slot)->phase, RR_PHASE_LOCK);
+	rr_slot_push(a, q, &q->starting, slot);
+}
+
+/*
+ * The operation is over, for more than one request. Who is not to blame for that
+ * nothing was written goes on; then those behind. 0: nobody is left.
+ */
+RR_STEP int rr_slot_hand_over(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_s32 error, int wrote)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	int again = !wrote && s->more.head != RR_NIL && !(rr_load(a->state) & RR_STATE_BROKEN);
+	rr_u32 behind = s->behind.head;
+	rr_u32 behind_tail = s->behind.tail;
+	rr_u32 left = rr_counted_from(0);
+	rr_u32 tag = s->tag;
+	rr_request_t *r;
+	rr_s32 i;
+
+	s->tag = RR_NIL;
+	s->behind.head = RR_NIL;
+	rr_for (i, RR_DEPTH_MAX) {
+		rr_u32 next = rr_request_pop(a, q, &s->more);
+
+		r = rr_request_at(a, q, tag);
+		if (!again || r->error) {
+			rr_request_part_done(a, q, tag, error ? error : r->error);
+		} else {
+			left++;
+			if (!i)
+				s->tag = tag;
+			else
+				rr_request_push(a, q, &s->behind, tag);
+		}
+		if (next == RR_NIL)
+			break;
+		tag = next;
+	}
+	if (again && error)
+		s->apart = left;
+	if (s->behind.head == RR_NIL)
+		s->behind.head = behind;
+	else
+		rr_request_at(a, q, s->behind.tail)->next = behind;
+	if (behind != RR_NIL)
+		s->behind.tail = behind_tail;
+	if (s->tag == RR_NIL)
+		s->tag = rr_request_pop(a, q, &s->behind);
+	if (s->tag == RR_NIL)
+		return 0;
+	rr_slot_reset(s);
+	rr_slot_starts(a, q, slot);
+	return 1;
+}
+
+#endif /* RINGRAID_ENGINE_GATHER_H */
