@@ -42,7 +42,7 @@ hand_over() {
 	[ ! -e "/proc/$before" ] || eventually "the old daemon ends" is_over "$before"
 	state healthy
 }
-is_over() { [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
+is_over() { ! grep -qs '^State:' "/proc/$1/status" || grep -qs '^State:.*Z' "/proc/$1/status"; }
 
 take_over() {
 	kill_daemon
