@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -41,7 +42,26 @@ void print_progress(const std::string& text) {
         print_line(stderr, "ringraid: {}", text);
 }
 
-void print_started(const context& ctx, const nlohmann::json& report) {
+// A file system asks the kernel for the full stripe, and ublk cannot say one that is no power
+// of two: who makes one has to. @report is of an array that was just made.
+void say_stripes(const nlohmann::json& report) {
+    constexpr uint64_t ext4_block = 4096;
+    const auto device = report.value("block_device", "");
+    const auto chunk = report.value("chunk_bytes", uint64_t{0});
+    const size_t data = report.value("members", nlohmann::json::array()).size() - 1;
+    uint64_t announced = 0;
+    std::ifstream(
+        fmt::format("/sys/block/{}/queue/optimal_io_size", device.substr(device.rfind('/') + 1))) >>
+        announced;
+    if (announced == data * chunk)
+        return;
+    print_line(stderr, "ringraid: tell a file system of its stripes, which this kernel cannot:");
+    print_line(stderr, "ringraid:   mkfs.ext4 -E stride={},stripe_width={} {}", chunk / ext4_block,
+               data * chunk / ext4_block, device);
+    print_line(stderr, "ringraid:   mkfs.xfs -d su={}k,sw={} {}", chunk / 1024, data, device);
+}
+
+void print_started(const context& ctx, const nlohmann::json& report, bool made) {
     if (ctx.json) {
         print_json(report);
         return;
@@ -52,6 +72,8 @@ void print_started(const context& ctx, const nlohmann::json& report) {
     else
         print_line(stdout, "{}: {}, {} engine, {}", report.value("block_device", ""),
                    report.value("name", ""), report.value("engine", ""), report.value("state", ""));
+    if (made && report.contains("members") && report.contains("chunk_bytes"))
+        say_stripes(report);
 }
 
 // False when nobody reads any more.
@@ -146,6 +168,7 @@ int serve_in_foreground(const context& ctx, service_options options,
     };
     report_to(manager, options);
     options.stop_when_unused = static_cast<bool>(manager);
+    const bool made = options.create.has_value();
     auto service = array_service::start(options);
     if (!service) {
         print_error(ctx, service.error());
@@ -153,7 +176,7 @@ int serve_in_foreground(const context& ctx, service_options options,
         return exit_code_of(options, service.error());
     }
     guard.reset();
-    print_started(ctx, (*service)->status());
+    print_started(ctx, (*service)->status(), made);
     std::fflush(stdout);
     manager.ready();
     return serve(std::move(*service));
@@ -296,7 +319,7 @@ start_words start_flags::words_for_unit() const {
 namespace {
 
 // The array as systemd has started it.
-int report_unit(const context& ctx, const md::uuid& id, const start_words& words) {
+int report_unit(const context& ctx, const md::uuid& id, const start_words& words, bool made) {
     if (Status ok = own_array(id, words.kept); !ok)
         return print_error(ctx, ok.error());
     if (Status ok = start_unit(id, words.once); !ok)
@@ -304,7 +327,7 @@ int report_unit(const context& ctx, const md::uuid& id, const start_words& words
     auto served = ask_array(md::to_string(id), {{"command", "status"}}, answer_ms);
     if (!served)
         return print_error(ctx, served.error());
-    print_started(ctx, *served);
+    print_started(ctx, *served, made);
     return 0;
 }
 
@@ -324,7 +347,7 @@ int serve_successor(const context& ctx, service_options options) {
 
 int start_array(const context& ctx, const service_options& given, const start_words& words) {
     if (words.by_unit && !given.create && given.assembly.set_uuid)
-        return report_unit(ctx, *given.assembly.set_uuid, words);
+        return report_unit(ctx, *given.assembly.set_uuid, words, false);
     for (Status ok : {raise_limits(), spare_from_oom()}) {
         if (!ok)
             return print_error(ctx, ok.error());
@@ -369,9 +392,9 @@ int start_array(const context& ctx, const service_options& given, const start_wo
     if (handed_over) {
         auto id = md::parse_uuid(report->value("uuid", ""));
         ::waitpid(child, nullptr, 0);  // it holds the members until then
-        return id ? report_unit(ctx, *id, words) : print_error(ctx, id.error());
+        return id ? report_unit(ctx, *id, words, true) : print_error(ctx, id.error());
     }
-    print_started(ctx, *report);
+    print_started(ctx, *report, given.create.has_value());
     return 0;
 }
 

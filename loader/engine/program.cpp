@@ -297,10 +297,12 @@ std::string bpf_host_missing() {
     return found ? "" : "the kernel has no io_uring BPF ops (they came with Linux 7.1)";
 }
 
-bool kernel_has_xor() {
-    auto has = [](const btf* types) {
-        return types != nullptr &&
-               btf__find_by_name_kind(types, "uring_bpf_xor", BTF_KIND_FUNC) > 0;
+namespace {
+
+// The kernel's types, or a module's, have @name.
+bool kernel_has(const char* name, uint32_t kind) {
+    auto has = [name, kind](const btf* types) {
+        return types != nullptr && btf__find_by_name_kind(types, name, kind) > 0;
     };
     btf* kernel = btf__load_vmlinux_btf();
     bool found = has(kernel);
@@ -312,6 +314,16 @@ bool kernel_has_xor() {
     }
     btf__free(kernel);
     return found;
+}
+
+}  // namespace
+
+bool kernel_has_xor() {
+    return kernel_has("uring_bpf_xor", BTF_KIND_FUNC);
+}
+
+bool kernel_has_io_opt() {
+    return kernel_has("ublk_param_io_opt", BTF_KIND_STRUCT);
 }
 
 const char* xor_name(bool fused) {

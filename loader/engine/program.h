@@ -96,6 +96,10 @@ std::string bpf_host_missing();
 // The program decides by the same when it is loaded.
 bool kernel_has_xor();
 
+// Whether its ublk driver takes io_opt in bytes (kfunc-patches/ublk-7.3/). A driver ignores
+// parameters that it does not know, but the number may be another's by then.
+bool kernel_has_io_opt();
+
 // What computes parity, in words.
 const char* xor_name(bool fused);
 

@@ -417,9 +417,10 @@ Status array_service::add_device() {
     if (device_->made().nr_hw_queues != config.queues)
         return fail(EINVAL, "ublk made {} of {} queues", device_->made().nr_hw_queues,
                     config.queues);
-    if (Status ok = device_->set_params(
-            device_params(*layout, members_.present(), members_.logical_block_bytes));
-        !ok)
+    const ublk_params params =
+        device_params(*layout, members_.present(), members_.logical_block_bytes);
+    const uint32_t io_opt = kernel_has_io_opt() ? full_stripe_bytes(*layout) : 0;
+    if (Status ok = device_->set_params(params, io_opt); !ok)
         return ok;
     return places_->write_state(state_file());
 }

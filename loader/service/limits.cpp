@@ -43,12 +43,12 @@ uint64_t all_bits(const std::vector<const member_device*>& members,
     return least;
 }
 
-uint64_t full_stripe_bytes(const arena_layout& layout) {
-    const rr_geometry& g = layout.header.geometry;
-    return uint64_t{g.members - 1} << (g.chunk_shift + RR_SECTOR_SHIFT);
-}
-
 }  // namespace
+
+uint32_t full_stripe_bytes(const arena_layout& layout) {
+    const rr_geometry& g = layout.header.geometry;
+    return (g.members - 1) << (g.chunk_shift + RR_SECTOR_SHIFT);
+}
 
 uint32_t member_io_sectors(const std::vector<const member_device*>& members) {
     uint64_t bytes = tightest(members, &queue_limits::max_io_bytes, io_bytes_default);
@@ -60,7 +60,8 @@ uint32_t member_io_sectors(const std::vector<const member_device*>& members) {
 }
 
 uint32_t request_bytes_max(const arena_layout& layout) {
-    return static_cast<uint32_t>(std::min(full_stripe_bytes(layout), block_layer_cap_bytes));
+    return static_cast<uint32_t>(
+        std::min<uint64_t>(full_stripe_bytes(layout), block_layer_cap_bytes));
 }
 
 uint32_t chunk_bytes_max(uint32_t members) {
@@ -88,7 +89,7 @@ ublk_params device_params(const arena_layout& layout,
     p.basic.logical_bs_shift = log2_of(logical_block_bytes);
     p.basic.physical_bs_shift = log2_of(physical);
     p.basic.io_min_shift = chunk_shift;
-    p.basic.io_opt_shift = std::has_single_bit(stripe) ? log2_of(stripe) : uint8_t{0};
+    p.basic.io_opt_shift = std::has_single_bit(stripe) ? log2_of(stripe) : chunk_shift;
     p.basic.max_sectors = request_bytes_max(layout) >> RR_SECTOR_SHIFT;
     p.basic.chunk_sectors = static_cast<uint32_t>(stripe >> RR_SECTOR_SHIFT);
     p.basic.dev_sectors = layout.header.array_sectors;

@@ -3,9 +3,10 @@
 //
 // A member bio that the block layer must split is refused under NOWAIT and
 // goes to a worker thread, so the array's limits are the members' tightest and
-// its member I/O stays below them. Limits that ublk cannot express are not
-// promised: io_opt is a power of two there, so a full stripe that is none is
-// not announced.
+// its member I/O stays below them. ublk says io_opt as a power of two: a full stripe
+// that is none is announced in bytes where the driver takes them (kfunc-patches/ublk-7.3/),
+// and else it is a chunk. With none at all mkfs.xfs complains of a stripe unit without a
+// width; with a chunk all tools are quiet, align to chunks, and have to be told the width.
 //
 // Segments are the exception. A request spreads over the members, and a write's
 // payload is copied, so the number of segments that a member takes limits only
@@ -31,6 +32,9 @@ uint32_t member_io_sectors(const std::vector<const member_device*>& members);
 ublk_params device_params(const arena_layout& layout,
                           const std::vector<const member_device*>& members,
                           uint32_t logical_block_bytes);
+
+// What a write should be a multiple of; at most 15 MiB.
+uint32_t full_stripe_bytes(const arena_layout& layout);
 
 // Bytes of the longest request.
 uint32_t request_bytes_max(const arena_layout& layout);

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstring>
 #include <thread>
 
@@ -14,6 +15,17 @@ namespace {
 
 constexpr auto node_wait = std::chrono::seconds(10);
 constexpr auto node_poll = std::chrono::milliseconds(5);
+
+// UBLK_PARAM_TYPE_IO_OPT, which no released header has.
+constexpr uint32_t param_type_io_opt = 1 << 7;
+struct params_with_io_opt {
+    ublk_params basic;
+    uint32_t io_opt;
+    uint32_t reserved;
+};
+static_assert(offsetof(ublk_params, integrity) + sizeof(ublk_param_integrity) ==
+                  offsetof(params_with_io_opt, io_opt),
+              "a newer header has the parameter, or another one in its place");
 
 Status status_of(Result<int> result) {
     if (!result)
@@ -104,9 +116,21 @@ Result<ublksrv_ctrl_dev_info> ublk_control::info(uint32_t device) {
     return info;
 }
 
-Status ublk_control::set_params(uint32_t device, ublk_params params) {
-    params.len = sizeof(params);
-    return status_of(run(UBLK_U_CMD_SET_PARAMS, device, &params, sizeof(params), 0));
+Status ublk_control::set_params(uint32_t device, const ublk_params& params, uint32_t io_opt) {
+    params_with_io_opt all{params, io_opt, 0};
+    all.basic.len = sizeof(all);
+    if (io_opt != 0)
+        all.basic.types |= param_type_io_opt;
+    return status_of(run(UBLK_U_CMD_SET_PARAMS, device, &all, sizeof(all), 0));
+}
+
+Result<cpu_set_t> ublk_control::queue_cpus(uint32_t device, uint16_t queue) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    auto r = run(UBLK_U_CMD_GET_QUEUE_AFFINITY, device, &cpus, sizeof(cpus), queue);
+    if (!r)
+        return forward_error(r.error());
+    return cpus;
 }
 
 Status ublk_control::start(uint32_t device) {

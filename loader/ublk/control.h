@@ -33,7 +33,11 @@ public:
     Result<uint64_t> features();  // UBLK_F_* that the driver knows
     Result<ublksrv_ctrl_dev_info> add(ublksrv_ctrl_dev_info info);
     Result<ublksrv_ctrl_dev_info> info(uint32_t device);
-    Status set_params(uint32_t device, ublk_params params);
+    // @io_opt: bytes, for a driver that knows UBLK_PARAM_TYPE_IO_OPT
+    // (kfunc-patches/ublk-7.3/); 0: as @params says.
+    Status set_params(uint32_t device, const ublk_params& params, uint32_t io_opt);
+    // The CPUs whose requests come to the queue.
+    Result<cpu_set_t> queue_cpus(uint32_t device, uint16_t queue);
     Status start(uint32_t device);
     Status stop(uint32_t device);
     // As stop(), but EBUSY while anybody has the block device open.

@@ -118,9 +118,9 @@ bool ublk_device::is_live() {
     return now && now->state == UBLK_S_DEV_LIVE;
 }
 
-Status ublk_device::set_params(const ublk_params& params) {
+Status ublk_device::set_params(const ublk_params& params, uint32_t io_opt) {
     Status mine = ours();
-    return mine ? control_->set_params(number_, params) : mine;
+    return mine ? control_->set_params(number_, params, io_opt) : mine;
 }
 
 Status ublk_device::start() {

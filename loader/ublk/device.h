@@ -48,7 +48,10 @@ public:
     // stops.
     bool is_made_by_somebody();
 
-    Status set_params(const ublk_params& params);
+    // See ublk_control.
+    Status set_params(const ublk_params& params, uint32_t io_opt);
+    // The CPUs whose requests come to the queue.
+    Result<cpu_set_t> queue_cpus(uint16_t queue) { return control_->queue_cpus(number_, queue); }
     Status start();
     // ublk has no parameter for it. A larger value stays; none is no failure.
     void read_ahead(uint64_t bytes) const;

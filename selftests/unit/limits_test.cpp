@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -109,6 +110,21 @@ TEST(DeviceParams, OneMemberThatRotatesMakesTheArrayOne) {
     };
     EXPECT_EQ(attrs({false, false, false}), 0U);
     EXPECT_NE(attrs({false, false, true}), 0U);
+}
+
+// mkfs.xfs refuses a stripe unit that has no width.
+TEST(DeviceParams, TheOptimalSizeIsTheStripeOrAChunk) {
+    const member_device one = with(512 * 1024, 127);
+    for (uint32_t members = 3; members <= 16; members++) {
+        const std::vector<const member_device*> all(members, &one);
+        rr::arena_layout layout;
+        layout.header.geometry = {members, 7, 2};
+        const uint32_t stripe = (members - 1) * 65536;
+        const bool power = std::has_single_bit(members - 1);
+        EXPECT_EQ(rr::full_stripe_bytes(layout), stripe);
+        EXPECT_EQ(1U << rr::device_params(layout, all, 512).basic.io_opt_shift,
+                  power ? stripe : 65536U);
+    }
 }
 
 // What a client may send in one request does not depend on what a member takes at once.
