@@ -254,6 +254,8 @@ void start_flags::add_to(CLI::App& command) {
     command.add_flag("--foreground", foreground, "serve in this process, for systemd");
     command.add_flag("--no-unit", no_unit, "serve from here although systemd could");
     command.add_flag("--no-zero-copy", no_zero_copy, "copy reads through the arena");
+    command.add_flag("--no-affinity", no_affinity,
+                     "let the queues' threads run on any CPU, not on their requests' ones");
     command.add_flag("--passthrough", passthrough, "NVMe commands to the members");
 }
 
@@ -276,6 +278,7 @@ Result<service_options> start_flags::options(const std::string& name,
     out.depth = static_cast<uint32_t>(number(set["depth"]));
     out.slots = static_cast<uint32_t>(number(set["slots"]));
     out.zero_copy = !no_zero_copy;
+    out.affinity = !no_affinity;
     out.passthrough = passthrough || set["passthrough"].value == "yes";
     out.latency = set["latency"].value == "on";
     out.foreground = foreground;
@@ -307,6 +310,8 @@ std::string start_flags::words() const {
     }
     if (no_zero_copy)
         say("--no-zero-copy");
+    if (no_affinity)
+        say("--no-affinity");
     if (passthrough)
         say("--passthrough");
     return out;

@@ -29,6 +29,7 @@ struct start_flags {
     bool no_unit = false;
     bool wait = false;
     bool no_zero_copy = false;
+    bool no_affinity = false;
     bool passthrough = false;
 
     void add_to(CLI::App& command);

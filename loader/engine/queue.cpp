@@ -138,6 +138,12 @@ void queue_thread::main() {
     tear_down();
 }
 
+// Where the requests come from: their lines are in its caches. A cpuset may forbid it.
+void queue_thread::stay_on_cpus() const {
+    if (config_.cpus && ::sched_setaffinity(0, sizeof(*config_.cpus), &*config_.cpus) != 0)
+        log_error("queue {} runs on any CPU: {}", config_.queue, std::strerror(errno));
+}
+
 Status queue_thread::make_ring() {
     const bool large = !config_.namespaces.empty();
     io_uring_params params{};
@@ -182,6 +188,7 @@ Status queue_thread::meet(queue_device device) {
     config_.member_fds = std::move(device.member_fds);
     config_.namespaces = std::move(device.namespaces);
     config_.lba_bytes = device.lba_bytes;
+    config_.cpus = device.cpus;
     ready_.reset();
     order_ = order::meet;
     changed_.notify_all();
@@ -190,6 +197,7 @@ Status queue_thread::meet(queue_device device) {
 }
 
 Status queue_thread::meet_device() {
+    stay_on_cpus();
     if (Status ok = map_descriptors(); !ok)
         return ok;
     return register_files();

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <liburing.h>
+#include <sched.h>
 
 #include <atomic>
 #include <chrono>
@@ -54,6 +55,7 @@ struct queue_config {
     // With passthrough: who takes the commands, by role, and the size of its blocks.
     std::vector<const nvme_namespace*> namespaces;
     uint32_t lba_bytes = 512;
+    std::optional<cpu_set_t> cpus;  // that the thread runs on; nothing: on any
 };
 
 // What comes with the device, for a queue that was made without; as in queue_config.
@@ -64,6 +66,7 @@ struct queue_device {
     std::vector<int> member_fds;
     std::vector<const nvme_namespace*> namespaces;
     uint32_t lba_bytes = 512;
+    std::optional<cpu_set_t> cpus;
 };
 
 class queue_thread {
@@ -102,6 +105,7 @@ private:
     enum class order { wait, meet, go, cancel };
 
     void main();
+    void stay_on_cpus() const;
     Status set_up();
     Status make_ring();
     Status make_page();

@@ -81,6 +81,7 @@ struct service_options {
     uint32_t slots = 64;
     uint64_t arena_bytes_max = uint64_t{1} << 30;
     bool zero_copy = true;
+    bool affinity = true;      // a queue's thread runs on the CPUs whose requests it gets
     bool passthrough = false;  // NVMe commands to the members, past the block layer
     std::chrono::milliseconds clean_after{5000};  // without a write (rest.h); 0: never
     sync_rates rates;
@@ -147,6 +148,7 @@ private:
     Status open_durability();
     Status open_metadata();
     Status open_store();
+    std::optional<cpu_set_t> cpus_of(uint32_t queue);
     Status make_queues();
     Status meet_queues();
     Status load_program(const std::vector<int>& rings);

@@ -490,6 +490,15 @@ Status array_service::open_store() {
     return {};
 }
 
+std::optional<cpu_set_t> array_service::cpus_of(uint32_t queue) {
+    if (!options_.affinity)
+        return std::nullopt;
+    auto cpus = device_->queue_cpus(static_cast<uint16_t>(queue));
+    if (!cpus)
+        log_error("queue {} runs on any CPU: {}", queue, describe(cpus.error()));
+    return cpus && CPU_COUNT(&*cpus) > 0 ? std::optional(*cpus) : std::nullopt;
+}
+
 Status array_service::make_queues() {
     auto opened = open_ublk_char(device_->number());
     if (!opened)
@@ -510,6 +519,7 @@ Status array_service::make_queues() {
         config.flusher_ring_fd = flusher_->ring_fd();
         config.ended_fd = wake_.get();
         config.zero_copy = array()->zero_copy != 0;
+        config.cpus = cpus_of(i);
         config.member_fds = members_.fds();
         config.lba_bytes = members_.present()[0]->logical_block_bytes;
         for (const auto& ns : namespaces_)
@@ -536,7 +546,9 @@ Status array_service::meet_queues() {
     for (const auto& ns : namespaces_)
         device.namespaces.push_back(ns ? &*ns : nullptr);
     std::vector<int> rings;
-    for (auto& queue : queues_) {
+    for (uint32_t i = 0; i < queues_.size(); i++) {
+        auto& queue = queues_[i];
+        device.cpus = cpus_of(i);
         if (Status ok = queue->meet(device); !ok)
             return ok;
         rings.push_back(queue->ring_fd());
