@@ -24,7 +24,7 @@ up() {
 	start t "${members[@]}" --chunk 64K --assume-clean --no-bitmap --clean-after 10000 --queues 4 "$@"
 	queues 4
 	write_stripe
-	all_flush $flush
+	all_flush "$flush"
 }
 down() {
 	all_flush 0
