@@ -45,6 +45,9 @@ answers() {
 	saved add.none add nobody /dev/null
 	saved features features
 	saved config config
+	saved exports exports
+	saved export.none export nobody nbd
+	saved unexport.none unexport nobody
 	printf '[arra]\nx=1\n' >"$tmp/conf"
 	saved config.wrong config "$tmp/conf"
 	printf '[array x]\ndepth=1\n' >"$tmp/conf"
