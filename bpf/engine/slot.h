@@ -247,14 +247,6 @@ RR_FN int rr_job_cell_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	return 0;
 }
 
-/* What the slot was for @tag, for whoever times its request (ring/latency.h). */
-RR_STEP void rr_slot_tell_plan(rr_queue_t *q, rr_slot_t *s, rr_u32 tag)
-{
-	rr_u32 plan = s->plan == RR_PLAN_RCW && !s->read_mask ? (rr_u32)RR_PLAN_FULL : s->plan;
-
-	q->plans[tag & (RR_DEPTH_MAX - 1)] |= 1U << plan;
-}
-
 RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 			 rr_s32 error)
 {
