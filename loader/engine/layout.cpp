@@ -43,12 +43,15 @@ Status check_config(const array_config& c) {
 }
 
 // Everything that a queue can have emitted and not yet had completed.
-uint64_t actions_needed(const array_config& c, uint32_t read_cut) {
-    uint64_t pieces = (c.members - 1) * uint64_t{std::max(1U, c.chunk_sectors / read_cut)};
+uint64_t actions_needed(const array_config& c, uint32_t read_cut, uint32_t cell) {
+    const uint64_t data = c.members - 1;
+    const uint64_t pieces = data * uint64_t{std::max(1U, c.chunk_sectors / read_cut)};
     const uint64_t written = c.members + 1;  // a replacement, too
-    // Of a slot the copies, or a write for each run of units.
-    const uint64_t work = std::max<uint64_t>(RR_PARTS_MAX, written * RR_UNITS_MAX / 2);
-    return c.depth * (pieces + 1) + c.slots * work + written;
+    // Of a slot the copies, or a write for each run of units. Of all slots: where a request
+    // has a piece, there is a run of it at most, one of parity, and one of a replacement.
+    const uint64_t of_one = std::max<uint64_t>(RR_PARTS_MAX, written * RR_UNITS_MAX / 2);
+    const uint64_t of_all = 3 * c.depth * data * (c.chunk_sectors / cell) + c.slots * written;
+    return c.depth * (pieces + 1) + std::min(c.slots * of_one, of_all) + written;
 }
 
 // Whole stripes, so that a request lies in one region.
@@ -87,7 +90,7 @@ Result<arena_layout> plan_layout(const array_config& c) {
     h.cell_shift = static_cast<uint32_t>(std::countr_zero(cell)) + RR_SECTOR_SHIFT;
     h.unit_shift = std::max(h.cell_shift - 4, unit_shift_min);
     h.read_cut = std::min(io, c.chunk_sectors);
-    h.actions = static_cast<uint32_t>(std::bit_ceil(actions_needed(c, h.read_cut)));
+    h.actions = static_cast<uint32_t>(std::bit_ceil(actions_needed(c, h.read_cut, cell)));
     h.zero_copy = c.zero_copy;
     h.member_sectors = c.member_sectors;
     h.array_sectors = c.member_sectors * (c.members - 1);
