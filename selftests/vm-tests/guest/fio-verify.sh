@@ -23,12 +23,39 @@ run() {
 	say "$1 engine, $2 queues of $3, $4 chunks, $5 members: every byte and the parity are right"
 }
 
+# crowd ENGINE QUEUES CHUNK: writes that meet at the same cells, 256 at a time from each job.
+# Jobs whose blocks lie between each other's are verified; of those that overlap, and that
+# write the same block, md judges what they leave.
+crowd() {
+	local members job between=()
+	read -ra members < <(disks 5)
+	wipe "${members[@]}"
+	start t "${members[@]}" --engine "$1" --queues "$2" --depth 256 --chunk "$3" --assume-clean
+	for job in 0 1 2 3; do between+=(--name="between$job" --offset=$((job * 4))k); done
+	quietly fio --filename="$block" --direct=1 --ioengine=libaio --iodepth=256 --rw=write:12k --bs=4k \
+		--size=3m --verify=crc32c --verify_fatal=1 --do_verify=1 "${between[@]}"
+	quietly fio --filename="$block" --direct=1 --ioengine=libaio --iodepth=256 --rw=randwrite --numjobs=2 \
+		--name=overlapping --bssplit=512/30:1536/20:4k/30:20k/20 --offset=16m --size=256k --io_size=8m \
+		--name=hot --new_group --bs=4k --offset=20m --size=4k --io_size=4m
+	[ "$(ringraid --json stats | jq .gathered_writes)" -gt 0 ] || fail "no write was gathered"
+	state healthy
+	stop
+	judge "${members[@]}"
+	say "$1 engine, $2 queues, $3 chunks: writes that met at their cells are right, and so is the parity"
+}
+
+if [ "$CASES" = crowd ]; then
+	crowd bpf 2 512K
+	exit
+fi
 #   engine queues depth chunk members size
 run bpf 2 32 64K 4 24m
 run user 2 32 64K 4 24m
 run bpf 4 8 4K 5 16m
 run bpf 1 1 512K 3 12m
 run user 4 64 512K 5 16m
+crowd bpf 2 512K
+crowd user 4 4K
 if is_full; then
 	for engine in bpf user; do
 		for queues in 1 2 4; do
