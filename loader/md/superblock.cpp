@@ -397,7 +397,7 @@ Result<md_superblock> make_spare(const md_superblock& of, uint64_t sectors,
     };
     while (number < max_dev_limit && in_use(number))
         number++;
-    if (number == max_dev_limit)
+    if (number >= max_dev_limit)
         return fail(ENOSPC, "all {} numbers of devices are taken", max_dev_limit);
     auto device_uuid = random_uuid();
     if (!device_uuid)
