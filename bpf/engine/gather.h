@@ -217,14 +217,6 @@ RR_FN int rr_slot_take_along(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	return 0;
 }
 
-/* What the slot was for @tag, for whoever times its request (ring/latency.h). */
-RR_STEP void rr_slot_tell_plan(rr_queue_t *q, rr_slot_t *s, rr_u32 tag)
-{
-	rr_u32 plan = s->plan == RR_PLAN_RCW && !s->read_mask ? (rr_u32)RR_PLAN_FULL : s->plan;
-
-	q->plans[tag & (RR_DEPTH_MAX - 1)] |= 1U << plan;
-}
-
 /* Nothing is done yet of what the slot is for now. */
 RR_STEP void rr_slot_reset(rr_slot_t *s)
 {
@@ -243,6 +235,27 @@ RR_STEP void rr_slot_starts(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 {
 	rr_store(rr_slot_at(a, q, slot)->phase, RR_PHASE_LOCK);
 	rr_slot_push(a, q, &q->starting, slot);
+}
+
+/* What the slot did for its requests, for whoever times them (ring/latency.h). */
+RR_FN int rr_slot_tell_plan(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 plan = s->plan == RR_PLAN_RCW && !s->read_mask ? (rr_u32)RR_PLAN_FULL : s->plan;
+	rr_u32 next = s->more.head;
+	rr_u32 tag = s->tag;
+	rr_s32 i;
+
+	if (s->op == RR_OP_JOB)
+		return 0;
+	rr_for (i, RR_DEPTH_MAX) {
+		q->plans[tag & (RR_DEPTH_MAX - 1)] |= 1U << plan;
+		if (next == RR_NIL)
+			break;
+		tag = next;
+		next = rr_request_at(a, q, tag)->next;
+	}
+	return 0;
 }
 
 /*
@@ -267,7 +280,6 @@ RR_STEP int rr_slot_hand_over(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_s32 
 
 		r = rr_request_at(a, q, tag);
 		if (!again || r->error) {
-			rr_slot_tell_plan(q, s, tag);
 			rr_request_part_done(a, q, tag, error ? error : r->error);
 		} else {
 			left++;

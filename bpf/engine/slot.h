@@ -255,6 +255,7 @@ RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 
 	rr_u32 wrote = s->phase == RR_PHASE_WRITE || s->phase == RR_PHASE_REPAIR;
 
+	rr_slot_tell_plan(a, q, slot);
 	if (s->op == RR_OP_WRITE && s->phase == RR_PHASE_WRITE)
 		rr_kept_note(a, q, slot);
 	else
@@ -277,7 +278,6 @@ RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_free_push(a, q, slot);
 	if (s->op == RR_OP_JOB)
 		return rr_job_cell_done(a, q, slot, error);
-	rr_slot_tell_plan(q, s, s->tag);
 	rr_request_part_done(a, q, s->tag, error);
 	return 0;
 }

@@ -161,6 +161,21 @@ TEST_F(LatencyTurns, ATagBeginsAnew) {
     EXPECT_EQ(count(RR_WAY_FULL), 1U);
 }
 
+// Writes that meet at a cell are one operation (engine/gather.h), and each took its way.
+TEST_F(LatencyTurns, WritesThatMeetAreTimedEach) {
+    for (uint32_t tag = 0; tag < 3; tag++) {
+        request(tag, UBLK_IO_OP_WRITE, uint64_t{8} * tag, 8);
+        turn(0);
+    }
+    for (int i = 0; i < 12; i++) {
+        members_answer();
+        turn(10);
+    }
+    EXPECT_EQ(count(), 3U);
+    EXPECT_EQ(count(RR_WAY_NONE), 0U);
+    EXPECT_GE(count(RR_WAY_RMW), 1U);
+}
+
 TEST_F(LatencyTurns, ATurnLooksAtTheClockTwiceAtMost) {
     for (uint32_t tag = 0; tag < array_->depth; tag++) {
         next_request = {};
