@@ -18,7 +18,7 @@ read -ra as_b < <(members b)
 array() {
 	at a
 	wipe "${disks[@]}"
-	start t "${as_a[@]}" --chunk 64K --assume-clean --size 8M --engine $engine --clean-after 0 "$@"
+	start t "${as_a[@]}" --chunk 64K --assume-clean --size 8M --engine "$engine" --clean-after 0 "$@"
 	fill
 }
 
@@ -26,6 +26,7 @@ array() {
 superblock() { dd if="$1" bs=4k skip=1 count=1 iflag=direct status=none; }
 
 # held_by HOST: the members' reservations, as the daemon of HOST has seen them last.
+# shellcheck disable=SC2016 # jq's
 held_by() {
 	at "$1"
 	[ "$(st 'fence as $f | $f.members | length == 4 and all(.holder == $f.key)')" = true ]
@@ -69,7 +70,7 @@ taken_over() {
 	follower=$!
 	load_until_error
 	at b
-	quietly ringraid assemble --take-over "${as_b[@]}" --engine $engine
+	quietly ringraid assemble --take-over "${as_b[@]}" --engine "$engine"
 	block=$(st block_device)
 	eventually "host a ends its service" is_over
 	wait "$client" || true
