@@ -38,7 +38,7 @@ told() {
 	! grep -qi 'invalid\|warning' "$tmp/xfs" || { cat "$tmp/xfs"; fail "mkfs.xfs complains"; }
 	# By the lines that were printed.
 	if grep -q mkfs "$tmp/said"; then
-		sed -n 's/^ringraid: *\(mkfs.xfs .*\)/\1 -N/p' "$tmp/said" >"$tmp/line"
+		sed -n 's/^ringraid: *mkfs.xfs \(.*\)/mkfs.xfs -N \1/p' "$tmp/said" >"$tmp/line"
 		bash "$tmp/line" >"$tmp/xfs" || fail "$(cat "$tmp/line")"
 		sed -n 's/^ringraid: *\(mkfs.ext4 .*\)/\1/p' "$tmp/said" >"$tmp/line"
 		quietly bash "$tmp/line"
