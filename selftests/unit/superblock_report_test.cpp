@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cctype>
+#include <cerrno>
 
 #include "md_helpers.h"
 
@@ -92,6 +93,37 @@ TEST(SuperblockReportOf, AMultiplePplAndBadBlocks) {
     EXPECT_EQ(told["ppl"]["sectors"], 1024);
     EXPECT_EQ(told["bad_block_log"]["bad_blocks"], true);
     EXPECT_EQ(told["corrected_read_sectors"], 24);
+}
+
+TEST(SuperblockReportOf, WhatTheLogHolds) {
+    md::md_superblock sb = test::must_make(test::four_members())[0];
+    sb.feature_map |= md::feature_ppl;
+    sb.log_place = 8 | 2048 << 16;
+    const auto told = [&sb](const Result<std::optional<md::ppl_unit>>& log) {
+        nlohmann::json out = describe_superblock(sb);
+        describe_ppl(out, log);
+        return out;
+    };
+    const auto line = [](const nlohmann::json& of, const std::string& name) {
+        for (const auto& [key, value] : superblock_lines(of)) {
+            if (key == name)
+                return value;
+        }
+        return std::string();
+    };
+    md::ppl_unit unit;
+    unit.place = 24;
+    unit.generation = 77;
+    unit.entries.push_back({.data_sector = 640, .pp_bytes = 4096, .data_bytes = 8192});
+    unit.entries.push_back({.data_sector = 8, .data_bytes = 12288, .torn = true});
+    const nlohmann::json with_unit = told(std::optional(unit));
+    EXPECT_EQ(with_unit["ppl"]["unit"]["generation"], 77);
+    EXPECT_EQ(with_unit["ppl"]["unit"]["entries"][1]["torn"], true);
+    EXPECT_EQ(line(with_unit, "PPL Unit"), "generation 77, 2 entries, at sector 24 of the log");
+    EXPECT_EQ(line(with_unit, "PPL Entry"),
+              "8192 bytes from sector 640 of the array on, 4096 bytes of partial parity");
+    EXPECT_EQ(line(told(std::optional<md::ppl_unit>()), "PPL Unit"), "none that holds");
+    EXPECT_EQ(line(told(fail(EBADMSG, "bad")), "PPL Unit"), "refused: bad");
 }
 
 // mdadm shows none where it finds no bitmap.

@@ -4,7 +4,7 @@
 # never passed.
 #
 #   tidy  the sources: shellcheck, licences, format; how ./run becomes root
-#   unit  GoogleTest, on the host
+#   unit  GoogleTest, on the host; hostile bytes for the parsers of metadata, under sanitizers
 #   cli   selftests/cli/*.sh: what the commands print and offer, where no array is needed
 #   sim   the engine over simulated disks; prints KTAP itself
 #   store the KV store, with BPF programs on the running kernel; skips without root
@@ -83,6 +83,7 @@ group_unit() {
 	local program=$build_dir/unit_tests
 	[ -x "$program" ] || { ktap_skip unit 'not present'; return; }
 	ktap_program unit ktap_gtest in_root "$program" "$@"
+	ktap_program unit ktap_gtest in_root "$build_dir/fuzz_tests" "$@"
 }
 
 # group_cli [NAME]...
