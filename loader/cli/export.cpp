@@ -80,7 +80,7 @@ Status check_daemon(const std::string& name) {
     auto status = ask_array(record->spec.array, {{"command", "status"}}, ask_timeout_ms);
     if (!status && status.error().err == EOWNERDEAD)
         return with_hint(forward_error(status.error()),
-                         "ringraid assemble takes over, and then it ends; --force does not wait");
+                         "ringraid assemble takes over; then it ends");
     return {};
 }
 

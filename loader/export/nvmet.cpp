@@ -48,7 +48,7 @@ std::string port_at(const export_spec& spec) {
 
 Result<std::string> new_port(steps& undo, const export_spec& spec) {
     for (unsigned n = port_base; n <= port_last; n++) {
-        const std::string path = tree(fmt::format("ports/{}", n));
+        std::string path = tree(fmt::format("ports/{}", n));
         Status made = configfs::group(undo, path);
         if (!made && made.error().err == EEXIST)
             continue;

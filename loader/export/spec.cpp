@@ -208,6 +208,7 @@ Status check_network(const export_spec& spec) {
 const std::vector<std::string>& export_kinds() {
     static const std::vector<std::string> words = [] {
         std::vector<std::string> out;
+        out.reserve(rules.size());
         for (const kind_rule& rule : rules)
             out.emplace_back(rule.word);
         return out;

@@ -155,15 +155,15 @@ Result<process> begin(const export_spec& spec, const std::string& block_device,
     auto found = program();
     if (!found)
         return forward_error(found.error());
-    undo.done([&spec] { remove_path(spec); });
     if (spec.kind == export_kind::fuse) {
         if (Status ok = fuse_file::make(spec.path); !ok)
             return forward_error(ok.error());
     }
+    undo.done([&spec] { remove_path(spec); });
     if (Status ok = run_program(command(*found, spec, block_device, pid_file), "", begin_time); !ok)
         return with_hint(fail(ok.error().err, "qemu-storage-daemon did not start"),
                          "it says above what it lacks");
-    const process out = of_pid_file(pid_file);
+    process out = of_pid_file(pid_file);
     undo.done([out] { (void)end_process(out, true); });
     if (!is_alive(out))
         return fail(EIO, "qemu-storage-daemon ended at once");
