@@ -21,6 +21,11 @@ until_true 600 sh -c '! ringraid --json status data | grep -q "\"state\": \"runn
 
 begin_load
 note "fio runs"
+# What the README shows.
+ringraid status data
+ringraid top --once --interval 4
+ringraid check data
+ringraid watch data
 before=$(main_pid)
 apt-get -q -y install ./newer_ringraid.deb 2>&1 | tee ~/apt.txt | grep -E '^(ringraid|Setting up|E:)' || true
 note "upgraded"
