@@ -160,9 +160,14 @@ bool array_service::members_are_ours() {
     if (!fence_)
         return true;
     std::vector<fenced_device> in_use = devices_of(members_);
-    std::erase_if(in_use, [this](const fenced_device& device) {
-        return device.index < members_.devices.size() &&
-               rr_state_is_out(array()->state, device.index) != 0;
+    // Who is out by its superblocks decides nothing. One that has failed just now does: the
+    // host that takes members one after the other has that one, and the rest not yet.
+    const uint64_t state = __atomic_load_n(&array()->state, __ATOMIC_SEQ_CST);
+    const bool told =
+        state >> RR_STATE_EPOCH_SHIFT == __atomic_load_n(&array()->durable_epoch, __ATOMIC_SEQ_CST);
+    std::erase_if(in_use, [this, state, told](const fenced_device& device) {
+        return told && device.index < members_.devices.size() &&
+               rr_state_is_out(state, device.index) != 0;
     });
     const bool ours = fence_->look(in_use, [this](const fenced_device& device) {
         auto found = md::read_superblock(device.fd);

@@ -4,6 +4,14 @@
 . "${0%/*}/lib.sh"
 own_mounts
 
+fake_array_is_up() {
+	for _ in $(seq 100); do
+		! compgen -G '/run/ringraid/*/state.json' >/dev/null || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 right() {
 	printf '[array]\ndepth = 32\n[array data]\nqueues = 2\n[monitor]\nmail = a@b\n' >"$tmp/a"
 	"$program" config "$tmp/a" >"$tmp/out"
@@ -54,7 +62,7 @@ living() {
 	python3 "$here/fake_array.py" "$here/status.json" >"$tmp/asked" &
 	array=$!
 	trap 'kill $array; umount /etc/ringraid' EXIT
-	for _ in $(seq 100); do [ ! -e /run/ringraid/*/state.json ] || break; sleep 0.1; done
+	fake_array_is_up
 	"$program" --json config >"$tmp/json"
 	jq -c '.arrays[0].settings | .depth, .slots, .["sync-min"], .["sync-max"]' "$tmp/json"
 	jq -e '.arrays[0].settings | .depth.from == "/etc/ringraid/arrays/fedcba98-7654-3210-fedc-ba9876543210"
@@ -67,7 +75,7 @@ living() {
 	wait $array 2>/dev/null || true
 	python3 "$here/fake_array.py" "$tmp/status" >"$tmp/asked" &
 	array=$!
-	for _ in $(seq 100); do [ ! -e /run/ringraid/*/state.json ] || break; sleep 0.1; done
+	fake_array_is_up
 	"$program" --json config >"$tmp/json"
 	jq -e '.arrays[0].settings | .["sync-max"] == .["sync-min"] and .["sync-max"].value == "700"
 		and (.["sync-max"].from | startswith("/etc/ringraid/arrays/"))' "$tmp/json"

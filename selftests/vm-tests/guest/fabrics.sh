@@ -14,11 +14,11 @@ host b
 read -ra as_a < <(members a)
 read -ra as_b < <(members b)
 
-# array [OPTION...]: a new one of host a's, full of known data.
+# A new array of host a's, full of known data.
 array() {
 	at a
 	wipe "${disks[@]}"
-	start t "${as_a[@]}" --chunk 64K --assume-clean --size 8M --engine "$engine" --clean-after 0 "$@"
+	start t "${as_a[@]}" --chunk 64K --assume-clean --size 8M --engine "$engine" --clean-after 0
 	fill
 }
 
@@ -78,7 +78,7 @@ taken_over() {
 	! grep -q 'member [0-9] failed' "$tmp/log-of-a" || fail "host a blames a member"
 	at b
 	eventually "parity is right" is_state healthy
-	quietly timeout 300 ringraid wait t
+	quietly on b timeout 300 ringraid wait "$(st uuid)"
 	[ "$(st 'members | map(.state) | unique | join(" ")')" = active ] || fail "a member was failed"
 	at a
 	refused "reserved for host gw-b" ringraid assemble "${as_a[@]}"

@@ -118,6 +118,8 @@ ringraid() {
 		device=$(on "${here:-a}" /usr/local/bin/ringraid --json status 2>/dev/null | jq -r .block_device)
 		[[ $device != /dev/ublkb* ]] || owns "${here:-a}" "$device"
 		;;
+	# Its number may be the other's next.
+	*" stop "*) [ $rc != 0 ] || on "${here:-a}" sh -c 'rm -f /sys/class/ublk-char/*' ;;
 	esac
 	return $rc
 }
