@@ -101,9 +101,12 @@ load_until_error() {
 
 # A daemon that is killed is succeeded where nobody came between: the successor has another
 # key, and finds the members reserved or forgotten.
+clears() { ringraid fence-clear "${as_a[@]}" >"$tmp/log" 2>&1; }
 succeeded() {
 	local before n
 	array
+	# A takeover looks around, and host b's paths would be second ones of host a's members.
+	for n in 0 1 2 3; do leave b $n; done
 	before=$(st fence.key)
 	kill_daemon
 	again "${as_a[@]}"
@@ -111,16 +114,20 @@ succeeded() {
 	[ "$(st fence.key)" != "$before" ] || fail "the dead daemon's key is used again"
 	read_all "after a takeover"
 	kill_daemon
-	quietly ringraid fence-clear "${as_b[@]}"
+	eventually "the dead one lets go" clears
 	again "${as_a[@]}"
 	held_by a || fail "not reserved after a takeover of what was cleared"
 	before=$(st fence.key)
 	kill_daemon
-	for n in 0 1 2 3; do quietly /test/reserve "/dev/b$n" 0xb0b "$before"; done
+	for n in 0 1 2 3; do
+		connect b $n
+		quietly /test/reserve "/dev/b$n" 0xb0b "$before"
+		leave b $n
+	done
 	keep "${disks[@]}"
 	refused "reserved for" ringraid assemble "${as_a[@]}"
 	kept "${disks[@]}"
-	quietly ringraid fence-clear "${as_b[@]}"
+	eventually "the dead one lets go" clears
 	again "${as_a[@]}"
 	state healthy
 	read_all "after a takeover"

@@ -79,6 +79,13 @@ connect() {
 	ln -sf "$(namespace "$host" "$n")" "/dev/$host$n"
 }
 
+# leave HOST N: what it has reserved stays.
+leave() {
+	echo 1 >"$(controller "$1" "$2")/delete_controller"
+	eventually "host $1 has left member $2" is_left "$1" "$2"
+}
+is_left() { ! is_there "$1" "$2"; }
+
 # host NAME: its members, and where its commands run.
 host() {
 	local n
