@@ -282,6 +282,27 @@ TEST_F(EngineJobRows, MoreWrongRowsThanThereAreNotesAreCounted) {
         EXPECT_EQ(job().wrong[i], i);
 }
 
+// A slot that has the rows of its last write in memory (kept.h).
+TEST_F(EngineJobRows, WhatARepairHasWrittenIsReadAgain) {
+    request(0, RR_OP_WRITE, sector_of(0, 0), 8);
+    EXPECT_TRUE(goes_to(parity(0), RR_ACT_READ));
+    end_all();
+    request(0, RR_OP_WRITE, sector_of(0, 0), 8);
+    EXPECT_FALSE(goes_to(parity(0), RR_ACT_READ));
+    end_all();
+    spoil(data(0, 1), 0);
+    order(RR_JOB_REPAIR, 1, 1);
+    end_all();
+    EXPECT_EQ(job().wrong_rows, 1U);
+    job() = {};
+    request(0, RR_OP_WRITE, sector_of(0, 0), 8);
+    EXPECT_TRUE(goes_to(parity(0), RR_ACT_READ)) << "parity is not what the slot has";
+    end_all();
+    order(RR_JOB_CHECK, 1, 1);
+    end_all();
+    EXPECT_EQ(job().wrong_rows, 0U);
+}
+
 // Reads of some blocks fail; writes to a role do.
 class EngineJobErrors : public EngineJob {
 protected:
