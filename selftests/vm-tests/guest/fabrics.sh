@@ -73,6 +73,8 @@ taken_over() {
 	quietly ringraid assemble --take-over "${as_b[@]}" --engine "$engine"
 	block=$(st block_device)
 	eventually "host a ends its service" is_over
+	# By now the number of its device may be host b's.
+	on a sh -c 'rm -f /sys/class/ublk-char/*'
 	wait "$client" || true
 	grep -q 'fenced: host gw-b' "$tmp/log-of-a" || fail "host a says nothing of it"
 	! grep -q 'member [0-9] failed' "$tmp/log-of-a" || fail "host a blames a member"
