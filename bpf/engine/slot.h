@@ -404,7 +404,8 @@ RR_FN int rr_slot_choose(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 		rcw = RR_NO_WAY;
 	if (missing == s->parity) {
 		s->plan = RR_PLAN_PAYLOAD;
-		reads = rr_slot_torn(s);
+		/* Parity may have failed since the lock was taken: what is kept is not read. */
+		reads = rr_slot_torn(s) & ~kept;
 		rr_count(q, payload_cells, 1);
 	} else if (rmw < rcw) {
 		s->plan = RR_PLAN_RMW;

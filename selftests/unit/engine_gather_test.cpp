@@ -2,8 +2,23 @@
 // Writes that meet at a cell: what they cost together, and what each is answered.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <vector>
+
+namespace {
+
+// Called before each access to a word that threads share.
+std::function<void()> between;
+
+void meanwhile() {
+    if (between)
+        between();
+}
+
+}  // namespace
+
+#define rr_interleave() meanwhile()
 
 #include "engine_under_test.h"
 
@@ -78,6 +93,14 @@ protected:
 
     small_array a_;
     std::map<uint32_t, rr_s32> answered_;
+};
+
+// One that a test makes for itself.
+class EngineGatherAlone : public EngineGather {
+public:
+    using EngineGather::a_, EngineGather::answered_, EngineGather::come, EngineGather::drain,
+        EngineGather::parity, EngineGather::queue, EngineGather::settle;
+    void TestBody() override {}
 };
 
 TEST_F(EngineGather, NeighboursThatMakeAStripeCostWhatAStripeCosts) {
@@ -200,6 +223,33 @@ TEST_F(EngineGather, WhoseUnitsAnotherQueueHasStaysBehind) {
     EXPECT_EQ(queue()->gathered, 1U);
     done(theirs, 1);
     drain(1);
+}
+
+TEST(EngineGatherRace, ParityThatFailsWhileRowsAreKeptLeavesNothingBehind) {
+    // Another thread fails the parity's member before each access to a shared word in turn.
+    for (uint32_t at = 0, places = 1; at < places; at++) {
+        EngineGatherAlone a;
+        a.come(0, 0, 24);
+        a.settle();
+        a.drain();
+        // Two blocks of units that are kept, each of them a part of its unit.
+        places = 0;
+        between = [&] {
+            if (places++ == at)
+                rr_member_fail(a.a_.get(), a.parity(), -RR_EIO);
+        };
+        a.come(1, 0, 4);
+        a.come(2, 16, 4);
+        a.settle();
+        a.drain();
+        between = nullptr;
+        a.a_->durable_epoch = 1;
+        rr_tick(a.a_.get(), a.queue());
+        a.settle();
+        a.drain();
+        EXPECT_EQ(a.answered_.size(), 3U) << "the member failed at access " << at;
+        EXPECT_EQ(a.queue()->free_slots, a.a_->slots) << "the member failed at access " << at;
+    }
 }
 
 TEST_F(EngineGather, AStreamReadsNoParityTwice) {
