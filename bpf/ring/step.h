@@ -213,9 +213,11 @@ RR_STEP int rr_step_submissions(rr_host_t *host, rr_array_t *a, rr_queue_t *q, s
 		room -= rr_step_action(host, a, q, ring, sq);
 	}
 	rr_ring_word(cq, at->sq_tail) = q->sq_tail;
-	return q->action_head != q->action_tail && q->inflight < RR_RING_INFLIGHT_MAX
-		       ? RR_STEP_AGAIN
-		       : RR_STEP_WAIT;
+	if (q->action_head != q->action_tail && q->inflight < RR_RING_INFLIGHT_MAX)
+		return RR_STEP_AGAIN;
+	/* An action that was done here has released rows, or begun what waits for some. */
+	return q->wake_mask || q->notify || (q->tick_wanted && !q->timer_armed) ? RR_STEP_AGAIN
+										: RR_STEP_WAIT;
 }
 
 /* The first turn of a ring asks ublk for a request on every tag. */

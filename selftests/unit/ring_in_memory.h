@@ -49,7 +49,8 @@ rr_u64 rr_host_clock() {
 }
 
 struct rr_host_t {};
-#define rr_host_fuses() 0
+// Where a test sets rr_queue.fused: else the engine leaves nothing to it.
+#define rr_host_fuses() 1
 int rr_host_fuse(rr_host_t*, rr_array*, rr_queue*, rr_u32) {
     return 0;
 }

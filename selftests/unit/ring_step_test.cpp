@@ -184,6 +184,24 @@ TEST_F(RingPark, WhatIsInFlightEndsAndWhatComesIsKept) {
     EXPECT_TRUE(nothing_sent());
 }
 
+TEST_F(RingPark, WhoWaitsForRowsOfAReadThatIsFusedIsWokenBeforeTheQueueSleeps) {
+    array_->state =
+        1U << rr_data_member(&array_->geometry, rr_parity_member(&array_->geometry, 0), 0);
+    queue()->fused = 1;
+    ring_.ring_fd[1] = 77;
+    request(0, 0);
+    run();
+    for (uint32_t peer = 1; peer < array_->geometry.members; peer++)
+        take(4096);
+    rr_lock_at(array_.get(), rr_lock_index(0))->waiting[1] = 1;
+    EXPECT_EQ(run(), RR_STEP_AGAIN);
+    EXPECT_EQ(as_command(sent()), (command{RR_UBLK_COMMIT, 0, 4096}));
+    EXPECT_EQ(run(), RR_STEP_WAIT);
+    const io_uring_sqe wake = sent();
+    EXPECT_EQ(wake.opcode, IORING_OP_MSG_RING);
+    EXPECT_EQ(wake.fd, 77);
+}
+
 TEST_F(RingPark, ATimerBelongsToTheRing) {
     queue()->tick_wanted = 1;
     run();
