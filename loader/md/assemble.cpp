@@ -407,7 +407,16 @@ private:
                                   plan_.missing.size(), fresh.raid_disks, missing_text()),
                              excluded_text());
         plan_.has_ppl = (fresh.feature_map & (feature_ppl | feature_multiple_ppls)) != 0;
-        const bool unsafe = !plan_.clean && plan_.degraded() && !plan_.has_ppl;
+        // Not clean and not 0: nothing was in flight, and a resync had come so far.
+        plan_.resync_from = fresh.size;
+        for (const size_t i : group_) {
+            const md_superblock& sb = superblock(i);
+            if (sb.events == fresh.events && is_position(sb.role()))
+                plan_.resync_from = std::min(plan_.resync_from, sb.resync_offset);
+        }
+        // A log has nothing of rows whose parity was never made.
+        const bool logged = plan_.has_ppl && plan_.resync_from == 0;
+        const bool unsafe = !plan_.clean && plan_.degraded() && !logged;
         if (unsafe && !options_.force)
             return with_hint(
                 fail(EUCLEAN, "array was not stopped cleanly and role {} is missing",
@@ -429,13 +438,6 @@ private:
         plan_.events = fresh.events;
         plan_.logical_block_bytes = fresh.logical_block_size;
         plan_.needs_resync = !plan_.clean && !plan_.degraded();
-        // Not clean and not 0: nothing was in flight, and a resync had come so far.
-        plan_.resync_from = fresh.size;
-        for (const size_t i : group_) {
-            const md_superblock& sb = superblock(i);
-            if (sb.events == fresh.events && is_position(sb.role()))
-                plan_.resync_from = std::min(plan_.resync_from, sb.resync_offset);
-        }
         plan_.forced = unsafe;
         return {};
     }

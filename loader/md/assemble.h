@@ -24,7 +24,8 @@
 //      late.
 //   6. A dirty array that is degraded has stripes whose missing block cannot
 //      be computed. It starts only when forced, which asks for rule 5 too; or with a
-//      partial parity log, of which the caller finds out what it is worth.
+//      partial parity log, of which the caller finds out what it is worth; not where a
+//      resync was stopped on its way, of which the superblock tells: no log has those rows.
 //   7. A device that has a role and holds its data only up to recovery_offset, as its own
 //      superblock says, is being rebuilt: the array is degraded, and goes on with it,
 //      unless it contradicts an equally fresh member: a rebuild that was cut off as it

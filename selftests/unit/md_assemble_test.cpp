@@ -189,6 +189,25 @@ TEST(MdAssembleVectors, WithALogTheyStartWithoutAMember) {
     EXPECT_FALSE(plan(from_vector("dirty4"))->has_ppl);
 }
 
+// ... but not what was never computed: beyond there a missing block comes out of nothing.
+TEST(MdAssembleVectors, ALogIsNoneOfAResyncThatWasStopped) {
+    auto candidates = from_vector("ppldirty4");
+    for (candidate& one : candidates)
+        one.superblock->resync_offset = 1024;
+    const auto whole = plan(candidates);
+    ASSERT_TRUE(whole) << whole.error().what;
+    EXPECT_EQ(whole->resync_from, 1024U);
+    candidates.pop_back();
+    const auto degraded = plan(candidates);
+    ASSERT_FALSE(degraded);
+    EXPECT_EQ(degraded.error().err, EUCLEAN);
+    assembly_options force;
+    force.force = true;
+    const auto forced = plan(candidates, force);
+    ASSERT_TRUE(forced) << forced.error().what;
+    EXPECT_TRUE(forced->forced);
+}
+
 // --- Choosing the array.
 
 TEST_F(MdAssemble, TwoArraysAreRefusedUntilOneIsChosen) {
