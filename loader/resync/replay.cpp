@@ -28,15 +28,26 @@ public:
                 if (!replay_entry(role, *member.log, entry))
                     return tl::unexpected<resync_fault>(std::move(*fault_));
             }
-            if (auto synced = sync_data(member.fd); !synced) {
-                fail_at(role, member.data_offset, synced.error());
-                return tl::unexpected<resync_fault>(std::move(*fault_));
-            }
         }
+        if (!flush_all())
+            return tl::unexpected<resync_fault>(std::move(*fault_));
         return std::move(report_);
     }
 
 private:
+    // Parity was made of data that may be in a cache only since before the crash: lost from
+    // there when the log is gone, it would not fit any more.
+    bool flush_all() {
+        for (uint32_t role = 0; role < members_.size(); role++) {
+            const replay_member& member = members_[role];
+            if (auto synced = member.fd < 0 ? Status{} : sync_data(member.fd); !synced) {
+                fail_at(role, member.data_offset, synced.error());
+                return false;
+            }
+        }
+        return true;
+    }
+
     void fail_at(uint32_t role, uint64_t sector, Error error) {
         fault_ = resync_fault{std::move(error), role, sector, true, {}};
     }

@@ -12,8 +12,8 @@
 // A row whose partial parity is torn was not begun: parity is right as it is.
 // Cut off anywhere, it can be done again: data and logs are only read.
 //
-// Rows are durable when replay() returns without an error. Blocking, one row after the
-// other: a log holds a few hundred.
+// Rows, data and parity, are durable when replay() returns without an error. Blocking, one row
+// after the other: a log holds a few hundred.
 #pragma once
 
 #include <cstdint>
