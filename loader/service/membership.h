@@ -37,6 +37,7 @@ struct replacement_device {
 struct parity_logs {
     std::vector<std::optional<md::ppl_unit>> units;  // by role; nothing: none that holds
     bool sound = false;                              // each of them, to the last entry
+    bool force = false;                              // what cannot be recovered is left
 };
 
 struct array_members {

@@ -117,6 +117,7 @@ Status find_parity_logs(array_members& members, bool force) {
         parity_logs logs;
         logs.units.resize(members.devices.size());
         logs.sound = true;
+        logs.force = force;
         bool any = false;
         for (uint32_t role = 0; role < members.devices.size(); role++) {
             if (!members.devices[role])
@@ -164,6 +165,15 @@ Result<log_recovery> recover_from_logs(const array_members& members, uint64_t se
     }
     log_recovery done;
     done.replayed = std::move(*replayed);
+    // Nobody would recompute it, and what is missing would come out of it.
+    if (done.replayed.sectors_failed != 0 && members.plan.degraded() && !members.logs->force)
+        return with_hint(fail(EIO,
+                              "{} KiB of parity cannot be recovered: a block that was being "
+                              "written cannot be read",
+                              (done.replayed.sectors_failed + 1) / 2),
+                         "replace the cable or add the missing member, then assemble again: the "
+                         "log is kept. Or force: blocks of the missing member may read wrong "
+                         "there");
     if (Status ok = empty_logs(members); !ok)
         return forward_error(ok.error());
     if (!members.plan.degraded() && members.logs->sound && done.replayed.sectors_failed == 0 &&

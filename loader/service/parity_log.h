@@ -23,6 +23,9 @@
 //                                           not begun; a log that is refused or cannot be
 //                                           read needs --force
 //
+// A block of such a row that cannot be read: a degraded array is refused, too, without
+// --force, for the block of the missing member would be computed from parity that is old.
+//
 // No entries on any member is no proof that parity was ever right: md has the feature bit on
 // during the first resync, too, and does not log then; an interrupted one is not told on
 // disk. md itself forgets it when one entry is there; here some stripes are looked at, the

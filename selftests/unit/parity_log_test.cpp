@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What a start does with an array that has a partial parity log.
+#include <filesystem>
+
 #include "base/io.h"
 #include "md_helpers.h"
 #include "service/parity_log.h"
@@ -170,6 +172,20 @@ TEST_F(ParityLog, WhatWasInFlightOfAMissingMemberIsNamed) {
     ASSERT_EQ(lines.size(), 2U);
     EXPECT_NE(lines[1].find("sectors 128 to 135"), std::string::npos);
     EXPECT_EQ(describe_recovery(*done)["lost"][0]["sector"], 128);
+}
+
+TEST_F(ParityLog, OfADegradedArrayItIsKeptWhileABlockCannotBeRead) {
+    log_entry();
+    std::filesystem::resize_file(paths_[1], data() * 512);
+    for (const bool force : {false, true}) {
+        array_members m = members(0);
+        ASSERT_TRUE(find_parity_logs(m, force));
+        EXPECT_EQ(recover_from_logs(m, 1).has_value(), force);
+        auto left =
+            md::read_ppl(open_file(paths_[3]).get(), superblocks_[3], m.plan.geometry, 3, 512);
+        ASSERT_TRUE(left && *left);
+        EXPECT_EQ((*left)->entries.size(), force ? 0U : 1U);
+    }
 }
 
 TEST_F(ParityLog, ItsOwnParityMemberMissingNothingIsLost) {
