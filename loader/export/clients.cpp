@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "md/superblock.h"
 #include "service/ownership.h"
@@ -28,15 +29,24 @@ fs::path disk_of(const std::string& kernel_name, const std::string& sysfs) {
     return fs::exists(node / "partition", error) ? node.parent_path() : node;
 }
 
+// LIO gives the array's uuid for a serial; its model is the export's name, cut to 16
+// characters, which those of other machines may have, too.
+bool is_lun(const fs::path& disk, const export_spec& spec, const Result<md::uuid>& id) {
+    if (line_of(disk / "device/vendor") != "LIO-ORG" ||
+        line_of(disk / "device/model") != spec.name.substr(0, 16))
+        return false;
+    std::ifstream page(disk / "device/vpd_pg80", std::ios::binary);
+    const std::string serial{std::istreambuf_iterator<char>(page), {}};
+    return serial.empty() || !id || serial.find(blkid_form(*id)) != std::string::npos;
+}
+
 bool shows(const fs::path& disk, const export_spec& spec) {
     auto id = md::parse_uuid(spec.array);
     switch (spec.kind) {
         case export_kind::nvme_tcp:
             return id && line_of(disk / "uuid") == blkid_form(*id);
         case export_kind::iscsi:
-            // A model has 16 characters.
-            return line_of(disk / "device/vendor") == "LIO-ORG" &&
-                   line_of(disk / "device/model") == spec.name.substr(0, 16);
+            return is_lun(disk, spec, id);
         case export_kind::nbd:
             return disk.filename().string().starts_with("nbd");
         case export_kind::vduse:

@@ -65,6 +65,24 @@ TEST_F(ExportClients, AreTold) {
     EXPECT_EQ(shown("nbd0"), "");
 }
 
+// Other machines' exports have such names, too.
+TEST_F(ExportClients, OfIscsiHaveItsSerial) {
+    for (const char* name : {"sda", "sdb", "sdc"}) {
+        const std::string place = std::string("target/") + name + "/block";
+        disk(name, place, "device/vendor", "LIO-ORG ");
+        std::ofstream(sysfs_ / "devices" / place / name / "device/model") << "data-iscsi      \n";
+    }
+    const auto page = [this](const char* name, const std::string& uuid) {
+        std::ofstream(sysfs_ / "class/block" / name / "device/vpd_pg80", std::ios::binary)
+            << std::string("\0\x80\0\x25", 4) << uuid << '\0';
+    };
+    page("sda", "01234567-89ab-cdef-fedc-ba9876543210");
+    page("sdb", "01234567-89ab-cdef-fedc-ba9876543211");
+    EXPECT_EQ(shown("sda"), "data-iscsi");
+    EXPECT_EQ(shown("sdb"), "");
+    EXPECT_EQ(shown("sdc"), "data-iscsi") << "it does not say";
+}
+
 TEST_F(ExportClients, ArePartitionsToo) {
     disk("nvme4n1", "virtual/nvme-subsystem", "uuid", "01234567-89ab-cdef-fedc-ba9876543210");
     disk("nvme4n1p1", "virtual/nvme-subsystem/nvme4n1", "partition", "1");
