@@ -42,14 +42,20 @@ leave_alone_rule dead_devices() {
     std::shared_ptr<ublk_control> ublk;
     if (auto opened = ublk_control::open())
         ublk = std::make_shared<ublk_control>(std::move(*opened));
-    std::vector<export_spec> exports;
-    for (const export_record& record : export_records().all())
-        exports.push_back(record.spec);
+    const std::vector<export_record> exports = export_records().all();
     return [ublk, exports](const std::string& name) -> std::optional<std::string> {
         const auto number = ublk_number(name);
         if (number && (!ublk || !is_served(*ublk, *number)))
             return "has no living ublk server";
-        if (auto shown = export_shown_by(name, exports))
+        // A read comes back where the array answers: its clients are disks like others.
+        std::vector<export_spec> silent;
+        for (const export_record& one : exports) {
+            const auto device =
+                ublk_number(std::filesystem::path(one.block_device).filename().string());
+            if (!device || !ublk || !is_served(*ublk, *device))
+                silent.push_back(one.spec);
+        }
+        if (auto shown = export_shown_by(name, silent))
             return "may be a client of the export " + *shown;
         return std::nullopt;
     };

@@ -8,7 +8,7 @@
 namespace rr {
 
 // For scan_options::leave_alone: any ublk device without a living server, as
-// things are now, and disks that show an export of ours (export/clients.h).
+// things are now, and disks that show an export of such a device (export/clients.h).
 [[nodiscard]] leave_alone_rule dead_devices();
 
 // These, and arrays of ringraid that run or wait for their successor: what is
