@@ -138,9 +138,15 @@ void queue_thread::main() {
     tear_down();
 }
 
-// Where the requests come from: their lines are in its caches. A cpuset may forbid it.
+// Where the requests come from: their lines are in its caches. Of the CPUs that the daemon
+// was given: isolated ones, and those outside of CPUAffinity=, are not its own.
 void queue_thread::stay_on_cpus() const {
-    if (config_.cpus && ::sched_setaffinity(0, sizeof(*config_.cpus), &*config_.cpus) != 0)
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    if (!config_.cpus || ::sched_getaffinity(0, sizeof(cpus), &cpus) != 0)
+        return;
+    CPU_AND(&cpus, &cpus, &*config_.cpus);
+    if (CPU_COUNT(&cpus) != 0 && ::sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
         log_error("queue {} runs on any CPU: {}", config_.queue, std::strerror(errno));
 }
 
