@@ -155,6 +155,18 @@ void array_service::drop_fence() {
     fence_.reset();
 }
 
+// Nothing: a device that does not answer says nothing of who wrote to it.
+std::optional<bool> array_service::carries_ours(const fenced_device& device) const {
+    auto found = md::read_superblock(device.fd);
+    if (!found) {
+        const int err = found.error().err;
+        const bool was_read = err == ENODATA || err == EBADMSG || err == EINVAL;
+        return was_read ? std::optional(false) : std::nullopt;
+    }
+    return device.index >= members_.devices.size() ? found->set_uuid == set_uuid_
+                                                   : is_last_write(*life_record(), *found);
+}
+
 // In the metadata's thread. False: another host has the members.
 bool array_service::members_are_ours() {
     if (!fence_)
@@ -169,12 +181,8 @@ bool array_service::members_are_ours() {
         return told && device.index < members_.devices.size() &&
                rr_state_is_out(state, device.index) != 0;
     });
-    const bool ours = fence_->look(in_use, [this](const fenced_device& device) {
-        auto found = md::read_superblock(device.fd);
-        return found &&
-               (device.index >= members_.devices.size() ? found->set_uuid == set_uuid_
-                                                        : is_last_write(*life_record(), *found));
-    });
+    const bool ours =
+        fence_->look(in_use, [this](const fenced_device& device) { return carries_ours(device); });
     if (ours || fenced_)
         return ours;
     log_error("fenced: {} has the members of {}; nothing is written to them any more",

@@ -189,6 +189,7 @@ private:
     Status reserve_left();
     Status reserve_newcomer(const member_device& device);
     void drop_fence();
+    [[nodiscard]] std::optional<bool> carries_ours(const fenced_device& device) const;
     bool members_are_ours();
     Status end_fenced();
     [[nodiscard]] Status fenced_error(const std::string& whose) const;

@@ -37,6 +37,7 @@ Status array_fence::take(const std::vector<fenced_device>& devices, bool take_ov
     size_t silent = 0;
     for (const fenced_device& device : devices) {
         Status taken = take_one(device, take_over);
+        be_unsure(device, !taken);
         if (taken)
             continue;
         const int err = taken.error().err;
@@ -114,17 +115,32 @@ bool array_fence::look(const std::vector<fenced_device>& devices, const memory& 
 array_fence::standing array_fence::stand(const fenced_device& device, const memory& is_ours) {
     auto found = open_(device)->read();
     const standing stands = note(device, found);
-    if (stands != standing::foreign)
+    const bool unsure = is_unsure(device);
+    if (stands == standing::silent || (stands == standing::ours && !unsure))
         return stands;
-    if (found->holder == 0)
+    if (found->holder == 0 || unsure)
         return take_again(device, is_ours);
     fenced_by_ = found->holder;
     return standing::foreign;
 }
 
+bool array_fence::is_unsure(const fenced_device& device) const {
+    std::lock_guard hold(lock_);
+    return unsure_.contains(device.path);
+}
+
+void array_fence::be_unsure(const fenced_device& device, bool unsure) {
+    std::lock_guard hold(lock_);
+    if (unsure)
+        unsure_.insert(device.path);
+    else
+        unsure_.erase(device.path);
+}
+
 // Reserved first: what is read after that is what stays. Somebody may have been there and
-// have left.
+// have left. Until it was read, it is asked again.
 array_fence::standing array_fence::take_again(const fenced_device& device, const memory& is_ours) {
+    be_unsure(device, true);
     const auto on = open_(device);
     if (Status ok = on->enter(key_); !ok && ok.error().err != EBADE)
         return standing::silent;
@@ -133,7 +149,11 @@ array_fence::standing array_fence::take_again(const fenced_device& device, const
     const standing stands = note(device, found);
     if (stands == standing::silent)
         return stands;
-    if (stands == standing::ours && is_ours(device)) {
+    const std::optional<bool> last = stands == standing::ours ? is_ours(device) : false;
+    if (!last)
+        return standing::silent;
+    be_unsure(device, false);
+    if (*last) {
         log_info("{} had forgotten its reservation: it is made again", device.path);
         return stands;
     }

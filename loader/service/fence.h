@@ -23,6 +23,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,8 +43,8 @@ struct fenced_device {
 class array_fence {
 public:
     using opener = std::function<std::unique_ptr<reservations>(const fenced_device&)>;
-    // Whether the device carries what this host has written last.
-    using memory = std::function<bool(const fenced_device&)>;
+    // Whether the device carries what this host has written last; nothing: it cannot be read.
+    using memory = std::function<std::optional<bool>(const fenced_device&)>;
 
     explicit array_fence(uint64_t key, opener open = {});
 
@@ -68,12 +69,17 @@ private:
     standing stand(const fenced_device& device, const memory& is_ours);
     standing take_again(const fenced_device& device, const memory& is_ours);
     standing note(const fenced_device& device, const Result<reservation_report>& found);
+    [[nodiscard]] bool is_unsure(const fenced_device& device) const;
+    void be_unsure(const fenced_device& device, bool unsure);
 
     uint64_t key_;
     opener open_;
     std::optional<uint64_t> fenced_by_;
     mutable std::mutex lock_;
     nlohmann::json seen_ = nlohmann::json::array();  // under lock_
+    // By path: not taken yet, so it may have a key of an earlier start of this host; or taken
+    // again, and not compared. Under lock_.
+    std::set<std::string> unsure_;
 };
 
 // "host gateway1 (key 0x..)".

@@ -191,6 +191,44 @@ TEST_F(Fence, WhatWasForgottenIsTakenAgainWhereNobodyCameBetween) {
     EXPECT_FALSE(disks_[3].keys.contains(0));
 }
 
+// The key of a dead daemon of this host is there still: that is nobody else.
+TEST_F(Fence, OneThatWasPassedOverWithAnEarlierKeyIsNoStranger) {
+    ASSERT_TRUE(of(0)->take(devices_, false));
+    const auto again = of(0);
+    disks_[1].answers = false;
+    ASSERT_TRUE(again->take(devices_, false));
+    EXPECT_TRUE(again->look(devices_, ours_));
+    disks_[1].answers = true;
+    EXPECT_TRUE(again->look(devices_, ours_));
+    EXPECT_EQ(disks_[1].keys[0], again->key());
+    EXPECT_TRUE(all_of(0));
+    // Another host's is one.
+    const auto later = of(0);
+    disks_[1].answers = false;
+    ASSERT_TRUE(later->take(devices_, false));
+    disks_[1].answers = true;
+    ASSERT_TRUE(of(1)->take({devices_[1]}, true));
+    EXPECT_FALSE(later->look(devices_, ours_));
+    EXPECT_EQ(disks_[1].holder, 1);
+    EXPECT_FALSE(disks_[1].keys.contains(0));
+}
+
+TEST_F(Fence, WhatCannotBeReadIsComparedLater) {
+    const auto a = of(0);
+    ASSERT_TRUE(a->take(devices_, false));
+    disks_[3].forget();
+    const auto unread = [](const fenced_device&) { return std::nullopt; };
+    EXPECT_TRUE(a->look(devices_, unread));
+    EXPECT_TRUE(all_of(0));
+    EXPECT_TRUE(a->look(devices_, ours_));
+    // It was compared, and is no more.
+    EXPECT_TRUE(a->look(devices_, written_));
+    disks_[3].forget();
+    EXPECT_TRUE(a->look(devices_, unread));
+    EXPECT_FALSE(a->look(devices_, written_));
+    EXPECT_NE(disks_[3].holder, 0);
+}
+
 // Whatever the order: who has been told that the members are his, and has not been fenced
 // since, is one at most; and only he can write.
 TEST_F(Fence, TwoHostsInAnyOrder) {
