@@ -101,7 +101,8 @@ private:
         if (answer == 0)
             return {};
         if (answer < 0)
-            return fail(errno == ENOTTY ? EOPNOTSUPP : errno, "cannot {}", what);
+            // The kernel makes none for a partition, and says that with EPERM.
+            return fail(errno == ENOTTY || errno == EPERM ? EOPNOTSUPP : errno, "cannot {}", what);
         if (answer == PR_STS_RESERVATION_CONFLICT)
             return fail(EBADE, "cannot {}", what);
         const bool path = answer == PR_STS_RETRY_PATH_FAILURE ||
