@@ -138,7 +138,9 @@ int exit_code_of(const service_options& options, const Error& error) {
     if (!id)
         return 1;
     auto answer = ask_array(md::to_string(*id), {{"command", "status"}}, answer_ms);
-    return !answer && answer.error().err == EOWNERDEAD ? exit_clients_wait : 1;
+    const int err = answer ? 0 : answer.error().err;
+    // The daemon that has handed over may not have ended yet.
+    return err == EOWNERDEAD || (options.old && err == EAGAIN) ? exit_clients_wait : 1;
 }
 
 // The manager learns how the array is, and whose it is.

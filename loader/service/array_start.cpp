@@ -98,6 +98,8 @@ Result<std::unique_ptr<array_service>> array_service::start(const service_option
     // Queues of a takeover cannot be ended without the device, whose clients wait for
     // the next successor: they end with the process.
     if (service->recovering_ && service->queues_run_) {
+        // Who asks it would take this process for one that serves.
+        service->socket_.reset();
         (void)service.release();
         return forward_error(started.error());
     }
