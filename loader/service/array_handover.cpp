@@ -55,9 +55,10 @@ nlohmann::json array_service::handover_setting() const {
 }
 
 Status array_service::may_hand_over() const {
-    if (heir_)
-        return with_hint(fail(EBUSY, "the array is being handed over already"),
-                         "ringraid status shows who serves it");
+    if (fenced_)
+        return fenced_error(fence_->whose());
+    if (stop_is_wanted_)
+        return fail(EBUSY, "the array is to stop as soon as nobody uses it");
     if (health_of(array()) == array_health::failed)
         return with_hint(fail(EIO, "two members failed"), "stop the array");
     if (other_program_)
@@ -68,7 +69,9 @@ Status array_service::may_hand_over() const {
 
 void array_service::begin_handover(const nlohmann::json& request, Fd& client) {
     const auto program = request.find("program");
-    Status begun = may_hand_over();
+    Status begun = heir_ ? with_hint(fail(EBUSY, "the array is being handed over already"),
+                                     "ringraid status shows who serves it")
+                         : may_hand_over();
     if (begun && (program == request.end() || !program->is_string()))
         begun = fail(EINVAL, "which program shall serve it?");
     if (begun) {
@@ -124,6 +127,11 @@ std::optional<Status> array_service::hear_line_of_heir() {
 }
 
 std::optional<Status> array_service::hand_over() {
+    // What was so when it was asked for.
+    if (Status may = may_hand_over(); !may) {
+        drop_heir(may.error());
+        return std::nullopt;
+    }
     enter(life_state::parked, "handing over");
     // With clients first: what is left to flush when they wait is little.
     flush_members(*array(), members_);
@@ -135,6 +143,9 @@ std::optional<Status> array_service::hand_over() {
     heir_->parked_ns = monotonic_ns() - since;
     if (parked && heir_->process.is_gone())
         parked = fail(ECHILD, "the next daemon died");
+    // The next one would not hear of it.
+    if (parked && told_to_stop())
+        parked = fail(ECANCELED, "told to stop");
     if (parked && options_.main_is)
         options_.main_is(heir_->process.pid());
     if (parked) {
@@ -177,6 +188,8 @@ Status array_service::release_to_heir() {
     places_.reset();
     (void)heir_->process.tell({{"released", true}});
     auto served = heir_->process.hear(served_ms);
+    while (served && served->contains("progress"))
+        served = heir_->process.hear(served_ms);
     if (served) {
         report["pause_ns"] = served->value("pause_ns", uint64_t{0});
         log_info("handed over to pid {}; requests waited {} us", report.value("pid", 0),

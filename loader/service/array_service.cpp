@@ -247,6 +247,14 @@ std::optional<Status> array_service::carry_out(std::vector<order> orders, bool s
             begin_handover(o.request, o.client);
             continue;
         }
+        // The next one has looked already. What the array itself asks for has nobody waiting.
+        if (heir_ && o.client) {
+            (void)write_line(
+                o.client.get(),
+                to_line(error_json({EBUSY, "the array is being handed over", "try again"})));
+            o.client.reset();
+            continue;
+        }
         enter(life_state::parked, "changing");
         auto done = change(o.request);
         enter(life_state::serving, "");
