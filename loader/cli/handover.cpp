@@ -73,6 +73,8 @@ Result<service_options> options_of(const nlohmann::json& setting) {
         }
     }
     out.passthrough = flag_of(setting, "passthrough");
+    // A daemon that does not tell has it as it is by itself.
+    out.affinity = !setting.contains("affinity") || flag_of(setting, "affinity");
     out.reserve = static_cast<reserve_mode>(
         std::min<uint64_t>(number_of(setting, "reserve"), static_cast<uint64_t>(reserve_mode::no)));
     out.foreground = flag_of(setting, "foreground");

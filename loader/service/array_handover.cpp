@@ -46,6 +46,7 @@ nlohmann::json array_service::handover_setting() const {
     return {{"uuid", md::to_string(set_uuid_)},
             {"spares", spares},
             {"passthrough", options_.passthrough},
+            {"affinity", options_.affinity},
             {"reserve", static_cast<unsigned>(options_.reserve)},
             {"foreground", options_.foreground},
             {"stop_when_unused", options_.stop_when_unused},
