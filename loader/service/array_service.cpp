@@ -353,11 +353,15 @@ void array_service::end_queues() {
 
 Status array_service::settle_members() {
     end_queues();
+    // A member that another host has just taken fails here: asked before it is told.
+    if (!fenced_) {
+        flush_members(*array(), members_);
+        durability_->settle();
+    }
     if (fenced_) {
         life_record()->phase = RR_LIFE_CLOSED;
         return fenced_error(fence_->whose());
     }
-    durability_->settle();
     answer_failed();
     durability_->close_jobs();
     durability_->settle();

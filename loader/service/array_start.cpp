@@ -600,7 +600,9 @@ Status array_service::open_metadata() {
     if (metadata_)
         return {};  // a takeover has it already
     // Devices may change.
-    auto write = [this](uint32_t role, const md::md_superblock& sb) {
+    auto write = [this](uint32_t role, const md::md_superblock& sb) -> Status {
+        if (fenced_)
+            return fail(EBADE, "another host has the members");
         return md::write_superblock(members_.device(role)->fd.get(), sb);
     };
     metadata_.emplace(members_.metadata_state(), write, witness());
