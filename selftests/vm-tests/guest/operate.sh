@@ -280,7 +280,7 @@ released() {
 	fill
 	uuid=$(ls $list)
 	[ -n "$uuid" ] || fail "it is not in $list"
-	refused 'being served.*stop' ringraid release t
+	refused 'being served' ringraid release t
 	stop
 	refused 'no disk here is of other' ringraid release other
 	for d in "${disks[@]}"; do
@@ -302,7 +302,7 @@ released() {
 	check "md has it"
 	block=$md
 	read_all "by md"
-	refused 'in use' ringraid release t
+	refused 'no disk here is of' ringraid release t
 	give
 	again "${disks[@]}"
 	[ -e "$list/$uuid" ] || fail "assemble does not take it back"
