@@ -16,12 +16,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string_view>
 
 #include "base/fd.h"
+#include "base/first_line.h"
 
 namespace rr {
 namespace {
@@ -203,18 +203,13 @@ std::vector<std::string> absolute_paths(const std::vector<std::string>& paths) {
 
 // proc_pid_stat(5): "PID (NAME) STATE ...", where the name may hold anything.
 std::string boot_id() {
-    std::ifstream file("/proc/sys/kernel/random/boot_id");
-    std::string id;
-    std::getline(file, id);
-    return id;
+    return first_line("/proc/sys/kernel/random/boot_id");
 }
 
 uint64_t started_at(int pid) {
     constexpr size_t state = 0, flags = 6, start = 19;  // after the name
     constexpr uint64_t exiting = 0x4;                   // PF_EXITING
-    std::ifstream file(fmt::format("/proc/{}/stat", pid));
-    std::string line;
-    std::getline(file, line);
+    const std::string line = first_line(fmt::format("/proc/{}/stat", pid));
     const size_t name_end = line.rfind(')');
     if (pid <= 0 || name_end == std::string::npos)
         return 0;

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/first_line.h"
 #include "md/superblock.h"
 #include "service/ownership.h"
 
@@ -13,10 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string line_of(const fs::path& path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
+// SCSI pads its names.
+std::string padded_line(const fs::path& path) {
+    std::string line = first_line(path);
     while (line.ends_with(' '))
         line.pop_back();
     return line;
@@ -32,8 +32,8 @@ fs::path disk_of(const std::string& kernel_name, const std::string& sysfs) {
 // LIO gives the array's uuid for a serial; its model is the export's name, cut to 16
 // characters, which those of other machines may have, too.
 bool is_lun(const fs::path& disk, const export_spec& spec, const Result<md::uuid>& id) {
-    if (line_of(disk / "device/vendor") != "LIO-ORG" ||
-        line_of(disk / "device/model") != spec.name.substr(0, 16))
+    if (padded_line(disk / "device/vendor") != "LIO-ORG" ||
+        padded_line(disk / "device/model") != spec.name.substr(0, 16))
         return false;
     std::ifstream page(disk / "device/vpd_pg80", std::ios::binary);
     const std::string serial{std::istreambuf_iterator<char>(page), {}};
@@ -44,7 +44,7 @@ bool shows(const fs::path& disk, const export_spec& spec) {
     auto id = md::parse_uuid(spec.array);
     switch (spec.kind) {
         case export_kind::nvme_tcp:
-            return id && line_of(disk / "uuid") == blkid_form(*id);
+            return id && padded_line(disk / "uuid") == blkid_form(*id);
         case export_kind::iscsi:
             return is_lun(disk, spec, id);
         case export_kind::nbd:
@@ -52,7 +52,7 @@ bool shows(const fs::path& disk, const export_spec& spec) {
         case export_kind::vduse:
             return disk.string().find('/' + spec.name + "/virtio") != std::string::npos;
         case export_kind::fuse:
-            return line_of(disk / "loop/backing_file") == spec.path;
+            return padded_line(disk / "loop/backing_file") == spec.path;
         case export_kind::vhost_user:
             break;
     }

@@ -5,21 +5,15 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
+
+#include "base/first_line.h"
 
 namespace rr {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string line_of(const fs::path& path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    return line;
-}
 
 bool is_local(const std::string& transport) {
     return transport.empty() || transport == "pcie" || transport == "apple-nvme";
@@ -47,11 +41,12 @@ std::vector<fs::path> controllers_of(const fs::path& device) {
 std::vector<fabrics_path> remote(const std::vector<fs::path>& controllers) {
     std::vector<fabrics_path> out;
     for (const fs::path& at : controllers) {
-        const std::string transport = line_of(at / "transport");
+        const std::string transport = first_line(at / "transport");
         if (is_local(transport))
             continue;
-        out.push_back({at.filename(), transport, line_of(at / "address"), line_of(at / "subsysnqn"),
-                       line_of(at / "state"), line_of(at / "fast_io_fail_tmo")});
+        out.push_back({at.filename(), transport, first_line(at / "address"),
+                       first_line(at / "subsysnqn"), first_line(at / "state"),
+                       first_line(at / "fast_io_fail_tmo")});
     }
     return out;
 }

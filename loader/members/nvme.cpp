@@ -10,20 +10,14 @@
 
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <string_view>
+
+#include "base/first_line.h"
 
 namespace rr {
 namespace {
 
 constexpr const char* whole_hint = "leave out --passthrough, or give whole NVMe namespaces";
-
-std::string first_line(const std::filesystem::path& path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    return line;
-}
 
 // nvme0n1 is served by ng0n1: the driver names both at once.
 std::string char_name(const std::string& block_name) {

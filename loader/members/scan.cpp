@@ -12,6 +12,7 @@
 #include <fstream>
 #include <string_view>
 
+#include "base/first_line.h"
 #include "members/member.h"
 
 namespace rr {
@@ -30,13 +31,6 @@ struct block_node {
     std::string name;
     dev_t device = 0;
 };
-
-std::string first_line(const fs::path& path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    return line;
-}
 
 std::optional<dev_t> number_of(const fs::path& node) {
     unsigned major_number = 0, minor_number = 0;
