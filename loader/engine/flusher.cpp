@@ -2,7 +2,6 @@
 #include "engine/flusher.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -12,7 +11,9 @@
 #include <string_view>
 #include <utility>
 
+#include "base/event.h"
 #include "base/log.h"
+#include "base/quiet_thread.h"
 
 namespace rr {
 namespace {
@@ -61,17 +62,12 @@ Status flusher::open(const std::vector<int>& member_fds) {
 
 void flusher::go(const std::vector<int>& queue_rings) {
     queue_rings_ = queue_rings;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { main(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = quiet_thread([this] { main(); });
 }
 
 void flusher::stop() {
     if (thread_.joinable()) {
-        uint64_t one = 1;
-        [[maybe_unused]] ssize_t r = ::write(stop_event_.get(), &one, sizeof(one));
+        tell_event(stop_event_.get());
         thread_.join();
     }
     if (ring_ready_)

@@ -2,7 +2,7 @@
 #include "engine/queue.h"
 
 #include <linux/ublk_cmd.h>
-#include <signal.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -14,7 +14,9 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/event.h"
 #include "base/log.h"
+#include "base/quiet_thread.h"
 
 extern "C" {
 #include "engine/host.h"
@@ -64,11 +66,7 @@ unsigned wake_rings(io_uring& ring, const std::vector<int>& ring_fds) {
 }
 
 queue_thread::queue_thread(queue_config config) : config_(std::move(config)) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { main(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = quiet_thread([this] { main(); });
 }
 
 queue_thread::~queue_thread() {
@@ -132,8 +130,7 @@ void queue_thread::main() {
     }
     if (given == order::go) {
         ended_ = true;
-        uint64_t one = 1;
-        (void)!::write(config_.ended_fd, &one, sizeof(one));
+        tell_event(config_.ended_fd);
     }
     tear_down();
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/event.h"
 #include "base/log.h"
 #include "members/fabrics.h"
 #include "service/array_service.h"
@@ -189,8 +190,7 @@ bool array_service::members_are_ours() {
               fence_->whose(), short_name(name_));
     tell("Fenced", {{"holder", fence_->whose()}});
     fenced_ = true;
-    uint64_t one = 1;
-    (void)!::write(wake_.get(), &one, sizeof(one));
+    tell_event(wake_.get());
     return false;
 }
 

@@ -16,6 +16,7 @@
 #include <set>
 #include <utility>
 
+#include "base/event.h"
 #include "base/log.h"
 #include "service/closing.h"
 #include "service/name_link.h"
@@ -138,8 +139,7 @@ Result<std::unique_ptr<control_socket>> array_service::open_socket() {
 void array_service::take_order(const nlohmann::json& request, Fd& client) {
     std::lock_guard hold(order_lock_);
     orders_.push_back({request, std::move(client)});
-    uint64_t one = 1;
-    (void)!::write(wake_.get(), &one, sizeof(one));
+    tell_event(wake_.get());
 }
 
 std::vector<array_service::order> array_service::taken_orders() {

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 
+#include "base/event.h"
 #include "base/log.h"
 #include "service/socket.h"
 
@@ -35,8 +36,7 @@ Result<std::unique_ptr<control_socket>> control_socket::open(const std::string& 
 
 control_socket::~control_socket() {
     if (thread_.joinable()) {
-        uint64_t one = 1;
-        (void)!::write(stop_event_.get(), &one, sizeof(one));
+        tell_event(stop_event_.get());
         thread_.join();
     }
     if (listener_ && is_ours())

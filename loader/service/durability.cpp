@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "base/event.h"
 #include "base/log.h"
 #include "engine/queue.h"
 #include "engine/words.h"
@@ -49,14 +50,12 @@ void durability::start(orders how) {
 }
 
 void durability::look() {
-    uint64_t one = 1;
-    (void)!::write(event_.get(), &one, sizeof(one));
+    tell_event(event_.get());
 }
 
 void durability::stop() {
     if (thread_.joinable()) {
-        uint64_t one = 1;
-        [[maybe_unused]] ssize_t r = ::write(stop_event_.get(), &one, sizeof(one));
+        tell_event(stop_event_.get());
         thread_.join();
     }
     if (ring_ready_)
