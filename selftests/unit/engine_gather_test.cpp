@@ -2,23 +2,10 @@
 // Writes that meet at a cell: what they cost together, and what each is answered.
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <map>
 #include <vector>
 
-namespace {
-
-// Called before each access to a word that threads share.
-std::function<void()> between;
-
-void meanwhile() {
-    if (between)
-        between();
-}
-
-}  // namespace
-
-#define rr_interleave() meanwhile()
+#include "meanwhile.h"
 
 #include "engine_under_test.h"
 

@@ -4,21 +4,9 @@
 // combinations. A request that comes meanwhile is started once, whatever the
 // turn saw of it.
 #include <cstdint>
-#include <functional>
 #include <vector>
 
-namespace {
-
-std::function<void()> between;
-
-void meanwhile() {
-    if (between)
-        between();
-}
-
-}  // namespace
-
-#define rr_interleave() meanwhile()
+#include "meanwhile.h"
 
 #include "ring_in_memory.h"
 

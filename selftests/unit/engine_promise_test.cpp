@@ -10,22 +10,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
 #include <vector>
 
-namespace {
-
-// Called before each access to a shared word.
-std::function<void()> between;
-
-void meanwhile() {
-    if (between)
-        between();
-}
-
-}  // namespace
-
-#define rr_interleave() meanwhile()
+#include "meanwhile.h"
 
 #include "engine_under_test.h"
 

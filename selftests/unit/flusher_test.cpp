@@ -2,10 +2,10 @@
 // Who shares a flush; and the thread that does it, asked by rings as the queues' are.
 #include <gtest/gtest.h>
 #include <liburing.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <initializer_list>
 #include <utility>
 #include <vector>
@@ -110,10 +110,8 @@ TEST_F(FlushDesk, AnAskOnItsWayIsCovered) {
 class Flusher : public testing::Test {
 protected:
     void SetUp() override {
-        char name[] = "/tmp/rr-flusher-XXXXXX";
-        file_ = ::mkstemp(name);
+        file_ = ::memfd_create("member", MFD_CLOEXEC);
         ASSERT_GE(file_, 0);
-        ::unlink(name);
         for (io_uring& ring : rings_) {
             if (const int r = io_uring_queue_init(64, &ring, 0); r < 0)
                 GTEST_SKIP() << "no io_uring here: " << r;
