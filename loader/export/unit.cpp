@@ -9,8 +9,7 @@
 #include <chrono>
 #include <filesystem>
 
-#include "base/fd.h"
-#include "base/io.h"
+#include "base/durable_file.h"
 #include "base/run_program.h"
 #include "export/program.h"
 #include "md/superblock.h"
@@ -42,22 +41,6 @@ Status systemctl(std::vector<std::string> words) {
         return forward_error(found.error());
     words.insert(words.begin(), {*found, "--quiet"});
     return run_program(words, "", systemctl_time);
-}
-
-// On the disk before it is told of.
-Status write_durably(const std::string& path, const std::string& text) {
-    const std::string fresh = path + ".new";
-    Status ok = write_file(fresh, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-    if (!ok)
-        return ok;
-    const Fd file(::open(fresh.c_str(), O_RDONLY | O_CLOEXEC));
-    const std::string above = fs::path(path).parent_path().string();
-    if (!file || ::fsync(file.get()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0)
-        return fail(errno, "cannot write {}", path);
-    const Fd directory(::open(above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory || ::fsync(directory.get()) != 0)
-        return fail(errno, "cannot write {}", above);
-    return {};
 }
 
 Status write_configuration(const export_spec& spec) {

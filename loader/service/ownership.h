@@ -24,13 +24,15 @@ inline constexpr const char* ownership_directory = "/etc/ringraid/arrays";
 // 01234567-89ab-cdef-0123-456789abcdef
 [[nodiscard]] std::string blkid_form(const md::uuid& id);
 
+// The array's file, if it is owned.
+[[nodiscard]] std::string kept_words_path(const md::uuid& id,
+                                          const std::string& directory = ownership_directory);
 // Nothing: the file stays as it is, if there is one.
 [[nodiscard]] Status own_array(const md::uuid& id, const std::string& options,
                                const std::string& directory = ownership_directory);
 // The words that it was given for starts to come, "sync-max" and "300".
 [[nodiscard]] std::map<std::string, std::string> kept_words(
     const md::uuid& id, const std::string& directory = ownership_directory);
-[[nodiscard]] std::string kept_words_path(const md::uuid& id);
 [[nodiscard]] bool is_owned(const md::uuid& id, const std::string& directory = ownership_directory);
 [[nodiscard]] Status disown_array(const md::uuid& id,
                                   const std::string& directory = ownership_directory);
