@@ -406,7 +406,7 @@ private:
             return with_hint(fail(ENODEV, "{} of {} members are missing: roles {}",
                                   plan_.missing.size(), fresh.raid_disks, missing_text()),
                              excluded_text());
-        plan_.has_ppl = (fresh.feature_map & (feature_ppl | feature_multiple_ppls)) != 0;
+        plan_.has_ppl = (fresh.feature_map & ppl_features) != 0;
         // Not clean and not 0: nothing was in flight, and a resync had come so far.
         plan_.resync_from = fresh.size;
         for (const size_t i : group_) {

@@ -47,7 +47,6 @@
 
 namespace rr::md {
 
-inline constexpr uint32_t ppl_features = feature_ppl | feature_multiple_ppls;
 inline constexpr size_t ppl_header_bytes = 4096;
 inline constexpr uint32_t ppl_entries_most = 148;
 

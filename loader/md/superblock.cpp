@@ -403,9 +403,8 @@ Result<md_superblock> make_spare(const md_superblock& of, uint64_t sectors,
     if (!device_uuid)
         return forward_error(device_uuid.error());
     md_superblock sb = of;
-    sb.feature_map &=
-        ~uint32_t{feature_recovery_offset | feature_recovery_bitmap | feature_replacement |
-                  feature_bad_blocks | feature_ppl | feature_multiple_ppls};
+    sb.feature_map &= ~uint32_t{feature_recovery_offset | feature_recovery_bitmap |
+                                feature_replacement | feature_bad_blocks | ppl_features};
     sb.dev_number = number;
     sb.device_uuid = *device_uuid;
     sb.data_size = sectors - sb.data_offset;

@@ -61,6 +61,7 @@ enum feature : uint32_t {
     feature_multiple_ppls = 1U << 11,
     feature_raid0_layout = 1U << 12,
 };
+inline constexpr uint32_t ppl_features = feature_ppl | feature_multiple_ppls;
 
 using uuid = std::array<uint8_t, 16>;
 

@@ -11,13 +11,12 @@
 namespace rr::md {
 namespace {
 
-constexpr uint32_t ppl_bits = feature_ppl | feature_multiple_ppls;
 constexpr uint32_t rebuild_bits = feature_recovery_offset | feature_recovery_bitmap;
 
 // Without its feature bit the place of a log or bitmap must not be kept: a
 // tool that sets the bit again would find an old log there.
 void clear_features(md_superblock& sb, uint32_t features) {
-    if ((sb.feature_map & features & (feature_bitmap | ppl_bits)) != 0)
+    if ((sb.feature_map & features & (feature_bitmap | ppl_features)) != 0)
         sb.log_place = 0;
     sb.feature_map &= ~features;
 }

@@ -27,9 +27,8 @@ constexpr refused_feature refused_features[] = {
     {feature_raid0_layout, "a RAID0 layout, which RAID5 cannot have", "check with mdadm --examine"},
 };
 
-constexpr uint32_t ppl_bits = feature_ppl | feature_multiple_ppls;
 constexpr uint32_t allowed_bits = feature_bitmap | feature_bad_blocks | feature_recovery_offset |
-                                  feature_recovery_bitmap | feature_replacement | ppl_bits;
+                                  feature_recovery_bitmap | feature_replacement | ppl_features;
 constexpr uint64_t bblog_sectors_most = 8;  // md reads one page
 
 Status check_shape(const md_superblock& sb) {
@@ -62,7 +61,7 @@ Status check_features(const md_superblock& sb) {
     if (sb.unknown_padding)
         return with_hint(fail(ENOTSUP, "superblock uses bytes that should be zero"),
                          "its metadata is newer than this program");
-    if ((sb.feature_map & ppl_bits) != 0 && (sb.feature_map & feature_bitmap) != 0)
+    if ((sb.feature_map & ppl_features) != 0 && (sb.feature_map & feature_bitmap) != 0)
         return fail(ENOTSUP, "array claims a PPL and a bitmap, which exclude each other");
     return {};
 }
@@ -86,7 +85,7 @@ Result<serve_terms> check_servable(const md_superblock& sb) {
     if (auto features = check_features(sb); !features)
         return forward_error(features.error());
     serve_terms terms;
-    terms.features_to_clear = sb.feature_map & ppl_bits;
+    terms.features_to_clear = sb.feature_map & ppl_features;
     if ((sb.feature_map & feature_bad_blocks) != 0) {
         auto log = locate_bad_block_log(sb);
         if (!log)

@@ -44,7 +44,7 @@ void add_places(nlohmann::json& out, const md::md_superblock& sb) {
         out["resync_offset_sectors"] = sb.resync_offset;
     if (sb.has(md::feature_bitmap))
         out["bitmap_offset_sectors"] = sb.log_place;
-    else if (sb.has(md::feature_ppl) || sb.has(md::feature_multiple_ppls))
+    else if ((sb.feature_map & md::ppl_features) != 0)
         out["ppl"] = {{"offset_sectors", static_cast<int16_t>(sb.log_place & 0xffff)},
                       {"sectors", static_cast<uint32_t>(sb.log_place) >> 16}};
     if (sb.bblog_sectors != 0 && sb.bblog_offset != 0)
