@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // `ringraid fence-clear`: the reservations of devices whose holder will not come back.
-#include <sys/random.h>
-
 #include <cerrno>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,7 +9,6 @@
 #include "members/member.h"
 #include "members/reservation.h"
 #include "service/fence.h"
-#include "service/home_host.h"
 #include "service/report.h"
 
 namespace rr::cli {
@@ -33,13 +30,12 @@ Result<nlohmann::json> clear_one(const std::string& path) {
         {"keys", found->keys.size()}};
     if (found->keys.empty() && found->holder == 0)
         return out;
-    uint64_t chance = 0;
-    if (::getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
-        return fail(errno, "cannot get random bytes for a key");
-    const uint64_t key = make_reservation_key(home_host(), chance);
-    Status done = on->enter(key);
+    auto key = new_reservation_key();
+    if (!key)
+        return forward_error(key.error());
+    Status done = on->enter(*key);
     if (done)
-        done = on->clear(key);
+        done = on->clear(*key);
     return done ? Result<nlohmann::json>(out)
                 : fail(done.error().err, "{}: {}", path, done.error().what);
 }

@@ -2,7 +2,6 @@
 // The array's reservations (fence.h): taken before superblocks are believed, looked after
 // while it serves, and the end of a service whose reservations another host has.
 #include <fcntl.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,17 +17,6 @@ namespace rr {
 namespace {
 
 constexpr int readings_most = 3;
-
-Result<uint64_t> new_key() {
-    uint64_t chance = 0;
-    if (::getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
-        return fail(errno, "cannot get random bytes for a key");
-    return make_reservation_key(home_host(), chance);
-}
-
-bool is_remote(const member_device& device) {
-    return !fabrics_paths(device.device).empty();
-}
 
 // What is here and may be written: members, the replacement and spares.
 std::vector<fenced_device> devices_of(const array_members& members) {
@@ -67,17 +55,14 @@ private:
 }  // namespace
 
 // `auto`: where all members are behind a network, and the storage has reservations.
-Result<bool> array_service::wants_fence() const {
+bool array_service::wants_fence(bool all_remote) const {
     if (options_.reserve == reserve_mode::yes || options_.reserve == reserve_mode::no)
         return options_.reserve == reserve_mode::yes;
-    const auto present = members_.present();
-    if (present.empty() || !std::ranges::all_of(present, [](const member_device* device) {
-            return is_remote(*device);
-        }))
+    if (!all_remote)
         return false;
-    for (const member_device* device : present) {
+    for (const member_device* device : members_.present()) {
         auto found = reservations_of(device->fd.get())->read();
-        if (!found && (found.error().err == EOPNOTSUPP || found.error().err == EINVAL)) {
+        if (!found && lacks_reservations(found.error().err)) {
             log_error(
                 "{} has no persistent reservations: nothing keeps another host from "
                 "writing to the members",
@@ -89,19 +74,20 @@ Result<bool> array_service::wants_fence() const {
 }
 
 Status array_service::make_fence() {
-    for (const member_device* device : members_.present()) {
-        const std::string warning = fabrics_warning(device->path, fabrics_paths(device->device));
+    const auto present = members_.present();
+    bool all_remote = !present.empty();
+    for (const member_device* device : present) {
+        const auto paths = fabrics_paths(device->device);
+        all_remote = all_remote && !paths.empty();
+        const std::string warning = fabrics_warning(device->path, paths);
         if (!warning.empty()) {
             log_error("{}", warning);
             report(warning);
         }
     }
-    auto wanted = wants_fence();
-    if (!wanted)
-        return forward_error(wanted.error());
-    if (!*wanted)
+    if (!wants_fence(all_remote))
         return {};
-    auto key = new_key();
+    auto key = new_reservation_key();
     if (!key)
         return forward_error(key.error());
     std::lock_guard hold(parts_lock_);
@@ -196,18 +182,15 @@ bool array_service::members_are_ours() {
 
 // Clients get errors; nothing is flushed, no superblock is written.
 Status array_service::end_fenced() {
-    const std::string whose = fence_->whose();
     if (Status stopped = stop_device(true); !stopped)
         log_error("{}", describe(stopped.error()));
-    Status ended = finish();
-    if (ended)
-        return fenced_error(whose);
-    return ended;
+    return finish();
 }
 
-Status array_service::fenced_error(const std::string& whose) const {
-    return with_hint(fail(EBADE, "fenced: {} has the members of {}", whose, short_name(name_)),
-                     "its clients go there; ringraid assemble --take-over brings it back here");
+Status array_service::fenced_error() const {
+    return with_hint(
+        fail(EBADE, "fenced: {} has the members of {}", fence_->whose(), short_name(name_)),
+        "its clients go there; ringraid assemble --take-over brings it back here");
 }
 
 void array_service::give_up_reservations() {

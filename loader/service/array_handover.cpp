@@ -36,6 +36,11 @@ void answer(Fd& client, const nlohmann::json& what) {
         (void)write_line(client.get(), to_line(what));
 }
 
+Error this_one_goes_on(Error why) {
+    why.hint = why.hint.empty() ? "this daemon goes on" : "this daemon goes on; " + why.hint;
+    return why;
+}
+
 }  // namespace
 
 // How it is served now, for who serves it next.
@@ -57,7 +62,7 @@ nlohmann::json array_service::handover_setting() const {
 
 Status array_service::may_hand_over() const {
     if (fenced_)
-        return fenced_error(fence_->whose());
+        return fenced_error();
     if (stop_is_wanted_)
         return fail(EBUSY, "the array is to stop as soon as nobody uses it");
     if (health_of(array()) == array_health::failed)
@@ -113,8 +118,7 @@ std::optional<Status> array_service::hear_line_of_heir() {
     if (!told) {
         Error why = told.error();
         why.what = "the next daemon cannot serve: " + why.what;
-        why.hint = why.hint.empty() ? "this daemon goes on" : "this daemon goes on; " + why.hint;
-        drop_heir(why);
+        drop_heir(this_one_goes_on(why));
         return std::nullopt;
     }
     if (told->contains("progress")) {
@@ -157,9 +161,7 @@ std::optional<Status> array_service::hand_over() {
     if (!parked) {
         park.resume();
         enter(life_state::serving, "");
-        Error why = parked.error();
-        why.hint = why.hint.empty() ? "this daemon goes on" : "this daemon goes on; " + why.hint;
-        drop_heir(why);
+        drop_heir(this_one_goes_on(parked.error()));
         return std::nullopt;
     }
     return release_to_heir();

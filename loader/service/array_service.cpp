@@ -360,7 +360,7 @@ Status array_service::settle_members() {
     }
     if (fenced_) {
         life_record()->phase = RR_LIFE_CLOSED;
-        return fenced_error(fence_->whose());
+        return fenced_error();
     }
     answer_failed();
     durability_->close_jobs();

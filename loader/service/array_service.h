@@ -183,7 +183,7 @@ private:
     Status redo_rows();
 
     // array_fencing.cpp
-    [[nodiscard]] Result<bool> wants_fence() const;
+    [[nodiscard]] bool wants_fence(bool all_remote) const;
     Status make_fence();
     Status reserve_members();
     Status reserve_left();
@@ -192,7 +192,7 @@ private:
     [[nodiscard]] std::optional<bool> carries_ours(const fenced_device& device) const;
     bool members_are_ours();
     Status end_fenced();
-    [[nodiscard]] Status fenced_error(const std::string& whose) const;
+    [[nodiscard]] Status fenced_error() const;
     void give_up_reservations();
 
     // array_service.cpp

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "service/fence.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <cerrno>
 
 #include "base/log.h"
+#include "service/home_host.h"
 
 namespace rr {
 namespace {
@@ -12,11 +15,18 @@ namespace {
 // Between two hosts that preempt each other somebody has to give in.
 constexpr int preempts_most = 3;
 
+}  // namespace
+
 bool lacks_reservations(int err) {
     return err == EOPNOTSUPP || err == EINVAL;
 }
 
-}  // namespace
+Result<uint64_t> new_reservation_key() {
+    uint64_t chance = 0;
+    if (::getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+        return fail(errno, "cannot get random bytes for a key");
+    return make_reservation_key(home_host(), chance);
+}
 
 std::string holder_text(uint64_t key) {
     const std::string host = host_of_key(key);

@@ -55,7 +55,6 @@ public:
     [[nodiscard]] bool look(const std::vector<fenced_device>& devices, const memory& is_ours);
     void give_up(const std::vector<fenced_device>& devices);
 
-    [[nodiscard]] bool is_fenced() const { return fenced_by_.has_value(); }
     // The holder, for people.
     [[nodiscard]] std::string whose() const;
     [[nodiscard]] uint64_t key() const { return key_; }
@@ -81,6 +80,12 @@ private:
     // again, and not compared. Under lock_.
     std::set<std::string> unsure_;
 };
+
+// The kernel's or the device's word for that there are none.
+[[nodiscard]] bool lacks_reservations(int err);
+
+// Of this host, and of no start but one.
+[[nodiscard]] Result<uint64_t> new_reservation_key();
 
 // "host gateway1 (key 0x..)".
 std::string holder_text(uint64_t key);
