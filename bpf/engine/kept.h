@@ -85,22 +85,6 @@ RR_STEP void rr_free_take(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 		rr_slot_at(a, q, s->next)->prev = s->prev;
 }
 
-/* The slot keeps something of @cell, and is free. */
-RR_STEP int rr_keeps_cell(rr_slot_t *s, rr_u64 cell)
-{
-	return s->keeps == RR_KEEPS && s->cell == cell && s->phase == RR_PHASE_FREE;
-}
-
-/* A free slot for a write to @cell, which the caller knows is there. */
-RR_STEP rr_u32 rr_kept_find(rr_array_t *a, rr_queue_t *q, rr_u64 cell)
-{
-	rr_u32 slot = q->kept_at[rr_kept_place(cell)];
-
-	if (slot < a->slots && rr_keeps_cell(rr_slot_at(a, q, slot), cell))
-		return slot;
-	return q->free_slot;
-}
-
 /* The lock is taken: is what the slot keeps true? */
 RR_STEP void rr_kept_locked(rr_array_t *a, rr_slot_t *s, rr_u64 state)
 {

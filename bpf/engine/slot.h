@@ -128,9 +128,8 @@ RR_STEP void rr_slot_emit(rr_array_t *a, rr_queue_t *q, rr_u64 token)
 {
 	rr_u32 slot = rr_token_index(token);
 	rr_u32 role = rr_token_role(token);
-	rr_u32 phase = rr_slot_at(a, q, slot)->phase;
 
-	if (phase == RR_PHASE_COPY_IN || phase == RR_PHASE_COPY_OUT)
+	if (rr_slot_copies(rr_slot_at(a, q, slot)))
 		rr_slot_emit_copy(a, q, slot, role, rr_token_sector(token));
 	else
 		rr_slot_emit_io(a, q, slot, role, (rr_u32)(token >> 32));

@@ -100,7 +100,6 @@ void flusher::watch_stop() {
 
 void flusher::main() {
     pthread_setname_np(pthread_self(), RR_FLUSH_THREAD);
-    tid_ = ::gettid();
     watch_stop();
     while (!stopped_) {
         const int r = submit_and_wait();

@@ -52,7 +52,6 @@ public:
     void set_member(uint32_t role, int member_fd) { fds_[role] = member_fd; }
     // When no queue runs any more.
     void stop();
-    [[nodiscard]] pid_t tid() const { return tid_; }
 
 private:
     void main();
@@ -74,7 +73,6 @@ private:
     // Results, by queue and role: none of them asks again before it has its answer.
     std::array<std::array<int, RR_MEMBERS_MAX>, RR_QUEUES_MAX> answers_{};
     std::vector<uint64_t> lost_;  // answers: their user_data
-    std::atomic<pid_t> tid_ = 0;
     std::thread thread_;
 };
 
