@@ -108,11 +108,12 @@ int run_unexport(const context& ctx, const std::string& name, bool once, bool fo
 int run_exports(const context& ctx) {
     nlohmann::json all = nlohmann::json::array();
     for (const export_record& record : export_records().all()) {
-        all.push_back(shown(record.spec, to_string(state_of(record))));
+        const char* state = to_string(state_of(record));
+        all.push_back(shown(record.spec, state));
         if (!ctx.json)
             print_line(stdout, "{:<20} {:<10} {:<12} {:<12} {}", record.spec.name,
-                       to_string(record.spec.kind), record.spec.array_name,
-                       to_string(state_of(record)), place_of(record.spec));
+                       to_string(record.spec.kind), record.spec.array_name, state,
+                       place_of(record.spec));
     }
     for (const std::string& name : configured_exports()) {
         if (export_records().read(name))

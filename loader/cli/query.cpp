@@ -190,10 +190,10 @@ Error named(Error error, const std::vector<std::string>& names) {
 
 int stop(const context& ctx, const std::string& array, bool force, const last_orders& how) {
     const std::vector<std::string> names = exports_of_array(array);
-    const bool alive = ask_status(array).has_value();
     // Forced, they go first: clients see an end, not errors. Where the daemon is dead they
     // wait for answers, and end when there is no device any more.
-    Status ended = force && alive ? end_exports(names) : Status();
+    const bool first = force && !names.empty() && ask_status(array).has_value();
+    Status ended = first ? end_exports(names) : Status();
     if (!ended)
         return print_error(ctx, ended.error());
     auto answer = ask_array(array, {{"command", "stop"}, {"force", force}}, stop_timeout_ms);

@@ -32,19 +32,12 @@ std::string portal_of(const export_spec& spec) {
                        spec.port);
 }
 
-bool is_adapter(const std::string& name) {
-    for (unsigned n = adapter_base; n <= adapter_last; n++) {
-        if (name == fmt::format("iblock_{}", n))
-            return true;
-    }
-    return false;
-}
-
 // The adapter of ours that has the device. Empty: none.
 std::string adapter_of(const export_spec& spec) {
-    for (const std::string& name : configfs::names(tree("core"))) {
-        if (is_adapter(name) && configfs::is_there(tree("core/" + name + '/' + spec.name)))
-            return tree("core/" + name);
+    for (unsigned n = adapter_base; n <= adapter_last; n++) {
+        std::string path = tree(fmt::format("core/iblock_{}", n));
+        if (configfs::is_there(path + '/' + spec.name))
+            return path;
     }
     return "";
 }

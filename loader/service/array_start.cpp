@@ -421,7 +421,9 @@ Status array_service::add_device() {
                     config.queues);
     const ublk_params params =
         device_params(*layout, members_.present(), members_.logical_block_bytes);
-    const uint32_t io_opt = kernel_has_io_opt() ? full_stripe_bytes(*layout) : 0;
+    const uint32_t stripe = full_stripe_bytes(*layout);
+    // A power of two is in the parameters already.
+    const uint32_t io_opt = !std::has_single_bit(stripe) && kernel_has_io_opt() ? stripe : 0;
     if (Status ok = device_->set_params(params, io_opt); !ok)
         return ok;
     return places_->write_state(state_file());
