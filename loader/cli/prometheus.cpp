@@ -11,16 +11,12 @@
 #include "base/text.h"
 #include "service/latency.h"
 #include "service/paths.h"
+#include "service/report.h"
 
 namespace rr::cli {
 namespace {
 
 using labels = std::vector<std::pair<const char*, std::string>>;
-
-std::string text_in(const nlohmann::json& of, const char* key) {
-    auto at = of.find(key);
-    return at != of.end() && at->is_string() ? at->get<std::string>() : std::string();
-}
 
 double number_in(const nlohmann::json& of, const char* key) {
     auto at = of.find(key);

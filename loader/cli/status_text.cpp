@@ -12,17 +12,13 @@
 #include "cli/commands.h"
 #include "members/health.h"
 #include "service/paths.h"
+#include "service/report.h"
 
 namespace rr::cli {
 namespace {
 
 constexpr int label_width = 12;
 constexpr int bar_width = 20;
-
-std::string text_in(const nlohmann::json& of, const char* key) {
-    auto at = of.find(key);
-    return at != of.end() && at->is_string() ? at->get<std::string>() : std::string();
-}
 
 nlohmann::json job_of(const nlohmann::json& status, const char* key) {
     const nlohmann::json job = status.value("job", nlohmann::json::object());

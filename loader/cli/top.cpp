@@ -22,6 +22,7 @@
 #include "cli/status_text.h"
 #include "service/latency.h"
 #include "service/paths.h"
+#include "service/report.h"
 
 namespace rr::cli {
 namespace {
@@ -32,11 +33,6 @@ constexpr double ms_per_s = 1000;
 // A line has 80 columns.
 constexpr size_t name_width = 14, state_width = 13, rate_width = 6, busy_width = 5;
 static_assert(name_width + state_width + 8 * rate_width + busy_width == 80);
-
-std::string text_in(const nlohmann::json& of, const char* key) {
-    auto at = of.find(key);
-    return at != of.end() && at->is_string() ? at->get<std::string>() : std::string();
-}
 
 double counter(const measured_array& of, const char* name) {
     const nlohmann::json all = of.status.value("counters", nlohmann::json::object());

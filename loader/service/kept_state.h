@@ -31,10 +31,10 @@ public:
     // That of a daemon that died. A roll-out that was cut off is settled; a
     // store whose own program is not there any more, or was built for another
     // arena or ring, is moved to the built-in one.
+    static Result<kept_state> adopt(const array_paths& paths, int arena_fd);
     // That of a daemon that lives, as it is. EBUSY: a program is on probation there. EPROTO:
     // its program does not fit this one's structures.
     static Result<kept_state> look(const array_paths& paths);
-    static Result<kept_state> adopt(const array_paths& paths, int arena_fd);
 
     [[nodiscard]] store::store& at() { return store_; }
     [[nodiscard]] const array_paths& paths() const { return paths_; }

@@ -7,6 +7,8 @@
 #include <array>
 #include <numeric>
 
+#include "service/report.h"
+
 namespace rr {
 namespace {
 
@@ -20,11 +22,6 @@ std::vector<uint64_t> numbers_in(const nlohmann::json& of, const char* key) {
     for (const nlohmann::json& one : *at)
         out.push_back(one.is_number_unsigned() ? one.get<uint64_t>() : 0);
     return out;
-}
-
-std::string text_in(const nlohmann::json& of, const char* key) {
-    const auto at = of.find(key);
-    return at != of.end() && at->is_string() ? at->get<std::string>() : std::string();
 }
 
 std::string line_of(const std::string& name, const histogram& of) {

@@ -27,11 +27,6 @@ namespace {
 constexpr std::array mailed = {"Fail",       "FailSpare",   "DegradedArray", "SparesMissing",
                                "DaemonDied", "DiskWarning", "Fenced",        "TestMessage"};
 
-std::string text_in(const nlohmann::json& of, const char* key) {
-    auto at = of.find(key);
-    return at != of.end() && at->is_string() ? at->get<std::string>() : std::string();
-}
-
 uint64_t number_in(const nlohmann::json& of, const char* key) {
     auto at = of.find(key);
     return at != of.end() && at->is_number_unsigned() ? at->get<uint64_t>() : 0;

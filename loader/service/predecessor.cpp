@@ -70,10 +70,10 @@ bool was_disk(const rr_life& life, const std::string& kernel_name) {
 }
 
 // The role of the very disk that had one, wherever it is now.
-std::optional<uint32_t> role_of(const rr_life& life, const found_member& found) {
+std::optional<uint32_t> role_of(const rr_life& life, const md::uuid& device_uuid,
+                                const std::string& identity) {
     for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
-        if (found.superblock.device_uuid == life_device_uuid(life, role) &&
-            found.identity.text == life_identity(life, role))
+        if (device_uuid == life_device_uuid(life, role) && identity == life_identity(life, role))
             return role;
     }
     return std::nullopt;
@@ -125,7 +125,7 @@ std::vector<std::string> paths_of_members(const predecessor& left, const named_m
     around.wanted = [&left](const std::string& name) { return was_disk(*left.life(), name); };
     const scan_result scan = find_members(life_set_uuid(*left.life()), around);
     for (const found_member& found : scan.members) {
-        const auto role = role_of(*left.life(), found);
+        const auto role = role_of(*left.life(), found.superblock.device_uuid, found.identity.text);
         if (role && counts_on(left, *role) && !is_named(named.paths, found.device))
             all.push_back(found.path);
     }
@@ -445,12 +445,7 @@ std::optional<uint32_t> role_at(const predecessor& living, const std::string& pa
     auto superblock = md::read_superblock(device->fd.get());
     if (!superblock || superblock->set_uuid != life_set_uuid(*living.life()))
         return std::nullopt;
-    for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++) {
-        if (superblock->device_uuid == life_device_uuid(*living.life(), role) &&
-            device->identity.text == life_identity(*living.life(), role))
-            return role;
-    }
-    return std::nullopt;
+    return role_of(*living.life(), superblock->device_uuid, device->identity.text);
 }
 
 }  // namespace

@@ -97,7 +97,7 @@ Result<array_members> open_left_members(const predecessor& left, const named_mem
                                         const md::assembly_options& options);
 
 // Of a daemon that lives: where its members are, found by identity and only looked at.
-// ENODEV: one that it counts on is not found. ESTALE: what is found is another's.
+// ENODEV: one that it counts on is not found.
 Result<std::vector<std::string>> paths_of_living(const predecessor& living);
 
 // How what a dead daemon left is to be ended.

@@ -39,6 +39,11 @@ static_assert(std::size(way_names) == RR_WAYS, "every way has a name");
 
 }  // namespace
 
+std::string text_in(const nlohmann::json& of, const char* key) {
+    const auto at = of.find(key);
+    return at != of.end() && at->is_string() ? at->get<std::string>() : std::string();
+}
+
 nlohmann::json error_json(const Error& error) {
     return {{"schema", json_schema},
             {"ok", false},

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "base/result.h"
 #include "engine/queue.h"
@@ -16,6 +17,9 @@ inline constexpr int json_schema = 1;
 // A refusal on the control socket or a pipe, and the Error that it carries.
 nlohmann::json error_json(const Error& error);
 Error error_of(const nlohmann::json& answer);
+
+// "" where there is none, or no text.
+std::string text_in(const nlohmann::json& of, const char* key);
 
 // mdadm --detail's exit codes.
 enum class array_health { healthy = 0, degraded = 1, failed = 2, unknown = 4 };
