@@ -4,14 +4,6 @@
 . "${0%/*}/lib.sh"
 own_mounts
 
-fake_array_is_up() {
-	for _ in $(seq 100); do
-		! compgen -G '/run/ringraid/*/state.json' >/dev/null || return 0
-		sleep 0.1
-	done
-	return 1
-}
-
 right() {
 	printf '[array]\ndepth = 32\n[array data]\nqueues = 2\n[monitor]\nmail = a@b\n' >"$tmp/a"
 	"$program" config "$tmp/a" >"$tmp/out"
@@ -59,10 +51,9 @@ living() {
 	printf '[array]\nsync-max = 5000\nslots = 32\n' >/etc/ringraid/ringraid.conf
 	printf '# x\nOPTIONS=--depth 64 --sync-max 700 --passthrough\n' \
 		>/etc/ringraid/arrays/fedcba98-7654-3210-fedc-ba9876543210
-	python3 "$here/fake_array.py" "$here/status.json" >"$tmp/asked" &
-	array=$!
+	serve "$here/status.json"
+	array=${served[-1]}
 	trap 'kill $array; umount /etc/ringraid' EXIT
-	fake_array_is_up
 	"$program" --json config >"$tmp/json"
 	jq -c '.arrays[0].settings | .depth, .slots, .["sync-min"], .["sync-max"]' "$tmp/json"
 	jq -e '.arrays[0].settings | .depth.from == "/etc/ringraid/arrays/fedcba98-7654-3210-fedc-ba9876543210"
@@ -71,11 +62,10 @@ living() {
 		and .["sync-min"].value == "1000"
 		and .slots.value == "64" and (.slots.from == "as it was started; not /etc/ringraid/ringraid.conf:3")' "$tmp/json" || return 1
 	jq '.job.sync_max_kib = 700 | .job.sync_min_kib = 700' "$here/status.json" >"$tmp/status"
-	kill $array
-	wait $array 2>/dev/null || true
-	python3 "$here/fake_array.py" "$tmp/status" >"$tmp/asked" &
-	array=$!
-	fake_array_is_up
+	kill "$array"
+	wait "$array" 2>/dev/null || true
+	serve "$tmp/status"
+	array=${served[-1]}
 	"$program" --json config >"$tmp/json"
 	jq -e '.arrays[0].settings | .["sync-max"] == .["sync-min"] and .["sync-max"].value == "700"
 		and (.["sync-max"].from | startswith("/etc/ringraid/arrays/"))' "$tmp/json"

@@ -39,10 +39,9 @@ hand_over() {
 	ringraid --json handover t >"$tmp/handover" 2>"$tmp/log" || { cat "$tmp/log" "$tmp/handover"; fail "no handover"; }
 	[ "$(jq .from_pid "$tmp/handover")" = "$before" ] || fail "it was not $before that handed over"
 	[ "$(st pid)" = "$(jq .pid "$tmp/handover")" ] || fail "pid $(st pid) serves"
-	[ ! -e "/proc/$before" ] || eventually "the old daemon ends" is_over "$before"
+	eventually "the old daemon ends" is_dead "$before"
 	state healthy
 }
-is_over() { ! grep -qs '^State:' "/proc/$1/status" || grep -qs '^State:.*Z' "/proc/$1/status"; }
 
 take_over() {
 	kill_daemon
@@ -133,7 +132,7 @@ old_dies_early() {
 	kill_daemon
 	! wait $asked || fail "handed over by a dead process"
 	kill -CONT "$next"
-	eventually "the next one ends" is_over "$next"
+	eventually "the next one ends" is_dead "$next"
 	again "${ours[@]}"
 	state healthy
 	end
@@ -150,7 +149,7 @@ settled() {
 	again "${ours[@]}"
 	state healthy
 }
-is_decided() { is_over "$next" || [ "$(st life)" = serving ]; }
+is_decided() { is_dead "$next" || [ "$(st life)" = serving ]; }
 
 # Either dies at some moment of the change itself: from the one when the old one answers
 # no more, which is just after "yours".

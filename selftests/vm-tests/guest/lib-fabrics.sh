@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Members over NVMe/TCP on loopback, seen by two hosts of one kernel.
 #
-# Each disk is a target of its own, as if each were a node: its port is closed and opened
-# (cut, join), and it forgets its reservations as a node does that boots (boot). A host is a
-# hostid, under which it connects, and namespaces of its own for what ringraid keeps
-# beside the members. /dev/a0.. are the members as host a has them, /dev/b0.. as b has them.
+# Each disk is a target of its own, as if each were a node. A host is a hostid, under which
+# it connects, and namespaces of its own for what ringraid keeps beside the members.
+# /dev/a0.. are the members as host a has them, /dev/b0.. as b has them.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of the test that sources this
 nvmet=/sys/kernel/config/nvmet
 declare -A hostid=([a]=11111111-1111-1111-1111-111111111111 [b]=22222222-2222-2222-2222-222222222222)
@@ -29,17 +28,7 @@ target() {
 	echo ipv4 >"$p/addr_adrfam"
 	echo 127.0.0.1 >"$p/addr_traddr"
 	echo $((4420 + $1)) >"$p/addr_trsvcid"
-	join "$1"
-}
-
-# cut N: all connections to it end at once, and none is made until join N.
-cut() { rm "$nvmet/ports/$((1 + $1))/subsystems/nqn.test:m$1"; }
-join() { ln -s "$nvmet/subsystems/nqn.test:m$1" "$nvmet/ports/$((1 + $1))/subsystems/"; }
-# boot N: between cut and join.
-boot() {
-	local n=$nvmet/subsystems/nqn.test:m$1/namespaces/1
-	echo 0 >"$n/enable"
-	echo 1 >"$n/enable"
+	ln -s "$nvmet/subsystems/nqn.test:m$1" "$p/subsystems/"
 }
 
 # controller HOST N: its directory in sysfs.
@@ -64,15 +53,12 @@ namespace() {
 	return 1
 }
 is_there() { namespace "$1" "$2" >/dev/null; }
-is_live() { [ "$(cat "$(controller "$1" "$2")/state" 2>/dev/null)" = live ]; }
 
-# connect HOST N [OPTION]...
+# connect HOST N
 connect() {
-	local host=$1 n=$2 said more=''
-	shift 2
-	[ $# -eq 0 ] || more=$(printf ',%s' "$@")
+	local host=$1 n=$2 said
 	exec 7<>/dev/nvme-fabrics
-	echo -n "transport=tcp,traddr=127.0.0.1,trsvcid=$((4420 + n)),nqn=nqn.test:m$n,hostnqn=nqn.2014-08.org.nvmexpress:uuid:${hostid[$host]},hostid=${hostid[$host]},ctrl_loss_tmo=600,reconnect_delay=1,fast_io_fail_tmo=3,keep_alive_tmo=5,nr_io_queues=1$more" >&7
+	echo -n "transport=tcp,traddr=127.0.0.1,trsvcid=$((4420 + n)),nqn=nqn.test:m$n,hostnqn=nqn.2014-08.org.nvmexpress:uuid:${hostid[$host]},hostid=${hostid[$host]},ctrl_loss_tmo=600,reconnect_delay=1,fast_io_fail_tmo=3,keep_alive_tmo=5,nr_io_queues=1" >&7
 	read -r said <&7
 	exec 7>&-
 	eventually "host $host has member $n" is_there "$host" "$n"

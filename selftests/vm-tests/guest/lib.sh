@@ -178,12 +178,15 @@ again() {
 
 stop() { quietly ringraid stop; }
 
+# is_dead PID: only its number is left, if that.
+is_dead() { ! grep -qs '^State:' "/proc/$1/status" || grep -qs '^State:.*Z' "/proc/$1/status"; }
+
 # kill_daemon: by kill -9; returns when its leader is gone.
 kill_daemon() {
 	local pid
 	pid=$(st pid)
 	kill -9 "$pid"
-	while [ -e "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.02; done
+	until is_dead "$pid"; do sleep 0.02; done
 }
 
 # kill_daemon_wholly: its other threads, too, which close what they share.

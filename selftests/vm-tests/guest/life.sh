@@ -69,7 +69,7 @@ killed() {
 	local pid
 	pid=$(daemon)
 	kill -9 "$pid"
-	while [ -e "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.02; done
+	until is_dead "$pid"; do sleep 0.02; done
 }
 
 # enter STATE: brings the array there; a command that holds it is $held.

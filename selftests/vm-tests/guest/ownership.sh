@@ -76,7 +76,6 @@ link_of_a_dead_one() {
 }
 
 is_life() { [ "$(st life)" = "$1" ]; }
-no_daemon() { [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
 
 # The device of a living daemon is deleted.
 deleted_under_the_daemon() {
@@ -91,8 +90,8 @@ deleted_under_the_daemon() {
 	eventually "status notices that the device is gone" is_life 'device gone'
 	{ cat "$log" 2>/dev/null || true; } | tail -c +$(($(stat -c %s "$tmp/before") + 1)) | grep -q . || fail "nothing in the log about it"
 	# It may end by itself.
-	timeout 100 ringraid stop >"$tmp/log" 2>&1 || no_daemon "$pid" || { cat "$tmp/log"; fail "stop without a device"; }
-	eventually "the end of the daemon" no_daemon "$pid"
+	timeout 100 ringraid stop >"$tmp/log" 2>&1 || is_dead "$pid" || { cat "$tmp/log"; fail "stop without a device"; }
+	eventually "the end of the daemon" is_dead "$pid"
 	for d in "${first[@]}"; do
 		[ "$(ringraid --json examine "$d" | jq '.devices[0].clean')" = true ] || fail "$d is dirty after the stop"
 	done
