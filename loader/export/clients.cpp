@@ -6,8 +6,6 @@
 #include <iterator>
 
 #include "base/first_line.h"
-#include "md/superblock.h"
-#include "service/ownership.h"
 
 namespace rr {
 namespace {
@@ -31,22 +29,21 @@ fs::path disk_of(const std::string& kernel_name, const std::string& sysfs) {
 
 // LIO gives the array's uuid for a serial; its model is the export's name, cut to 16
 // characters, which those of other machines may have, too.
-bool is_lun(const fs::path& disk, const export_spec& spec, const Result<md::uuid>& id) {
+bool is_lun(const fs::path& disk, const export_spec& spec) {
     if (padded_line(disk / "device/vendor") != "LIO-ORG" ||
         padded_line(disk / "device/model") != spec.name.substr(0, 16))
         return false;
     std::ifstream page(disk / "device/vpd_pg80", std::ios::binary);
     const std::string serial{std::istreambuf_iterator<char>(page), {}};
-    return serial.empty() || !id || serial.find(blkid_form(*id)) != std::string::npos;
+    return serial.empty() || serial.find(uuid_of(spec)) != std::string::npos;
 }
 
 bool shows(const fs::path& disk, const export_spec& spec) {
-    auto id = md::parse_uuid(spec.array);
     switch (spec.kind) {
         case export_kind::nvme_tcp:
-            return id && padded_line(disk / "uuid") == blkid_form(*id);
+            return padded_line(disk / "uuid") == uuid_of(spec);
         case export_kind::iscsi:
-            return is_lun(disk, spec, id);
+            return is_lun(disk, spec);
         case export_kind::nbd:
             return disk.filename().string().starts_with("nbd");
         case export_kind::vduse:

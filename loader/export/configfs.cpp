@@ -76,9 +76,17 @@ std::string leads_to(const std::string& link) {
 
 Status write(const std::string& path, const std::string& value) {
     const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!file ||
-        ::write(file.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size()))
-        return fail(errno, "the kernel does not take '{}' for {}", value, path);
+    const ssize_t n = file ? ::write(file.get(), value.data(), value.size()) : -1;
+    if (n != static_cast<ssize_t>(value.size()))
+        return fail(n < 0 ? errno : EIO, "the kernel does not take '{}' for {}", value, path);
+    return {};
+}
+
+Status write_all(const std::string& group, const attributes& values) {
+    for (const auto& [name, value] : values) {
+        if (Status ok = write(fmt::format("{}/{}", group, name), value); !ok)
+            return ok;
+    }
     return {};
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -29,6 +30,9 @@ inline constexpr const char* root = "/sys/kernel/config";
 
 // The kernel's errno where it refuses.
 [[nodiscard]] Status write(const std::string& path, const std::string& value);
+// Attributes of @group, one after the other, until one is refused.
+using attributes = std::vector<std::pair<std::string, std::string>>;
+[[nodiscard]] Status write_all(const std::string& group, const attributes& values);
 
 // These undo themselves with the steps. EEXIST: it is somebody's.
 [[nodiscard]] Status group(steps& undo, const std::string& path);

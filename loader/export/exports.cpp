@@ -26,9 +26,9 @@ Status check_unused(const std::string& block_device) {
 Status check(const export_spec& spec) {
     switch (spec.kind) {
         case export_kind::nvme_tcp:
-            return nvmet::check(spec);
+            return nvmet::check();
         case export_kind::iscsi:
-            return lio::check(spec);
+            return lio::check();
         default:
             return storage_daemon::check(spec);
     }

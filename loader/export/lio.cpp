@@ -7,8 +7,6 @@
 #include <vector>
 
 #include "export/configfs.h"
-#include "md/superblock.h"
-#include "service/ownership.h"
 
 namespace rr::lio {
 namespace {
@@ -27,9 +25,7 @@ std::string group_of(const export_spec& spec) {
     return target_of(spec) + "/tpgt_1";
 }
 std::string portal_of(const export_spec& spec) {
-    const bool v6 = spec.address.find(':') != std::string::npos;
-    return fmt::format("{}/np/{}:{}", group_of(spec), v6 ? '[' + spec.address + ']' : spec.address,
-                       spec.port);
+    return fmt::format("{}/np/{}", group_of(spec), endpoint_of(spec));
 }
 
 // The adapter of ours that has the device. Empty: none.
@@ -62,14 +58,12 @@ Result<std::string> make_device(steps& undo, const export_spec& spec,
     std::string path = *adapter + '/' + spec.name;
     if (Status ok = configfs::group(undo, path); !ok)
         return forward_error(ok.error());
-    auto id = md::parse_uuid(spec.array);
-    for (const auto& [attribute, value] :
-         {std::pair{"control", "udev_path=" + block_device}, std::pair{"udev_path", block_device},
-          std::pair{"enable", std::string("1")},
-          std::pair{"wwn/vpd_unit_serial", id ? blkid_form(*id) : spec.array}}) {
-        if (Status ok = configfs::write(fmt::format("{}/{}", path, attribute), value); !ok)
-            return forward_error(ok.error());
-    }
+    Status set = configfs::write_all(path, {{"control", "udev_path=" + block_device},
+                                            {"udev_path", block_device},
+                                            {"enable", "1"},
+                                            {"wwn/vpd_unit_serial", uuid_of(spec)}});
+    if (!set)
+        return forward_error(set.error());
     return path;
 }
 
@@ -91,15 +85,13 @@ Status offer(steps& undo, const export_spec& spec, const std::string& device) {
 
 Status allow(steps& undo, const export_spec& spec) {
     const std::string any = spec.any_host ? "1" : "0";
-    for (const auto& [attribute, value] :
-         {std::pair{"authentication", std::string("0")}, std::pair{"generate_node_acls", any},
-          std::pair{"cache_dynamic_acls", any},
-          std::pair{"demo_mode_write_protect", std::string("0")}}) {
-        if (Status ok =
-                configfs::write(fmt::format("{}/attrib/{}", group_of(spec), attribute), value);
-            !ok)
-            return ok;
-    }
+    Status set =
+        configfs::write_all(group_of(spec) + "/attrib", {{"authentication", "0"},
+                                                         {"generate_node_acls", any},
+                                                         {"cache_dynamic_acls", any},
+                                                         {"demo_mode_write_protect", "0"}});
+    if (!set)
+        return set;
     for (const std::string& host : spec.hosts) {
         const std::string acl = group_of(spec) + "/acls/" + host;
         if (Status ok = configfs::group(undo, acl); !ok)
@@ -116,7 +108,7 @@ Status allow(steps& undo, const export_spec& spec) {
 
 Status listen(steps& undo, const export_spec& spec) {
     if (Status ok = configfs::group(undo, portal_of(spec)); !ok)
-        return with_hint(fail(ok.error().err, "cannot listen at {}:{}", spec.address, spec.port),
+        return with_hint(fail(ok.error().err, "cannot listen at {}", endpoint_of(spec)),
                          "is the address this machine's, and the port free? ss -ltn");
     return configfs::set(undo, group_of(spec) + "/enable", "1", "0");
 }
@@ -170,7 +162,7 @@ Status remove_target(const export_spec& spec) {
 
 }  // namespace
 
-Status check(const export_spec& /*spec*/) {
+Status check() {
     if (Status ok = configfs::need("target/core",
                                    {"target_core_mod", "target_core_iblock", "iscsi_target_mod"});
         !ok)

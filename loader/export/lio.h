@@ -15,7 +15,7 @@
 
 namespace rr::lio {
 
-[[nodiscard]] Status check(const export_spec& spec);
+[[nodiscard]] Status check();
 // All of it, or nothing.
 [[nodiscard]] Status begin(const export_spec& spec, const std::string& block_device);
 // Also of what was begun and not finished.

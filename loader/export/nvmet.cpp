@@ -5,8 +5,6 @@
 #include <charconv>
 
 #include "export/configfs.h"
-#include "md/superblock.h"
-#include "service/ownership.h"
 
 namespace rr::nvmet {
 namespace {
@@ -54,14 +52,12 @@ Result<std::string> new_port(steps& undo, const export_spec& spec) {
             continue;
         if (!made)
             return forward_error(made.error());
-        for (const auto& [attribute, value] :
-             {std::pair{"addr_trtype", std::string("tcp")},
-              std::pair{"addr_adrfam", family_of(spec.address)},
-              std::pair{"addr_traddr", spec.address},
-              std::pair{"addr_trsvcid", fmt::format("{}", spec.port)}}) {
-            if (Status ok = configfs::write(fmt::format("{}/{}", path, attribute), value); !ok)
-                return forward_error(ok.error());
-        }
+        made = configfs::write_all(path, {{"addr_trtype", "tcp"},
+                                          {"addr_adrfam", family_of(spec.address)},
+                                          {"addr_traddr", spec.address},
+                                          {"addr_trsvcid", fmt::format("{}", spec.port)}});
+        if (!made)
+            return forward_error(made.error());
         return path;
     }
     return fail(ENOSPC, "all ports from {} to {} are there", port_base, port_last);
@@ -77,9 +73,8 @@ Status listen(steps& undo, const export_spec& spec) {
     }
     Status linked = configfs::link(undo, subsystem_of(spec), port + "/subsystems/" + spec.target);
     if (!linked)
-        return with_hint(
-            fail(linked.error().err, "cannot listen at {}:{}", spec.address, spec.port),
-            "is the address this machine's, and the port free? ss -ltn");
+        return with_hint(fail(linked.error().err, "cannot listen at {}", endpoint_of(spec)),
+                         "is the address this machine's, and the port free? ss -ltn");
     return {};
 }
 
@@ -92,17 +87,11 @@ Status make_subsystem(steps& undo, const export_spec& spec) {
             "use another --target, or remove it: nvmetcli, Pacemaker");
     if (!made)
         return made;
-    auto id = md::parse_uuid(spec.array);
-    std::string serial = id ? blkid_form(*id) : spec.array;
+    std::string serial = uuid_of(spec);
     std::erase(serial, '-');
-    for (const auto& [attribute, value] :
-         {std::pair{"attr_allow_any_host", std::string(spec.any_host ? "1" : "0")},
-          std::pair{"attr_serial", serial.substr(0, serial_most)},
-          std::pair{"attr_model", std::string("ringraid")}}) {
-        if (Status ok = configfs::write(fmt::format("{}/{}", path, attribute), value); !ok)
-            return ok;
-    }
-    return {};
+    return configfs::write_all(path, {{"attr_allow_any_host", spec.any_host ? "1" : "0"},
+                                      {"attr_serial", serial.substr(0, serial_most)},
+                                      {"attr_model", "ringraid"}});
 }
 
 Status allow(steps& undo, const export_spec& spec) {
@@ -123,13 +112,10 @@ Status enable(steps& undo, const export_spec& spec, const std::string& block_dev
     const std::string path = namespace_of(spec);
     if (Status ok = configfs::group(undo, path); !ok)
         return ok;
-    auto id = md::parse_uuid(spec.array);
-    if (Status ok = configfs::write(path + "/device_path", block_device); !ok)
-        return ok;
-    if (id) {
-        if (Status ok = configfs::write(path + "/device_uuid", blkid_form(*id)); !ok)
-            return ok;
-    }
+    Status set =
+        configfs::write_all(path, {{"device_path", block_device}, {"device_uuid", uuid_of(spec)}});
+    if (!set)
+        return set;
     return configfs::set(undo, path + "/enable", "1", "0");
 }
 
@@ -149,7 +135,7 @@ Status stop_listening(const export_spec& spec) {
 
 }  // namespace
 
-Status check(const export_spec& /*spec*/) {
+Status check() {
     return configfs::need("nvmet", {"nvmet", "nvmet-tcp"});
 }
 

@@ -20,7 +20,7 @@
 
 namespace rr::nvmet {
 
-[[nodiscard]] Status check(const export_spec& spec);
+[[nodiscard]] Status check();
 // Those of spec.hosts that hosts/ does not have: begin() makes them, end() takes them away.
 [[nodiscard]] std::vector<std::string> new_hosts(const export_spec& spec);
 // All of it, or nothing.

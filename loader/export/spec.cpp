@@ -115,8 +115,7 @@ Status check_path(const std::string& path, bool is_socket) {
 }
 
 std::string default_target(const export_spec& spec) {
-    auto id = md::parse_uuid(spec.array);
-    const std::string uuid = id ? blkid_form(*id) : spec.array;
+    const std::string uuid = uuid_of(spec);
     switch (spec.kind) {
         case export_kind::nvme_tcp:
             return "nqn.2014-08.org.nvmexpress:uuid:" + uuid;
@@ -308,12 +307,21 @@ std::string command_line(const export_spec& spec) {
     return out;
 }
 
+std::string uuid_of(const export_spec& spec) {
+    auto id = md::parse_uuid(spec.array);
+    return id ? blkid_form(*id) : spec.array;
+}
+
+std::string endpoint_of(const export_spec& spec) {
+    return spec.address.find(':') == std::string::npos
+               ? fmt::format("{}:{}", spec.address, spec.port)
+               : fmt::format("[{}]:{}", spec.address, spec.port);
+}
+
 std::string place_of(const export_spec& spec) {
     std::string where = spec.path;
     if (!spec.address.empty())
-        where = spec.address.find(':') == std::string::npos
-                    ? fmt::format("{}:{}", spec.address, spec.port)
-                    : fmt::format("[{}]:{}", spec.address, spec.port);
+        where = endpoint_of(spec);
     if (where.empty())
         return spec.name;
     return spec.target.empty() ? where : spec.target + " at " + where;

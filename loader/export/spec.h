@@ -51,6 +51,12 @@ struct export_spec {
 // The words after `ringraid export` that make it again.
 [[nodiscard]] std::string command_line(const export_spec& spec);
 
+// The array's uuid in the form of blkid, udev and the units; what is no uuid as it stands.
+[[nodiscard]] std::string uuid_of(const export_spec& spec);
+
+// ADDRESS:PORT, an address of IPv6 in brackets.
+[[nodiscard]] std::string endpoint_of(const export_spec& spec);
+
 // Where clients find it, for people.
 [[nodiscard]] std::string place_of(const export_spec& spec);
 

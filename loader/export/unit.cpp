@@ -12,8 +12,6 @@
 #include "base/durable_file.h"
 #include "base/run_program.h"
 #include "export/program.h"
-#include "md/superblock.h"
-#include "service/ownership.h"
 
 namespace rr {
 namespace {
@@ -28,8 +26,7 @@ std::string unit_of(const std::string& name) {
     return fmt::format("ringraid-export@{}.service", name);
 }
 std::string array_unit(const export_spec& spec) {
-    auto id = md::parse_uuid(spec.array);
-    return fmt::format("ringraid@{}.service", id ? blkid_form(*id) : spec.array);
+    return fmt::format("ringraid@{}.service", uuid_of(spec));
 }
 std::string configuration_of(const std::string& name) {
     return fmt::format("{}/{}", export_configuration, name);
