@@ -1,0 +1,333 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Disks 0 to 3 are the array. Each client works in a part of its own, of 16 MiB.
+. "${0%/*}/lib.sh"
+read -ra disks < <(disks 4)
+mount -t configfs configfs /sys/kernel/config
+nvmet=/sys/kernel/config/nvmet
+me=nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555
+
+array() {
+	wipe "${disks[@]}"
+	start t "${disks[@]}" --chunk 64K --assume-clean --engine "$(engines | cut -d' ' -f1)"
+}
+
+# exported NAME STATE
+exported() {
+	[ "$(ringraid --json exports | jq -r ".exports[] | select(.name == \"$1\") | .state")" = "$2" ]
+}
+no_exports() { [ "$(ringraid --json exports | jq '.exports | length')" = 0 ]; }
+
+# nothing_left: the kernel and the file system are as if nobody had exported anything.
+nothing_left() {
+	local left
+	# What this kernel has not made has nothing in it.
+	left=$({
+		find $nvmet/subsystems $nvmet/ports $nvmet/hosts -mindepth 1 -maxdepth 1
+		find /sys/kernel/config/target/core -mindepth 1 -maxdepth 1 -name 'iblock_*'
+		find /sys/kernel/config/target/iscsi -mindepth 1 -maxdepth 1 -name 'iqn*'
+		find /sys/bus/vdpa/devices -mindepth 1 -maxdepth 1
+		find /run/ringraid/exports -mindepth 1 ! -name lock
+	} 2>/dev/null || true)
+	[ -z "$left" ] || fail "left: $left"
+	no_exports || fail "exports are listed"
+	! pidof qemu-storage-daemon >/dev/null || fail "a server runs on"
+}
+
+# nvme_connect NQN [HOSTNQN]: sets $disk.
+nvme_connect() {
+	local reply host=${2:-$me}
+	exec 7<>/dev/nvme-fabrics
+	if ! printf 'transport=tcp,traddr=127.0.0.1,trsvcid=4420,nqn=%s,hostnqn=%s,hostid=%s,keep_alive_tmo=600' "$1" "$host" "${host##*:}" >&7; then
+		exec 7<&-
+		dmesg | tail -n 3
+		return 1
+	fi
+	read -r reply <&7
+	exec 7<&-
+	controller=nvme${reply#*instance=}
+	controller=${controller%%,*}
+	eventually "the namespace is there" found_namespace
+}
+found_namespace() {
+	local d
+	for d in /sys/block/nvme*n*; do
+		# By the array's uuid, as udev does it.
+		if [ -e "$d/uuid" ] && [ "$(tr -d - <"$d/uuid")" = "$(st uuid | tr -d :)" ]; then
+			disk=/dev/${d##*/}
+			[ -b "$disk" ] && return 0
+		fi
+	done
+	return 1
+}
+nvme_disconnect() { echo 1 >"/sys/class/nvme/$controller/delete_controller"; }
+
+# client NAME DISK MIB: one that verifies all it writes there, until end_clients.
+declare -A clients=()
+client() {
+	fio --name="$1" --filename="$2" --direct=1 --ioengine="${4:-libaio}" "${@:5}" --randrepeat=1 --randseed="$seed" \
+		--verify=crc32c --verify_fatal=1 --do_verify=1 --verify_backlog=64 --rw=randrw --bssplit=4k/60:20k/20:128k/20 --rate_iops=40 \
+		--iodepth=4 --size=8m --offset="$3m" --time_based --runtime=30000 >"$tmp/client.$1" 2>&1 &
+	clients[$1]=$!
+}
+end_clients() {
+	local name rc
+	for name in "${!clients[@]}"; do
+		rc=0
+		kill -INT "${clients[$name]}" 2>/dev/null || fail "client $name ended by itself: $(tail -n 20 "$tmp/client.$name")"
+		wait "${clients[$name]}" || rc=$?
+		if [ $rc != 128 ] || grep -q 'err= *[1-9]' "$tmp/client.$name" ||
+			grep -qiE 'verify:|bad (magic|header)|io_u error' "$tmp/client.$name"; then
+			tail -n 60 "$tmp/client.$name"
+			fail "client $name saw an error (fio: exit code $rc)"
+		fi
+	done
+	clients=()
+}
+all_busy() {
+	local before
+	before=$(counter writes)
+	eventually "clients write" counts writes $((before + 10 * ${#clients[@]}))
+}
+
+# through_it_all: what may happen to an array under its clients.
+through_it_all() {
+	all_busy
+	say "busy"
+	quietly ringraid fail t 1
+	all_busy
+	say "degraded"
+	state degraded
+	kill_daemon
+	say "killed"
+	sleep 1
+	quietly timeout 100 ringraid assemble --scan
+	all_busy
+	state degraded
+	quietly ringraid add t "${disks[1]}"
+	eventually "rebuilt" is_state healthy
+	all_busy
+}
+
+# written DISK: what is written through a client's disk is on the array, and the other way round.
+written() {
+	dd if=/dev/urandom of="$tmp/a" bs=64k count=16 status=none
+	quietly dd if="$tmp/a" of="$1" bs=64k count=16 oflag=direct conv=fsync status=none
+	cmp -s -n 1048576 "$tmp/a" <(dd if="$block" bs=64k count=16 iflag=direct status=none) || fail "not on the array: what $1 was given"
+	quietly dd if="$tmp/a" of="$block" bs=64k count=16 seek=16 oflag=direct status=none
+	cmp -s -n 1048576 "$tmp/a" <(dd if="$1" bs=64k count=16 skip=16 iflag=direct status=none) || fail "not what the array has: $1"
+	[ "$(blockdev --getsize64 "$1")" = "$(blockdev --getsize64 "$block")" ] || fail "$1 has another size"
+}
+
+nbd_connect() { quietly nbd-client -name t-nbd 127.0.0.1 10809 /dev/nbd0; }
+
+two() {
+	array
+	quietly ringraid export t nvme-tcp
+	quietly ringraid export t nbd
+	ringraid exports
+	exported t-nvme-tcp serving || fail "nvme-tcp is not serving"
+	exported t-nbd serving || fail "nbd is not serving"
+	refused 'exported as t-nbd, t-nvme-tcp' ringraid stop
+	nvme_connect "$(target)"
+	written "$disk"
+	say "written through nvme"
+	nbd_connect
+	written /dev/nbd0
+	say "written through nbd"
+	client nvme "$disk" 32
+	client nbd /dev/nbd0 64
+	through_it_all
+	end_clients
+	# A daemon that is dead has clients that wait: they are not sent away.
+	nvme_disconnect
+	quietly nbd-client -d /dev/nbd0
+	kill_daemon
+	refused 'daemon of .*t is dead' ringraid unexport t-nbd
+	quietly timeout 100 ringraid assemble --scan
+	quietly ringraid unexport t-nbd
+	quietly ringraid unexport t-nvme-tcp
+	nothing_left
+	stop
+	judge "${disks[@]}"
+}
+
+# Refused, with what to do; and nothing is left of it.
+refusals() {
+	local nqn=nqn.2014-08.org.nvmexpress:uuid:1 other
+	array
+	refused 'whoever reaches 10.0.0.1' ringraid export t nvme-tcp --address 10.0.0.1
+	refused 'is no NVMe qualified name' ringraid export t nvme-tcp --target nqn.x/../y
+	refused 'vhost-user has no --address' ringraid export t vhost-user --address 127.0.0.1
+	refused 'no array nobody' ringraid export nobody nbd
+	refused 'no export x' ringraid unexport x
+	nothing_left
+	# Not an address of this machine: found at the last step, after the namespace was enabled.
+	refused 'cannot listen at 10.9.8.7:4420' ringraid export t nvme-tcp --address 10.9.8.7 --any-host
+	refused 'did not start' ringraid export t nbd --address 10.9.8.7 --any-host
+	nothing_left
+	# Another's subsystem, with another's namespace in it, stays as it is.
+	mkdir -p $nvmet/subsystems/$nqn/namespaces/1
+	echo -n /dev/disk3 >$nvmet/subsystems/$nqn/namespaces/1/device_path
+	refused 'is not ringraid' ringraid export t nvme-tcp --target $nqn
+	[ "$(cat $nvmet/subsystems/$nqn/namespaces/1/device_path)" = /dev/disk3 ] || fail "another's namespace was changed"
+	rmdir $nvmet/subsystems/$nqn/namespaces/1 $nvmet/subsystems/$nqn
+	# Something of this machine's has it.
+	quietly mkfs.ext4 -q "$block"
+	mkdir -p "$tmp/mnt"
+	mount "$block" "$tmp/mnt"
+	refused 'is used by this machine' ringraid export t nbd
+	umount "$tmp/mnt"
+	nothing_left
+	# One who may, and one who may not.
+	quietly ringraid export t nvme-tcp --host "$me"
+	other=${me%5}6
+	! nvme_connect "$(target)" "$other" 2>/dev/null || fail "a host that is not named may connect"
+	nvme_connect "$(target)"
+	nvme_disconnect
+	refused 'there is an export t-nvme-tcp' ringraid export t nvme-tcp
+	# Somebody changed it meanwhile.
+	echo 0 >"$nvmet/subsystems/$(target)/namespaces/1/enable"
+	exported t-nvme-tcp 'not serving' || fail "a disabled namespace is serving"
+	echo -n /dev/disk3 >"$nvmet/subsystems/$(target)/namespaces/1/device_path"
+	refused 'exports /dev/disk3 now' ringraid unexport t-nvme-tcp
+	echo -n "$block" >"$nvmet/subsystems/$(target)/namespaces/1/device_path"
+	quietly ringraid unexport t-nvme-tcp
+	nothing_left
+	killed_halfway
+	# Forced, exports go first.
+	quietly ringraid export t nbd --path /run/t.sock
+	quietly ringraid export t nvme-tcp
+	quietly ringraid stop --force
+	nothing_left
+	judge "${disks[@]}"
+}
+target() { ringraid --json exports | jq -r '.exports[] | select(.kind == "nvme-tcp") | .target'; }
+
+# Killed at some moment while it was made: unexport ends what is there.
+killed_halfway() {
+	local i pid
+	for i in 1 2 3 4 5; do
+		ringraid export t nvme-tcp --host "$me" >/dev/null 2>&1 &
+		pid=$!
+		sleep 0.0$((RANDOM % 10))
+		kill -9 $pid 2>/dev/null || true
+		wait $pid || true
+		ringraid unexport t-nvme-tcp >"$tmp/log" 2>&1 || grep -q 'no export' "$tmp/log" || { cat "$tmp/log"; fail "not ended"; }
+		nothing_left
+	done
+}
+
+# Everything else that has a server and a client here, each through it all.
+kinds() {
+	array
+	for kind in iscsi vduse vhost-user fuse; do
+		if ! quietly_has $kind; then
+			say "$kind: no client in this environment"
+			continue
+		fi
+		quietly ringraid export t $kind
+		"client_of_${kind//-/_}"
+		written "$disk"
+		client $kind "$disk" 32
+		through_it_all
+		end_clients
+		"leave_${kind//-/_}"
+		quietly ringraid unexport "t-$kind"
+		nothing_left
+		say "$kind"
+	done
+	stop
+	judge "${disks[@]}"
+}
+quietly_has() {
+	case $1 in
+	iscsi) command -v iscsiadm >/dev/null ;;
+	vduse) command -v vdpa >/dev/null ;;
+	vhost-user) command -v nbdkit >/dev/null ;;
+	esac
+}
+client_of_fuse() { disk=$(losetup -f --show --direct-io=on /run/ringraid/exports/t-fuse.img); }
+leave_fuse() { quietly losetup -d "$disk"; }
+client_of_vduse() {
+	disk=$(ringraid --json exports | jq -r '.exports[0].device')
+	eventually "the disk is there" test -b "$disk"
+}
+leave_vduse() { true; }
+client_of_vhost_user() {
+	quietly nbdkit -p 10810 -i 127.0.0.1 -P "$tmp/nbdkit.pid" blkio virtio-blk-vhost-user path=/run/ringraid/exports/t-vhost-user.sock
+	quietly nbd-client 127.0.0.1 10810 /dev/nbd1
+	disk=/dev/nbd1
+}
+leave_vhost_user() {
+	quietly nbd-client -d /dev/nbd1
+	kill "$(cat "$tmp/nbdkit.pid")"
+}
+client_of_iscsi() {
+	mkdir -p /etc/iscsi
+	echo InitiatorName=iqn.2026-01.org.example:me >/etc/iscsi/initiatorname.iscsi
+	printf 'node.startup = manual\n' >/etc/iscsi/iscsid.conf
+	pidof iscsid >/dev/null || iscsid
+	quietly iscsiadm -m discovery -t st -p 127.0.0.1
+	quietly iscsiadm -m node -l
+	eventually "the disk is there" found_scsi
+}
+found_scsi() {
+	local d
+	for d in /sys/block/sd*; do
+		if [ "$(tr -d ' ' <"$d/device/vendor" 2>/dev/null)" = LIO-ORG ]; then
+			disk=/dev/${d##*/}
+			[ -b "$disk" ] && return 0
+		fi
+	done
+	return 1
+}
+leave_iscsi() { quietly iscsiadm -m node -u; }
+
+# costs: context switches of the whole machine for a request of 4 KiB, one after the other
+# and 16 at a time. Nothing else runs, but for what the array does by itself.
+switches() { awk '/^ctxt/ { print $2 }' /proc/stat; }
+cost() {
+	local depth before after n=400 idle
+	for depth in 1 16; do
+		before=$(switches)
+		sleep 2
+		idle=$(($(switches) - before))
+		before=$(switches)
+		SECONDS_BEFORE=$SECONDS
+		quietly fio --name=c --filename="$2" --direct=1 --ioengine=libaio --iodepth=$depth --rw="$3" --bs=4k \
+			--number_ios=$n --size=16m --randrepeat=1 --thread
+		after=$(switches)
+		say "cost $1 $3 depth $depth: $(awk "BEGIN { printf \"%.1f\", ($after - $before - $idle * ($SECONDS - $SECONDS_BEFORE) / 2) / $n }") switches a request"
+	done
+}
+costs() {
+	local rw
+	array
+	for rw in randread randwrite; do cost device "$block" $rw; done
+	quietly ringraid export t nvme-tcp
+	nvme_connect "$(target)"
+	for rw in randread randwrite; do cost nvme-tcp "$disk" $rw; done
+	nvme_disconnect
+	quietly ringraid unexport t-nvme-tcp
+	quietly ringraid export t nbd
+	nbd_connect
+	for rw in randread randwrite; do cost nbd /dev/nbd0 $rw; done
+	quietly nbd-client -d /dev/nbd0
+	quietly ringraid unexport t-nbd
+	for kind in iscsi vduse vhost-user fuse; do
+		quietly_has $kind || continue
+		quietly ringraid export t $kind
+		"client_of_${kind//-/_}"
+		for rw in randread randwrite; do cost $kind "$disk" $rw; done
+		"leave_${kind//-/_}"
+		quietly ringraid unexport "t-$kind"
+	done
+	stop
+}
+
+if is_full; then
+	play two refusals kinds costs
+else
+	play two refusals
+fi
