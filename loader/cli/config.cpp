@@ -5,6 +5,7 @@
 // (ownership.h); of one that runs, what holds is what its daemon says. Where that is not
 // what would be taken at the next start it was set since, or configured since.
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -21,8 +22,8 @@ namespace {
 
 constexpr int status_ms = 5000;
 
-void say_problems(const config& of) {
-    for (const config_problem& p : of.problems()) {
+void say_problems(const std::vector<config_problem>& problems) {
+    for (const config_problem& p : problems) {
         print_line(stderr, "ringraid: {}: {}", p.where, p.what);
         print_line(stderr, "hint: {}", p.hint);
     }
@@ -53,14 +54,44 @@ struct named_settings {
     settings_map settings;
 };
 
+// Calls @take with each word that an array of ours was given, and its rule.
+template <typename Take>
+void for_kept_words(const md::uuid& id, const Take& take) {
+    const auto words = kept_words(id);
+    for (const setting_rule& rule : array_settings()) {
+        if (auto word = words.find(rule.name); word != words.end())
+            take(rule, word->second);
+    }
+}
+
+// People may have edited them: a start refuses what does not do, and so it holds nowhere.
 void take_kept(settings_map& settings, const std::string& uuid) {
     auto id = md::parse_uuid(uuid);
     if (!id)
         return;
-    for (const auto& [name, value] : kept_words(*id)) {
-        if (settings.contains(name))
-            settings[name] = {value, kept_words_path(*id)};
+    for_kept_words(*id, [&](const setting_rule& rule, const std::string& value) {
+        if (flaw_of(rule, value).empty())
+            settings[rule.name] = {value, kept_words_path(*id)};
+    });
+}
+
+// What is wrong in the files, then in what arrays were given.
+std::vector<config_problem> problems_of(const config& of) {
+    std::vector<config_problem> out = of.problems();
+    std::error_code none;
+    for (const auto& file : std::filesystem::directory_iterator(ownership_directory, none)) {
+        auto id = md::parse_uuid(file.path().filename().string());
+        if (!id)
+            continue;
+        for_kept_words(*id, [&](const setting_rule& rule, const std::string& value) {
+            if (std::string flaw = flaw_of(rule, value); !flaw.empty())
+                out.push_back({file.path().string(),
+                               fmt::format("--{} {}: {}", rule.name, value, flaw),
+                               "the array does not start with it; " +
+                                   fmt::format("--{} is: {}", rule.name, rule.what)});
+        });
     }
+    return out;
 }
 
 // As a start does it (start.cpp): a limit below what is promised takes the promise with it.
@@ -138,15 +169,15 @@ void print_all(const config& of) {
     print_settings("check", check_settings(), of.check());
 }
 
-nlohmann::json all_json(const config& of) {
+nlohmann::json all_json(const config& of, const std::vector<config_problem>& wrong) {
     nlohmann::json problems = nlohmann::json::array(), arrays = nlohmann::json::array();
-    for (const config_problem& p : of.problems())
+    for (const config_problem& p : wrong)
         problems.push_back({{"where", p.where}, {"what", p.what}, {"hint", p.hint}});
     for (const named_settings& one : arrays_of(of))
         arrays.push_back(
             {{"name", one.name}, {"uuid", one.uuid}, {"settings", to_json(one.settings)}});
     return {{"schema", json_schema},
-            {"ok", of.problems().empty()},
+            {"ok", wrong.empty()},
             {"files", of.files()},
             {"problems", problems},
             {"array", to_json(of.array("", ""))},
@@ -159,13 +190,14 @@ int show_config(const context& ctx, const std::vector<std::string>& files) {
     config of = files.empty() ? read_config() : config();
     for (const std::string& file : files)
         of.read_file(file);
+    const std::vector<config_problem> wrong = problems_of(of);
     if (ctx.json) {
-        print_json(all_json(of));
+        print_json(all_json(of, wrong));
     } else {
-        say_problems(of);
+        say_problems(wrong);
         print_all(of);
     }
-    return of.problems().empty() ? 0 : 1;
+    return wrong.empty() ? 0 : 1;
 }
 
 }  // namespace
@@ -173,7 +205,7 @@ int show_config(const context& ctx, const std::vector<std::string>& files) {
 const config& machine_config() {
     static const config the_one = [] {
         config out = read_config();
-        say_problems(out);
+        say_problems(out.problems());
         return out;
     }();
     return the_one;

@@ -280,7 +280,7 @@ Result<service_options> start_flags::options(const std::string& name,
     out.depth = static_cast<uint32_t>(number(set["depth"]));
     out.slots = static_cast<uint32_t>(number(set["slots"]));
     out.zero_copy = !no_zero_copy;
-    out.affinity = !no_affinity;
+    out.affinity = !no_affinity && set["affinity"].value == "yes";
     out.passthrough = passthrough || set["passthrough"].value == "yes";
     out.latency = set["latency"].value == "on";
     out.foreground = foreground;

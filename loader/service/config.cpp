@@ -32,6 +32,7 @@ constexpr auto array_rules = std::to_array<setting_rule>({
     {"depth", kind::number, "64", "requests per queue", 1, 256},
     {"slots", kind::number, "64", "row operations per queue", 1, 256},
     {"arena", kind::size, "1G", "most memory for buffers", 1 << 20, 4.0 * (1 << 30)},
+    {"affinity", kind::choice, "yes", "yes no"},
     {"clean-after", kind::number, "5",
      "seconds without a write until superblocks say clean; 0: never", 0, day_s},
     {"passthrough", kind::choice, "no", "yes no"},
@@ -63,7 +64,8 @@ std::string number_flaw(const setting_rule& rule, const std::string& value) {
                        value.find_first_not_of("0123456789") == std::string::npos;
     if (error != std::errc() || rest != value.data() + value.size() || !whole)
         return "is no number";
-    return number < rule.least || number > rule.most
+    // No number at all (nan) is in no range.
+    return !(number >= rule.least && number <= rule.most)
                ? fmt::format("is not from {:.0f} to {:.0f}", rule.least, rule.most)
                : "";
 }

@@ -47,7 +47,7 @@ Status own_array(const md::uuid& id, const std::string& options, const std::stri
 }
 
 std::map<std::string, std::string> kept_words(const md::uuid& id, const std::string& directory) {
-    constexpr std::string_view key = "OPTIONS=", mark = "--";
+    constexpr std::string_view key = "OPTIONS=", mark = "--", not_mark = "no-";
     std::map<std::string, std::string> out;
     std::ifstream file(kept_words_path(id, directory));
     for (std::string line; std::getline(file, line);) {
@@ -58,7 +58,9 @@ std::map<std::string, std::string> kept_words(const md::uuid& id, const std::str
         for (std::string word; words >> word;) {
             if (word.starts_with(mark)) {
                 name = word.substr(mark.size());
-                out[name] = "yes";
+                const bool off = name.starts_with(not_mark);
+                name.erase(0, off ? not_mark.size() : 0);
+                out[name] = off ? "no" : "yes";
             } else if (!name.empty()) {
                 out[name] = word;
             }

@@ -30,7 +30,8 @@ inline constexpr const char* ownership_directory = "/etc/ringraid/arrays";
 // Nothing: the file stays as it is, if there is one.
 [[nodiscard]] Status own_array(const md::uuid& id, const std::string& options,
                                const std::string& directory = ownership_directory);
-// The words that it was given for starts to come, "sync-max" and "300".
+// The words that it was given for starts to come, "sync-max" and "300"; of one without a
+// value "yes", of "--no-affinity" "affinity" and "no".
 [[nodiscard]] std::map<std::string, std::string> kept_words(
     const md::uuid& id, const std::string& directory = ownership_directory);
 [[nodiscard]] bool is_owned(const md::uuid& id, const std::string& directory = ownership_directory);

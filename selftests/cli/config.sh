@@ -49,7 +49,7 @@ living() {
 	mount -t tmpfs -o mode=0700 tmpfs /run/ringraid
 	mkdir /etc/ringraid/arrays
 	printf '[array]\nsync-max = 5000\nslots = 32\n' >/etc/ringraid/ringraid.conf
-	printf '# x\nOPTIONS=--depth 64 --sync-max 700 --passthrough\n' \
+	printf '# x\nOPTIONS=--depth 64 --sync-max 700 --no-affinity --passthrough\n' \
 		>/etc/ringraid/arrays/fedcba98-7654-3210-fedc-ba9876543210
 	serve "$here/status.json"
 	array=${served[-1]}
@@ -57,7 +57,7 @@ living() {
 	"$program" --json config >"$tmp/json"
 	jq -c '.arrays[0].settings | .depth, .slots, .["sync-min"], .["sync-max"]' "$tmp/json"
 	jq -e '.arrays[0].settings | .depth.from == "/etc/ringraid/arrays/fedcba98-7654-3210-fedc-ba9876543210"
-		and .passthrough.value == "yes"
+		and .passthrough.value == "yes" and .affinity.value == "no"
 		and .["sync-max"].value == "0" and (.["sync-max"].from | test("^ringraid set, until it stops; not /etc/ringraid/arrays/"))
 		and .["sync-min"].value == "1000"
 		and .slots.value == "64" and (.slots.from == "as it was started; not /etc/ringraid/ringraid.conf:3")' "$tmp/json" || return 1
@@ -71,7 +71,27 @@ living() {
 		and (.["sync-max"].from | startswith("/etc/ringraid/arrays/"))' "$tmp/json"
 }
 
+# What an array was given is a file, and people edit files.
+edited() {
+	local uuid=fedcba98-7654-3210-fedc-ba9876543210
+	mkdir -p /etc/ringraid
+	mount -t tmpfs tmpfs /etc/ringraid
+	trap 'umount /etc/ringraid' EXIT
+	mkdir /etc/ringraid/arrays
+	printf '[array %s]\nqueues = 2\n' $uuid >/etc/ringraid/ringraid.conf
+	printf 'OPTIONS=--depth 32 --sync-max soon --sync-min 99999999999999999999999 --slots --x\n' >/etc/ringraid/arrays/$uuid
+	! "$program" --json config >"$tmp/json" || return 1
+	jq -e '[.problems[].where] == [range(3) | "/etc/ringraid/arrays/'$uuid'"] and .ok == false
+		and (.arrays[0].settings | .depth.value == "32" and .["sync-max"].value == "0"
+			and .["sync-min"].value == "1000" and .slots.value == "64")' "$tmp/json"
+	! "$program" config >"$tmp/out" 2>"$tmp/err" || return 1
+	cat "$tmp/err"
+	has "ringraid: /etc/ringraid/arrays/$uuid: --sync-max soon: is no number" <"$tmp/err"
+	has 'hint: the array does not start with it; --sync-max is: the most that a job does; 0: no bound' <"$tmp/err"
+}
+
 check config.right right
 check config.wrong wrong
 check config.started started
 check config.living living
+check config.edited edited

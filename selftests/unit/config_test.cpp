@@ -63,7 +63,8 @@ TEST(Config, TheNearestSectionCountsAndOfEqualsTheLast) {
 TEST(Config, WrongLinesAreSaidAndDoNotCount) {
     const config of = read(
         "depth = 1\n[array]\ndepth = 0\ndepth = 12x\nqueues = 17\narena = 5G\nengine = bpg\n"
-        "colour = red\n[monitor]\nprogram = mail\n[moniter]\nmail = a\n[check]\nfor = -1\n");
+        "colour = red\n[monitor]\nprogram = mail\n[moniter]\nmail = a\n[check]\nfor = -1\n"
+        "[array]\nclean-after = nan\n");
     EXPECT_EQ(problems(of),
               "f:1: there is no section []\n"
               "f:3: depth: 0 is not from 1 to 256\n"
@@ -74,7 +75,8 @@ TEST(Config, WrongLinesAreSaidAndDoNotCount) {
               "f:8: [array] has no setting colour\n"
               "f:10: program: mail is no path from the root\n"
               "f:12: there is no section [moniter]\n"
-              "f:14: for: -1 is no time\n");
+              "f:14: for: -1 is no time\n"
+              "f:16: clean-after: nan is not from 0 to 86400\n");
     EXPECT_EQ(of.array("", "").at("depth").from, "");
 }
 
