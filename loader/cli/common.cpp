@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
 
 #include "base/process.h"
 #include "base/text.h"
@@ -79,32 +82,50 @@ bool is_alive(const nlohmann::json& state) {
     return started != 0 && started_at(state.value("pid", 0)) == started;
 }
 
+// A daemon that hands over is silent until the next one serves, and one whose files in
+// /run were lost until it sees that.
+constexpr auto silence_max = std::chrono::seconds(5);
+constexpr auto silence_turn = std::chrono::milliseconds(50);
+
+Result<nlohmann::json> answer_in(const std::string& line) {
+    nlohmann::json answer = nlohmann::json::parse(line, nullptr, false);
+    if (!answer.is_object() || !answer.value("ok", false))
+        return forward_error(error_of(answer));
+    return answer;
+}
+
 }  // namespace
 
 Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json& request,
                                  int timeout_ms) {
-    auto state = find_running(array);
-    if (!state)
-        return forward_error(state.error());
-    auto line = ask(state->value("socket", ""), to_line(request), timeout_ms,
-                    [](const std::string& text) { print_line(stderr, "ringraid: {}", text); });
-    const bool nobody = !line && (line.error().err == ECONNREFUSED || line.error().err == ENOENT);
-    if (nobody && is_alive(*state))
-        return with_hint(
-            fail(EAGAIN, "the daemon of {} lives (pid {}) and does not listen",
-                 state->value("name", ""), state->value("pid", 0)),
-            fmt::format("its files in /run were lost; serving, it makes them again within a second "
-                        "or two. kill {} stops it cleanly",
-                        state->value("pid", 0)));
-    if (nobody)
-        return with_hint(fail(EOWNERDEAD, "the daemon of {} is dead", state->value("name", "")),
-                         "ringraid assemble takes over; clients wait until then");
-    if (!line)
-        return forward_error(line.error());
-    nlohmann::json answer = nlohmann::json::parse(*line, nullptr, false);
-    if (!answer.is_object() || !answer.value("ok", false))
-        return forward_error(error_of(answer));
-    return answer;
+    const auto end = std::chrono::steady_clock::now() + silence_max;
+    for (int dead = 0;;) {
+        auto state = find_running(array);
+        if (!state)
+            return forward_error(state.error());
+        auto line = ask(state->value("socket", ""), to_line(request), timeout_ms,
+                        [](const std::string& text) { print_line(stderr, "ringraid: {}", text); });
+        if (line)
+            return answer_in(*line);
+        if (line.error().err != ECONNREFUSED && line.error().err != ENOENT)
+            return forward_error(line.error());
+        // Nobody has heard it, so it may be said again. One that has just handed over is dead,
+        // and another one is named by now.
+        const int pid = state->value("pid", 0);
+        if (!is_alive(*state) && std::exchange(dead, pid) != pid)
+            continue;
+        if (!is_alive(*state))
+            return with_hint(fail(EOWNERDEAD, "the daemon of {} is dead", state->value("name", "")),
+                             "ringraid assemble takes over; clients wait until then");
+        if (std::chrono::steady_clock::now() >= end)
+            return with_hint(
+                fail(EAGAIN, "the daemon of {} lives (pid {}) and does not listen",
+                     state->value("name", ""), pid),
+                fmt::format("it hands the array over, or its files in /run were lost, which it "
+                            "makes again while it serves. kill {} stops it cleanly",
+                            pid));
+        std::this_thread::sleep_for(silence_turn);
+    }
 }
 
 void print_changes(const nlohmann::json& keys) {

@@ -9,7 +9,7 @@ tmp=$(mktemp -d)
 served=()
 cleanup() {
 	exec 2>/dev/null
-	[ ${#served[@]} = 0 ] || kill -9 "${served[@]}"
+	[ ${#served[@]} = 0 ] || kill -9 "${served[@]}" || true # some are dead
 	wait
 	rm -rf -- "$tmp"
 }
