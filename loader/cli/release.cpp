@@ -38,19 +38,17 @@ struct members_found {
     std::string name;
 };
 
-bool is_called(const found_member& member, const std::string& array) {
+bool is_called(const md::md_superblock& superblock, const std::string& array) {
     auto id = md::parse_uuid(array);
-    const std::string& name = member.superblock.set_name;
-    return id ? member.superblock.set_uuid == *id : array == name || array == short_name(name);
+    const std::string& name = superblock.set_name;
+    return id ? superblock.set_uuid == *id : array == name || array == short_name(name);
 }
 
 // By uuid: a name may be that of several.
-std::map<md::uuid, members_found> find_sets(const std::string& array) {
+std::map<md::uuid, members_found> sets_of(const scan_result& scan, const std::string& array) {
     std::map<md::uuid, members_found> sets;
-    scan_options around;
-    around.leave_alone = arrays_and_dead_devices();
-    for (const found_member& member : scan_members(around).members) {
-        if (!is_called(member, array))
+    for (const found_member& member : scan.members) {
+        if (!is_called(member.superblock, array))
             continue;
         members_found& set = sets[member.superblock.set_uuid];
         set.paths.push_back(member.path);
@@ -58,6 +56,23 @@ std::map<md::uuid, members_found> find_sets(const std::string& array) {
         set.name = member.superblock.set_name;
     }
     return sets;
+}
+
+// Something is made of a member already: md, as a rule.
+Status refuse_taken(const scan_result& scan, const std::string& array) {
+    for (const passed_device& device : scan.passed) {
+        if (!device.superblock || !is_called(*device.superblock, array))
+            continue;
+        // A path below a map carries what the map carries.
+        const md::uuid& id = device.superblock->set_uuid;
+        const auto held = held_members(scan, id);
+        if (!held.empty())
+            return with_hint(fail(EBUSY, "{}", held[0].why.what),
+                             is_owned(id) ? "stop that (md: mdadm --stop), then release it"
+                                          : "the array is not ringraid's on this machine: there "
+                                            "is nothing to release");
+    }
+    return {};
 }
 
 Status refuse_running(const std::string& array) {
@@ -121,7 +136,12 @@ std::string mdadm_line(const md::uuid& id, const members_found& set) {
 int release(const context& ctx, const release_flags& flags) {
     if (Status ok = refuse_running(flags.array); !ok)
         return print_error(ctx, ok.error());
-    const auto sets = find_sets(flags.array);
+    scan_options around;
+    around.leave_alone = arrays_and_dead_devices();
+    const scan_result scan = scan_members(around);
+    if (Status ok = refuse_taken(scan, flags.array); !ok)
+        return print_error(ctx, ok.error());
+    const auto sets = sets_of(scan, flags.array);
     if (sets.size() != 1)
         return print_error(ctx, sets.empty()
                                     ? Error{ENOENT, "no disk here is of " + flags.array,

@@ -302,7 +302,12 @@ released() {
 	check "md has it"
 	block=$md
 	read_all "by md"
-	refused 'no disk here is of' ringraid release t
+	refused "is a part of ${md##*/}" ringraid release t
+	grep -q 'hint: .*nothing to release' "$tmp/log" || { cat "$tmp/log"; fail "no hint"; }
+	touch "$list/$uuid"
+	refused "is a part of ${md##*/}" ringraid release t
+	grep -q 'hint: .*mdadm --stop' "$tmp/log" || { cat "$tmp/log"; fail "no hint"; }
+	rm "$list/$uuid"
 	give
 	again "${disks[@]}"
 	[ -e "$list/$uuid" ] || fail "assemble does not take it back"
