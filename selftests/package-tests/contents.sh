@@ -17,6 +17,10 @@ in_root bash -euo pipefail -c '
 	[ ! -s "$work/twice" ] || { echo "in two packages:"; cat "$work/twice"; exit 1; }
 	[ "$("$work/unpacked/usr/sbin/ringraid" --version)" = "ringraid $version" ] ||
 		{ echo "the program calls itself $("$work/unpacked/usr/sbin/ringraid" --version)"; exit 1; }
+	for page in 5/ringraid.conf.5 7/ringraid.7 8/ringraid.8; do
+		zcat "$work/unpacked/usr/share/man/man$page.gz" | grep -qx "[.]Os ringraid $version" ||
+			{ echo "$page is of another version"; exit 1; }
+	done
 
 	export PKG_CONFIG_PATH=$work/unpacked/usr/lib/$(gcc -print-multiarch)/pkgconfig
 	cd "$work"
