@@ -38,15 +38,13 @@ RR_STEP void rr_ref_client(struct rr_xor_ref *ref, rr_u32 tag, rr_u32 payload, r
 	ref->flags = flags;
 }
 
-/* Sector @from of the slot's cell for @role. A cell never crosses a registered piece. */
+/* Sector @from of the slot's cell for @role. */
 RR_STEP void rr_ref_cell(struct rr_xor_ref *ref, rr_array_t *a, rr_queue_t *q, rr_u32 slot,
 			 rr_u32 role, rr_u32 from)
 {
-	rr_u64 at = rr_buffer(a, q, slot, role) - a->buffers_offset;
-
-	ref->index = a->depth + (rr_u32)(at >> RR_RING_BUFFER_SHIFT);
-	ref->offset =
-		(at & ((1ULL << RR_RING_BUFFER_SHIFT) - 1)) + ((rr_u64)from << RR_SECTOR_SHIFT);
+	ref->index = a->depth;
+	ref->offset = rr_buffer(a, q, slot, role) - rr_buffer(a, q, 0, 0) +
+		      ((rr_u64)from << RR_SECTOR_SHIFT);
 	ref->flags = 0;
 }
 

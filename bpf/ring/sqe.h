@@ -72,9 +72,7 @@ RR_STEP void rr_sqe_client(rr_u8 *sq, rr_queue_t *q, struct rr_ring *ring, rr_u3
 /* The slots' buffers are registered: no page is looked up or pinned per I/O. */
 RR_STEP rr_u32 rr_sqe_buffer(rr_array_t *a, rr_action_t *n)
 {
-	return n->act == RR_ACT_READ_DIRECT
-		       ? n->tag
-		       : a->depth + ((n->address - a->buffers_offset) >> RR_RING_BUFFER_SHIFT);
+	return n->act == RR_ACT_READ_DIRECT ? n->tag : a->depth;
 }
 
 /* A member's I/O as a command to its NVMe namespace. */

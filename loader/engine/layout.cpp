@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <string>
+#include <vector>
+
+#include <fmt/ranges.h>
 
 extern "C" {
 #include "engine/host.h"
@@ -15,6 +19,7 @@ namespace rr {
 namespace {
 
 constexpr uint64_t page = 4096;
+constexpr uint64_t arena_bytes_most = uint64_t{4} << 30;  // the kernel's limit
 static_assert(sizeof(rr_array) <= page, "the header is the arena's first page");
 constexpr uint32_t unit_shift_min = RR_SECTOR_SHIFT;
 
@@ -64,6 +69,36 @@ void size_regions(rr_array& h, const array_config& c) {
     h.regions = static_cast<uint32_t>(((stripes - 1) >> h.region_shift) + 1);
 }
 
+// What would fit, each by itself.
+std::string what_fits(const rr_array& h, const array_config& c) {
+    constexpr uint64_t mib = 1 << 20;
+    const uint64_t queue = queue_buffer_bytes(h), wanted = h.queues * queue;
+    // Beside the buffers there is the rest, which is less with less of them.
+    const uint64_t most = std::min(c.buffer_bytes_max,
+                                   arena_bytes_most - std::min(arena_bytes_most, h.buffers_offset));
+    const uint64_t slots = most / (h.queues * (queue / h.slots));
+    const uint64_t queues = most / queue;
+    std::vector<std::string> ways;
+    if (h.bytes <= arena_bytes_most)
+        ways.push_back(fmt::format("--arena {}M", (wanted + mib - 1) / mib));
+    if (slots > 0)
+        ways.push_back(fmt::format("--slots {}", slots));
+    if (queues > 0)
+        ways.push_back(fmt::format("--queues {}", queues));
+    return ways.empty() ? "use a smaller chunk" : fmt::format("give {}", fmt::join(ways, " or "));
+}
+
+Status check_size(const rr_array& h, const array_config& c) {
+    const uint64_t wanted = h.queues * queue_buffer_bytes(h);
+    if (wanted <= c.buffer_bytes_max && h.bytes <= arena_bytes_most)
+        return {};
+    return with_hint(fail(E2BIG,
+                          "{} queues of {} slots for {} members need {} bytes of buffers, and "
+                          "--arena lets them have {}",
+                          h.queues, h.slots, h.geometry.members, wanted, c.buffer_bytes_max),
+                     what_fits(h, c));
+}
+
 }  // namespace
 
 Result<arena_layout> plan_layout(const array_config& c) {
@@ -100,11 +135,13 @@ Result<arena_layout> plan_layout(const array_config& c) {
     size_regions(h, c);
     place_parts(h);
     out.bytes = h.bytes;
-    if (h.bytes > c.arena_bytes_max)
-        return with_hint(fail(E2BIG, "the array needs {} bytes of buffers, the limit is {}",
-                              h.bytes, c.arena_bytes_max),
-                         "use fewer queues or slots, or a larger arena (at most 4 GiB)");
+    if (Status ok = check_size(h, c); !ok)
+        return forward_error(ok.error());
     return out;
+}
+
+uint64_t queue_buffer_bytes(const rr_array& h) {
+    return uint64_t{h.slots} * h.geometry.members << h.cell_shift;
 }
 
 void place_parts(rr_array& h) {

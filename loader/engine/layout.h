@@ -32,8 +32,8 @@ struct array_config {
     uint64_t member_sectors = 0;                    // used per member, whole chunks
     uint64_t region_sectors = uint64_t{128} << 10;  // of a member, at the least; a power of two
     std::array<uint64_t, RR_MEMBERS_MAX>
-        data_offset{};  // sectors, by role; the replacement's behind
-    uint64_t arena_bytes_max = uint64_t{4} << 30;
+        data_offset{};                              // sectors, by role; the replacement's behind
+    uint64_t buffer_bytes_max = uint64_t{4} << 30;  // of all slots
 };
 
 struct arena_layout {
@@ -41,12 +41,15 @@ struct arena_layout {
     uint64_t bytes = 0;
 };
 
-// Errors: EINVAL for a bad geometry or option, E2BIG when arena_bytes_max is too small.
+// Errors: EINVAL for a bad geometry or option, E2BIG when the buffers are more than they may be.
 Result<arena_layout> plan_layout(const array_config& config);
 
 // Offsets and size of the parts, from the counts and the cell in the header: the
 // only arena that a header with them can belong to.
 void place_parts(rr_array& header);
+
+// Of the buffers of a queue's slots, which lie together; the first is slot 0's for role 0.
+uint64_t queue_buffer_bytes(const rr_array& header);
 
 // The record of whose arena it is; @memory begins with a sane header.
 rr_life* life_of(std::span<std::byte> memory);

@@ -17,6 +17,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "base/quiet_thread.h"
+#include "engine/layout.h"
 
 extern "C" {
 #include "engine/host.h"
@@ -260,18 +261,12 @@ Status queue_thread::register_files() {
 
 Status queue_thread::register_buffers() {
     const rr_array* a = config_.array;
-    std::vector<iovec> pieces;
-    constexpr uint64_t piece_bytes = uint64_t{1} << RR_RING_BUFFER_SHIFT;
-    for (uint64_t at = a->buffers_offset; at < a->bytes; at += piece_bytes)
-        pieces.push_back({reinterpret_cast<void*>(a->user_base + at),
-                          static_cast<size_t>(std::min(piece_bytes, a->bytes - at))});
-    auto count = static_cast<unsigned>(pieces.size());
-    if (int r = io_uring_register_buffers_sparse(&ring_, a->depth + count); r < 0)
+    const uint64_t first = rr_host_buffer(config_.array, config_.queue, 0, 0);
+    const iovec slots = {reinterpret_cast<void*>(a->user_base + first), queue_buffer_bytes(*a)};
+    if (int r = io_uring_register_buffers_sparse(&ring_, a->depth + 1); r < 0)
         return fail(-r, "cannot register the buffers of queue {}", config_.queue);
-    std::vector<__u64> tags(count);
-    int r =
-        io_uring_register_buffers_update_tag(&ring_, a->depth, pieces.data(), tags.data(), count);
-    if (r < 0 || static_cast<unsigned>(r) != count)
+    const __u64 tag = 0;
+    if (int r = io_uring_register_buffers_update_tag(&ring_, a->depth, &slots, &tag, 1); r != 1)
         return with_hint(
             fail(r < 0 ? -r : ENOMEM, "cannot pin the arena for queue {}", config_.queue),
             "use a smaller --arena, or fewer queues or slots");

@@ -56,7 +56,7 @@ array_config config_for(const service_options& options, const array_members& mem
     config.member_sectors = members.plan.member_sectors;
     if (members.bitmap)
         config.region_sectors = members.bitmap->chunk_sectors();
-    config.arena_bytes_max = options.arena_bytes_max;
+    config.buffer_bytes_max = options.arena_bytes_max;
     for (uint32_t role = 0; role < geometry.members; role++) {
         if (const auto& member = members.plan.members[role])
             config.data_offset[role] = member->superblock.data_offset;

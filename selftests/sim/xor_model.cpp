@@ -12,14 +12,12 @@ bool xor_model::is_client(const rr_xor_ref& r) const {
 }
 
 uint64_t xor_model::address(const rr_xor_ref& r, uint32_t sector) const {
-    const uint64_t piece = r.index - w_.arena->depth;
-    return w_.arena->buffers_offset + (piece << RR_RING_BUFFER_SHIFT) + r.offset +
-           uint64_t{sector} * 512;
+    return rr_host_buffer(w_.arena, queue_, 0, 0) + r.offset + uint64_t{sector} * 512;
 }
 
 bool xor_model::reachable(const rr_xor_ref& r, uint32_t bytes, bool write, bool read) const {
     if (!is_client(r))
-        return address(r, 0) + bytes <= w_.arena->bytes;
+        return r.index == w_.arena->depth && r.offset + bytes <= queue_buffer_bytes(*w_.arena);
     const client_request& request = w_.request(queue_, r.index);
     // A request that reads has pages to write to, and the other way round.
     const bool reads = request.op == RR_OP_READ;

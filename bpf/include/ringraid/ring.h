@@ -20,11 +20,6 @@ enum {
 	/* NVMe members' block devices: held open exclusively for as long as the ring lives. */
 	RR_RING_FILE_HELD0 = 1 + RR_MEMBERS_MAX,
 	RR_RING_FILES = 1 + 2 * RR_MEMBERS_MAX,
-	/*
-	 * Registered buffers: 0 .. depth - 1 are the clients' pages by tag, then
-	 * the slots' buffers in pieces of 1 GiB, the most that one entry takes.
-	 */
-	RR_RING_BUFFER_SHIFT = 30,
 	/* SQEs in flight at most, so that the CQ ring never overflows. */
 	RR_RING_INFLIGHT_MAX = RR_RING_CQ_ENTRIES - 1024,
 	/* log2 of bytes; NVMe commands (nvme.h) are larger, and so then is everything. */
@@ -33,6 +28,13 @@ enum {
 	RR_RING_SQE_LARGE_SHIFT = 7,
 	RR_RING_CQE_LARGE_SHIFT = 5,
 };
+
+/*
+ * Registered buffers: 0 .. depth - 1 are the clients' pages by tag, then one that holds
+ * what the queue's own slots have. The most that one entry takes is 1 GiB.
+ */
+RR_STATIC_ASSERT(1ULL * RR_SLOTS_MAX * RR_MEMBERS_MAX * RR_CELL_BYTES_MAX <= 1ULL << 30,
+		 "a queue's buffers are one entry");
 
 /*
  * The kernel function uring_bpf_xor(): a range of a registered buffer, and its
