@@ -154,15 +154,15 @@ Status check_entry(const ppl_entry& entry, const ppl_shape& shape) {
     return {};
 }
 
-Status write_zeroes(int fd, uint64_t sector, uint64_t sectors) {
+Status write_zeroes(const ppl_device& device, uint64_t sector, uint64_t sectors) {
     const aligned_buffer zeroes(std::min<uint64_t>(zero_step_bytes, sectors * 512));
     for (uint64_t done = 0; done < sectors * 512;) {
         const size_t n = std::min<uint64_t>(zeroes.size(), sectors * 512 - done);
-        if (Status ok = write_exact(fd, zeroes.span().first(n), sector * 512 + done); !ok)
+        if (Status ok = device.write(sector + done / 512, zeroes.span().first(n)); !ok)
             return ok;
         done += n;
     }
-    return {};
+    return device.flush();
 }
 
 }  // namespace
@@ -269,17 +269,26 @@ std::array<uint8_t, ppl_header_bytes> empty_ppl(const uuid& set_uuid) {
     return header;
 }
 
-// The header comes last: cut off before it, no header holds, and nothing is in flight either.
-Status write_empty_ppl(int fd, const uuid& set_uuid, const sector_range& area) {
-    if (Status ok = write_zeroes(fd, area.sector, area.sectors); !ok)
-        return ok;
-    if (Status ok = sync_data(fd); !ok)
-        return ok;
+// The first header goes first, alone: without it none holds. Among all of the zeroes an older
+// unit could be the last one that is left, and its rows were written again since.
+Status write_empty_ppl(const ppl_device& device, const uuid& set_uuid, const sector_range& area) {
+    for (const uint64_t sectors : {header_sectors, area.sectors}) {
+        if (Status ok = write_zeroes(device, area.sector, sectors); !ok)
+            return ok;
+    }
     aligned_buffer block(ppl_header_bytes);
     std::ranges::copy(empty_ppl(set_uuid), block.data());
-    if (Status ok = write_exact(fd, block.span(), area.sector * 512); !ok)
+    if (Status ok = device.write(area.sector, block.span()); !ok)
         return ok;
-    return sync_data(fd);
+    return device.flush();
+}
+
+Status write_empty_ppl(int fd, const uuid& set_uuid, const sector_range& area) {
+    return write_empty_ppl({[fd](uint64_t sector, std::span<const uint8_t> bytes) {
+                                return write_exact(fd, bytes, sector * 512);
+                            },
+                            [fd] { return sync_data(fd); }},
+                           set_uuid, area);
 }
 
 std::vector<uint8_t> build_ppl_unit(const uuid& set_uuid, uint64_t generation,

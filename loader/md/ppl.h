@@ -120,7 +120,18 @@ struct ppl_rows {
 // A log that says that nothing is in flight: the first 4 KiB of an area that is zero.
 [[nodiscard]] std::array<uint8_t, ppl_header_bytes> empty_ppl(const uuid& set_uuid);
 
-// The area of the open member: zeroes, then the empty log. Durable when it returns.
+// What a log lies on, sectors from the member's start. A flush makes durable what was
+// written before it.
+struct ppl_device {
+    std::function<Status(uint64_t sector, std::span<const uint8_t> bytes)> write;
+    std::function<Status()> flush;
+};
+
+// The area: zeroes, and then the empty log. Durable when it returns. Cut off anywhere the log
+// says what it said, or that no header holds; never what an older unit says.
+[[nodiscard]] Status write_empty_ppl(const ppl_device& device, const uuid& set_uuid,
+                                     const sector_range& area);
+// ... of the open member.
 [[nodiscard]] Status write_empty_ppl(int fd, const uuid& set_uuid, const sector_range& area);
 
 struct new_ppl_entry {
