@@ -365,7 +365,7 @@ private:
             const auto terms = check_servable(superblock(member->candidate));
             if (!terms)
                 return forward_error(named(member->path, terms.error()));
-            }
+        }
         return {};
     }
 

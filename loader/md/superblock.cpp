@@ -346,8 +346,8 @@ Status name_ppl(md_superblock& sb) {
         if (size < int64_t{log_sectors_least} || from - int64_t{sb_sector} > INT16_MAX)
             continue;
         sb.feature_map = (sb.feature_map & ~ppl_features) | feature_ppl;
-        sb.log_place = static_cast<int32_t>(from - int64_t{sb_sector}) |
-                       static_cast<int32_t>(size << 16);
+        sb.log_place =
+            static_cast<int32_t>(from - int64_t{sb_sector}) | static_cast<int32_t>(size << 16);
         return {};
     }
     return with_hint(fail(ENOSPC, "between superblock and data there is no room for a log"),

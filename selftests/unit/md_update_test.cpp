@@ -146,8 +146,8 @@ TEST_F(MdUpdate, AnArrayHasALogOrABitmapOrNeither) {
 TEST_F(MdUpdate, WithoutRoomForALogOnOneMemberAllStayAsTheyAre) {
     auto plan = restart().value();
     plan.members[1]->superblock.bblog_offset = 8 + 64;
-    plan.members[1]->superblock.bblog_sectors = static_cast<uint16_t>(
-        plan.members[1]->superblock.data_offset - 16 - 64 - 200);
+    plan.members[1]->superblock.bblog_sectors =
+        static_cast<uint16_t>(plan.members[1]->superblock.data_offset - 16 - 64 - 200);
     auto array = open(plan);
     const auto refused = array.set_consistency(md::consistency::ppl);
     ASSERT_FALSE(refused);

@@ -43,8 +43,8 @@ TEST(MdWhitelist, EachFeatureBitIsAllowedOrRefusedByItself) {
         md_superblock sb = vector_superblock("ls4");
         sb.feature_map = 1U << bit;
         // Bitmap, rebuild, bad block log, replacement, rebuild by bitmap; PPLs.
-        const bool allowed = bit == 0 || bit == 1 || bit == 3 || bit == 4 || bit == 7 ||
-                             bit == 10 || bit == 11;
+        const bool allowed =
+            bit == 0 || bit == 1 || bit == 3 || bit == 4 || bit == 7 || bit == 10 || bit == 11;
         const auto terms = md::check_servable(sb);
         EXPECT_EQ(terms.has_value(), allowed) << "bit " << bit;
         if (!terms) {
