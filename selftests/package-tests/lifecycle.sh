@@ -4,7 +4,7 @@
 # runs, as piuparts does it: nobody is asked, what people wrote stays, and in the end all
 # files are what they were before. It is the image of the boot tests, below a layer that
 # goes away; a removal while an array runs is seen there, and here by its state file.
-# shellcheck disable=SC2154,SC2034 # variables shared with lib/host.sh
+# shellcheck disable=SC2154,SC2034,SC2016 # variables of lib/host.sh; words for other shells
 [ "$(id -u)" != 0 ] || [ -n "${has_own_mounts:-}" ] ||
 	has_own_mounts=1 exec unshare --mount --propagation private bash "$0"
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
