@@ -328,6 +328,7 @@ private:
         auto terms = check_servable(superblock(i));
         if (!terms)
             return describe(terms.error());
+        plan_.features_to_clear |= terms->features_to_clear;
         return std::nullopt;
     }
 
@@ -365,6 +366,7 @@ private:
             const auto terms = check_servable(superblock(member->candidate));
             if (!terms)
                 return forward_error(named(member->path, terms.error()));
+            plan_.features_to_clear |= terms->features_to_clear;
         }
         return {};
     }

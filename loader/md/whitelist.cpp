@@ -85,6 +85,7 @@ Result<serve_terms> check_servable(const md_superblock& sb) {
     if (auto features = check_features(sb); !features)
         return forward_error(features.error());
     serve_terms terms;
+    terms.features_to_clear = sb.feature_map & ppl_features;
     if ((sb.feature_map & feature_bad_blocks) != 0) {
         auto log = locate_bad_block_log(sb);
         if (!log)

@@ -14,11 +14,11 @@
 //                                              first write where it cannot be
 //   a member being rebuilt, by bitmap or all   -
 //   bad block log                              the log on disk is empty
-//   PPL (single or multiple)                   kept (service/parity_log.h), or cleared with
-//                                              our first write where it cannot be
+//   PPL (single or multiple)                   rows in flight are recovered from it;
+//                                              cleared with our first write
 //
-// A PPL that is not kept is cleared, not ignored: md would trust it later, in starting a
-// dirty degraded array.
+// The PPL is cleared, not ignored: we do not maintain it, and md would trust it later, in
+// starting a dirty degraded array.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,7 @@ struct sector_range {
 
 // What serving an array asks of the caller.
 struct serve_terms {
+    uint32_t features_to_clear = 0;             // with the first metadata write
     std::optional<sector_range> bad_block_log;  // must pass check_bad_block_log()
 };
 

@@ -94,7 +94,7 @@ Status array_service::add_bitmap(uint32_t chunk_sectors) {
         durability_->settle();
         bitmap_->begin(false, 0);
         durability_->use_bitmap(&*bitmap_);
-        auto written = metadata_->set_consistency(md::consistency::bitmap);
+        auto written = metadata_->set_bitmap(true);
         done = written ? Status{} : forward_error(written.error());
         if (written)
             lose_unwritten(*array(), *written);
@@ -105,7 +105,7 @@ Status array_service::add_bitmap(uint32_t chunk_sectors) {
 Status array_service::drop_bitmap() {
     Status done;
     durability_->run([&] {
-        auto written = metadata_->set_consistency(md::consistency::resync);
+        auto written = metadata_->set_bitmap(false);
         if (!written) {
             done = forward_error(written.error());
             return;

@@ -304,7 +304,8 @@ Result<md::md_superblock> array_service::what_returns(const member_device& devic
     // Of a copy nobody knows how old it is: writes alone do not change a superblock.
     if (is_another_disk(*life_record(), *role, device))
         return fail(EINVAL, "it is another disk than the member that is missing: a copy?");
-    if (!md::check_servable_member(device.fd.get(), *own))
+    if (auto terms = md::check_servable_member(device.fd.get(), *own);
+        !terms || terms->features_to_clear != 0)
         return fail(EINVAL, "its superblock has what is not kept");
     Result<md::md_superblock> out = fail(ENODEV, "no member is left");
     durability_->run([&] {

@@ -113,7 +113,6 @@ void look_at_parity(const array_members& members, uint64_t seed, log_recovery& d
 Status find_parity_logs(array_members& members, bool force) {
     if (!members.plan.has_ppl)
         return {};
-    members.plan.features_to_clear |= md::ppl_features;
     if (!members.plan.clean) {
         parity_logs logs;
         logs.units.resize(members.devices.size());

@@ -292,7 +292,7 @@ const std::vector<md::md_superblock>& sound_members() {
         spec.name = "fuzz";
         spec.member_sectors.assign(4, 131072);
         spec.clean = true;
-        spec.policy = md::consistency::bitmap;
+        spec.bitmap = true;
         return md::make_new(spec).value();
     }();
     return made;

@@ -180,7 +180,7 @@ TEST(MdAssembleVectors, WithALogTheyStartWithoutAMember) {
     EXPECT_TRUE(whole->has_ppl);
     EXPECT_FALSE(whole->clean);
     EXPECT_TRUE(whole->needs_resync) << "until the log has said otherwise";
-    EXPECT_EQ(whole->features_to_clear, 0U);
+    EXPECT_EQ(whole->features_to_clear, md::feature_multiple_ppls);
     candidates.pop_back();
     const auto degraded = plan(candidates);
     ASSERT_TRUE(degraded) << degraded.error().what;

@@ -17,10 +17,14 @@ md_superblock vector_superblock(const std::string& name, size_t member = 0) {
 
 TEST(MdWhitelist, RealArraysOfMdThatWeServe) {
     for (const char* name :
-         {"ls4", "la5", "ra3", "dirty4", "failed4", "rebuilt4", "rs3bitmap", "ppl4", "ppldirty4"}) {
+         {"ls4", "la5", "ra3", "dirty4", "failed4", "rebuilt4", "rs3bitmap", "ppldirty4"}) {
         const auto terms = md::check_servable(vector_superblock(name));
         EXPECT_TRUE(terms) << name << ": " << (terms ? "" : terms.error().what);
     }
+    EXPECT_EQ(md::check_servable(vector_superblock("ls4"))->features_to_clear, 0U);
+    EXPECT_EQ(md::check_servable(vector_superblock("rs3bitmap"))->features_to_clear, 0U)
+        << "the bitmap is kept";
+    EXPECT_EQ(md::check_servable(vector_superblock("ppl4"))->features_to_clear, md::feature_ppl);
 }
 
 TEST(MdWhitelist, RealArraysOfMdThatWeRefuseSayWhy) {
@@ -43,11 +47,13 @@ TEST(MdWhitelist, EachFeatureBitIsAllowedOrRefusedByItself) {
         md_superblock sb = vector_superblock("ls4");
         sb.feature_map = 1U << bit;
         // Bitmap, rebuild, bad block log, replacement, rebuild by bitmap; PPLs.
-        const bool allowed =
-            bit == 0 || bit == 1 || bit == 3 || bit == 4 || bit == 7 || bit == 10 || bit == 11;
+        const bool kept = bit == 0 || bit == 1 || bit == 3 || bit == 4 || bit == 7;
+        const bool allowed = kept || bit == 10 || bit == 11;
         const auto terms = md::check_servable(sb);
         EXPECT_EQ(terms.has_value(), allowed) << "bit " << bit;
-        if (!terms) {
+        if (terms) {
+            EXPECT_EQ(terms->features_to_clear, kept ? 0 : 1U << bit);
+        } else {
             EXPECT_FALSE(terms.error().hint.empty()) << "bit " << bit;
         }
     }
