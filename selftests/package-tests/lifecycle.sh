@@ -15,6 +15,8 @@
 is_root || skip 'mounting a Debian 13 image needs root'
 image_ensure
 mkdir "$work"/{below,layer,system}
+# Before $work is removed, and not with it.
+trap 'umount -R "$work/system" "$work/layer" "$work/below" 2>/dev/null || true; remove_work' EXIT
 mount -o "ro,noload,loop,offset=$((image_start * 512))" "$image" "$work/below" 2>/dev/null ||
 	skip 'this machine mounts no loop devices'
 mount -t tmpfs tmpfs "$work/layer"
