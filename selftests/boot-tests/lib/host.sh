@@ -33,6 +33,7 @@ boots=0
 lacking=''        # members that are not there at the next boot
 late_drives=()    # options of QEMU for disks that are plugged in while it runs
 more_files=()     # for the payload, beside the packages
+sata=             # members are SATA disks, sda and so on; else NVMe
 boot_timeout=1800
 
 # machine MEMBERS SIZE
@@ -67,14 +68,14 @@ machine_options() {
 	add_disk root "$dir/root.qcow2" qcow2
 	add_disk payload "$dir/payload.tar" raw
 	for ((i = 0; i < members; i++)); do
-		[[ " $lacking " == *" $i "* ]] || add_disk "member$i" "$dir/disk$i" raw
+		[[ " $lacking " == *" $i "* ]] || add_disk "member$i" "$dir/disk$i" raw "${sata:+ide-hd,bus=ide.$i}"
 	done
 	qemu+=("${late_drives[@]}")
 }
 
-# add_disk SERIAL FILE FORMAT
+# add_disk SERIAL FILE FORMAT [DEVICE]
 add_disk() {
-	qemu+=(-drive "if=none,id=$1,format=$3,file=$2,cache=unsafe" -device "nvme,drive=$1,serial=$1")
+	qemu+=(-drive "if=none,id=$1,format=$3,file=$2,cache=unsafe" -device "${4:-nvme},drive=$1,serial=$1")
 }
 
 # boot STEP [ARG]...
@@ -106,10 +107,10 @@ boot_show() {
 
 examine() { in_root mdadm --examine "$dir/disk$1"; }
 
-# All members are clean and agree.
-expect_clean() {
+# All members, from FIRST on, are clean and agree.
+expect_clean() { # [FIRST]
 	local i events=''
-	for ((i = 0; i < members; i++)); do
+	for ((i = ${1:-0}; i < members; i++)); do
 		examine "$i" >"$dir/examine" 2>&1 || true
 		grep -q 'State : clean' "$dir/examine" || { cat "$dir/examine"; fail "member $i is not clean"; }
 		events+="$(sed -n 's/^ *Events : //p' "$dir/examine") "
