@@ -5,8 +5,9 @@
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 more_files=("$top/README.md")
 sata=1
+strangers=1
 machine 5 128M
 boot readme follow
-expect_clean 1
+expect_clean
 boot readme again
-expect_clean 1
+expect_clean

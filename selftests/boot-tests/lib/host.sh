@@ -34,6 +34,7 @@ lacking=''        # members that are not there at the next boot
 late_drives=()    # options of QEMU for disks that are plugged in while it runs
 more_files=()     # for the payload, beside the packages
 sata=             # members are SATA disks, sda and so on; else NVMe
+strangers=0       # as many of the first of them are of no array
 boot_timeout=1800
 
 # machine MEMBERS SIZE
@@ -107,10 +108,10 @@ boot_show() {
 
 examine() { in_root mdadm --examine "$dir/disk$1"; }
 
-# All members, from FIRST on, are clean and agree.
-expect_clean() { # [FIRST]
+# All members are clean and agree.
+expect_clean() {
 	local i events=''
-	for ((i = ${1:-0}; i < members; i++)); do
+	for ((i = strangers; i < members; i++)); do
 		examine "$i" >"$dir/examine" 2>&1 || true
 		grep -q 'State : clean' "$dir/examine" || { cat "$dir/examine"; fail "member $i is not clean"; }
 		events+="$(sed -n 's/^ *Events : //p' "$dir/examine") "
