@@ -24,7 +24,7 @@ mkdir "$work/layer"/{upper,work}
 mount -t overlay -o "lowerdir=$work/below,upperdir=$work/layer/upper,workdir=$work/layer/work" overlay "$work/system"
 mount -t proc proc "$work/system/proc"
 mount -t tmpfs tmpfs "$work/system/run"
-mount -t tmpfs tmpfs "$work/system/root"
+mount -t tmpfs tmpfs "$work/system/mnt"
 mount --bind /dev/null "$work/system/dev/null"
 
 inside() { chroot "$work/system" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"; }
@@ -34,7 +34,7 @@ state_of() { inside dpkg-query -W -f '${db:Status-Abbrev}' "$1"; }
 
 # Of the whole system, but for what notes down that packages came and went.
 files() {
-	inside find / -xdev \( -path /root -o -path /run -o -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/cache -o -path /var/log \
+	inside find / -xdev \( -path /mnt -o -path /run -o -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/cache -o -path /var/log \
 		-o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/initramfs-tools -o -name '*.cache' \) -prune \
 		-o -type d -printf '%p %y %m %u %g\n' -o -printf '%p %y %m %u %g %s %T@ %l\n' | LC_ALL=C sort
 }
@@ -45,12 +45,12 @@ newer() { # OF NEW
 }
 
 deb=$(echo "$package_dir"/ringraid_*.deb)
-cp "$deb" "$work/system/root/one.deb"
+cp "$deb" "$work/system/mnt/one.deb"
 newer "$deb" "$work/newer.deb"
-cp "$work/newer.deb" "$work/system/root/"
+cp "$work/newer.deb" "$work/system/mnt/"
 files >"$work/before"
 
-quietly apt-get -q -y install --no-install-recommends /root/one.deb
+quietly apt-get -q -y install --no-install-recommends /mnt/one.deb
 [ "$(inside ringraid --version)" = "ringraid $package_version" ] || fail 'another version is installed'
 inside ringraid config >/dev/null || fail 'the configuration that comes along is not in order'
 list=/etc/ringraid/arrays/fedcba98-7654-3210-fedc-ba9876543210
@@ -64,15 +64,15 @@ is_kept() {
 	[ -e "$work/system$list" ] || fail "$1: the list of arrays is gone"
 	[ -e "$work/system/etc/ringraid/conf.d/mine.conf" ] || fail "$1: conf.d is gone"
 }
-quietly apt-get -q -y install --no-install-recommends /root/newer.deb
+quietly apt-get -q -y install --no-install-recommends /mnt/newer.deb
 is_kept 'an upgrade'
 [[ $(inside dpkg-query -W -f '${Version}' ringraid) = *+next1 ]] || fail 'it was not upgraded'
 
 # An initramfs has the rule that keeps md away, before md's own, and whose disks are ours.
-quietly sh -euc 'cp -r /etc/initramfs-tools /root/conf; sed -i s/^MODULES=.*/MODULES=list/ /root/conf/initramfs.conf
-	mkinitramfs -d /root/conf -o /root/initrd "$1"; lsinitramfs /root/initrd >/root/in-it' sh "$(kernel_cached)"
+quietly sh -euc 'cp -r /etc/initramfs-tools /mnt/conf; sed -i s/^MODULES=.*/MODULES=list/ /mnt/conf/initramfs.conf
+	mkinitramfs -d /mnt/conf -o /mnt/initrd "$1"; lsinitramfs /mnt/initrd >/mnt/in-it' sh "$(kernel_cached)"
 for file in usr/lib/udev/rules.d/63-ringraid.rules usr/lib/udev/rules.d/64-md-raid-assembly.rules "${list#/}"; do
-	grep -qx "$file" "$work/system/root/in-it" || fail "the initramfs lacks $file"
+	grep -qx "$file" "$work/system/mnt/in-it" || fail "the initramfs lacks $file"
 done
 
 mkdir -p "$work/system/run/ringraid/x"
@@ -88,14 +88,14 @@ is_kept 'a removal'
 files | diff "$work/before" - | sed -nE 's/^[<>] //p' | grep -vE '^/(etc/(ringraid|needrestart/conf.d|systemd/system)|var/lib/(ringraid|systemd))' >"$work/left" || true
 [ ! -s "$work/left" ] || { cat "$work/left"; fail 'a removal leaves something, or took something of others'; }
 
-quietly apt-get -q -y install --no-install-recommends /root/one.deb
+quietly apt-get -q -y install --no-install-recommends /mnt/one.deb
 is_kept 'an installation after a removal'
 quietly apt-get -q -y purge ringraid
 files >"$work/after"
 diff "$work/before" "$work/after" || fail 'a purge leaves something'
 
 # The libraries have no scripts: put in, and taken away again.
-cp "$package_dir"/librr-*.deb "$work/system/root/"
-quietly sh -c 'dpkg --force-depends -i /root/librr-*.deb && dpkg -P librr-store-dev librr-chain-dev'
+cp "$package_dir"/librr-*.deb "$work/system/mnt/"
+quietly sh -c 'dpkg --force-depends -i /mnt/librr-*.deb && dpkg -P librr-store-dev librr-chain-dev'
 files >"$work/after"
 diff "$work/before" "$work/after" || fail 'a purge of the libraries leaves something'
