@@ -32,7 +32,7 @@ fresh() {
 # The load is to have begun, however soon its fault was seen.
 over() {
 	sleep 2
-	end_background
+	end_clients
 	never
 }
 
@@ -95,7 +95,7 @@ held() {
 	refused "couldn't open" mdadm --zero-superblock "/dev/$disk"
 	quietly ringraid assemble "${members[@]}" --passthrough --engine bpf --clean-after 0
 	echo 2000 >"/sys/block/$disk/queue/io_timeout"
-	end_background
+	end_clients
 	state healthy
 	say "kill -9 with a command that does not come back: the disk stays ours until it has"
 }

@@ -152,7 +152,7 @@ changed() {
 	[ "$(mdadm -X /dev/disk3 | sed -n 's/ *Chunksize : //p')" = "4 MB" ] || fail "the chunk is another"
 	quietly ringraid set t bitmap-chunk=32K
 	sound /dev/disk3
-	end_background
+	end_clients
 	eventually "what is idle is taken back" is_dirty /dev/disk3 0
 	write_at 0 8
 	# A region of the start's chunk is 8 of these.
@@ -186,7 +186,7 @@ under_load() {
 	quietly ringraid set t sync-max=0
 	quietly timeout 200 ringraid wait t
 	state healthy
-	end_background
+	end_clients
 	dd if="$block" bs=1M count=32 iflag=direct status=none | cmp -s - <(head -c 33554432 "$tmp/ref") || fail "wrong data"
 	kill_daemon
 	again "${disks[@]}" --engine "$(engine)"

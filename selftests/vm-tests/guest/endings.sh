@@ -177,12 +177,12 @@ recovery_fails() {
 		refuse recovery
 		refused 'Input/output error' timeout 100 ringraid assemble "${disks[@]}"
 		allow
-		kill -0 "$background" || fail "a client had an error when the takeover failed"
+		kill -0 "${clients[recovery]}" || fail "a client had an error when the takeover failed"
 		quietly timeout 100 ringraid assemble "${disks[@]}"
 		block=$(st block_device)
 		state healthy
 		sleep 1
-		end_background
+		end_clients
 		stop
 		judge "${disks[@]}"
 	done

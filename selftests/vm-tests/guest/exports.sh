@@ -62,27 +62,9 @@ found_namespace() {
 }
 nvme_disconnect() { echo 1 >"/sys/class/nvme/$controller/delete_controller"; }
 
-# client NAME DISK MIB: one that verifies all it writes there, until end_clients.
-declare -A clients=()
-client() {
-	fio --name="$1" --filename="$2" --direct=1 --ioengine="${4:-libaio}" "${@:5}" --randrepeat=1 --randseed="$seed" \
-		--verify=crc32c --verify_fatal=1 --do_verify=1 --verify_backlog=64 --rw=randrw --bssplit=4k/60:20k/20:128k/20 --rate_iops=40 \
-		--iodepth=4 --size=8m --offset="$3m" --time_based --runtime=30000 >"$tmp/client.$1" 2>&1 &
-	clients[$1]=$!
-}
-end_clients() {
-	local name rc
-	for name in "${!clients[@]}"; do
-		rc=0
-		kill -INT "${clients[$name]}" 2>/dev/null || fail "client $name ended by itself: $(tail -n 20 "$tmp/client.$name")"
-		wait "${clients[$name]}" || rc=$?
-		if [ $rc != 128 ] || grep -q 'err= *[1-9]' "$tmp/client.$name" ||
-			grep -qiE 'verify:|bad (magic|header)|io_u error' "$tmp/client.$name"; then
-			tail -n 60 "$tmp/client.$name"
-			fail "client $name saw an error (fio: exit code $rc)"
-		fi
-	done
-	clients=()
+# client_at NAME DISK MIB
+client_at() {
+	client "$1" "$2" --bssplit=4k/60:20k/20:128k/20 --rate_iops=40 --iodepth=4 --size=8m --offset="$3m"
 }
 all_busy() {
 	local before
@@ -135,8 +117,8 @@ two() {
 	nbd_connect
 	written /dev/nbd0
 	say "written through nbd"
-	client nvme "$disk" 32
-	client nbd /dev/nbd0 64
+	client_at nvme "$disk" 32
+	client_at nbd /dev/nbd0 64
 	through_it_all
 	end_clients
 	# A daemon that is dead has clients that wait: they are not sent away.
@@ -229,7 +211,7 @@ kinds() {
 		quietly ringraid export t $kind
 		"client_of_${kind//-/_}"
 		written "$disk"
-		client $kind "$disk" 32
+		client_at $kind "$disk" 32
 		through_it_all
 		end_clients
 		"leave_${kind//-/_}"

@@ -13,7 +13,7 @@ begin() { # ENGINE
 }
 
 end() {
-	end_background
+	end_clients
 	no_stream
 	stop
 	judge "${ours[@]}"
@@ -83,7 +83,7 @@ goes_along() {
 	quietly ringraid fail t "${ours[1]}"
 	eventually "the spare is in" is_state healthy
 	hand_over
-	end_background
+	end_clients
 	stop
 	judge "${ours[0]}" "${ours[2]}" "${ours[3]}" "$spare"
 }

@@ -46,7 +46,7 @@ under_load() {
 		quietly ringraid add t "$spare"
 		[ "$(st 'members[1].device')" = "$spare" ] || fail "$spare is not member 1"
 		quietly timeout 300 ringraid wait t
-		end_background
+		end_clients
 		state healthy
 		if [ "$(told RebuildStarted)" -lt 1 ] || [ "$(told SpareActive)" != 1 ]; then fail "no event tells of it"; fi
 		# All but what the load wrote.
@@ -148,7 +148,7 @@ killed() {
 	done
 	quietly ringraid set t sync-max=0
 	quietly timeout 300 ringraid wait t
-	end_background
+	end_clients
 	stop
 	judge /dev/disk0 "$spare" /dev/disk2 /dev/disk3
 	again /dev/disk0 "$spare" /dev/disk2 /dev/disk3
@@ -266,7 +266,7 @@ checked() {
 	busy
 	quietly ringraid check t --wait
 	quietly ringraid check t --wait
-	end_background
+	end_clients
 	stop
 	judge "${disks[@]}"
 }

@@ -36,7 +36,7 @@ under_load() {
 		sleep 1.$((RANDOM % 10))
 		kill_and_recover "$engine" "$health" "${kept[@]}"
 	done
-	end_background
+	end_clients
 	# The part that nobody wrote to since.
 	dd if="$block" of="$tmp/got" bs=1M count=32 iflag=direct status=none
 	dd if="$tmp/ref" of="$tmp/want" bs=1M count=32 status=none

@@ -268,14 +268,19 @@ load() {
 # The mix of request sizes, 512 bytes to 4 MiB.
 mix=512/14:1536/6:4k/30:20k/10:64k/15:192k/10:1m/10:4m/5
 
-# background NAME [FIO-OPTION...]: fio verify between 32 and 80 MiB of $block that goes on until
-# end_background, however long the machine takes for what happens meanwhile.
+# client NAME DISK FIO-OPTION...: fio verify of a part of DISK that goes on until end_clients,
+# however long the machine takes for what happens meanwhile.
+declare -A clients=()
+client() {
+	fio --name="$1" --filename="$2" --direct=1 --ioengine=libaio --randrepeat=1 --randseed="$seed" \
+		--verify=crc32c --verify_fatal=1 --do_verify=1 --verify_backlog=64 --rw=randrw \
+		--time_based --runtime=30000 "${@:3}" >"$tmp/client.$1" 2>&1 &
+	clients[$1]=$!
+}
+
+# background NAME [FIO-OPTION...]: a client between 32 and 80 MiB of $block.
 background() {
-	fio --name="$1" --filename="$block" --direct=1 --ioengine=libaio --randrepeat=1 --randseed="$seed" \
-		--verify=crc32c --verify_fatal=1 --do_verify=1 --verify_backlog=64 --rw=randrw --bssplit=$mix \
-		--iodepth=16 --numjobs=2 --size=24m --offset=32m --offset_increment=24m \
-		--time_based --runtime=30000 "${@:2}" >"$tmp/fio" 2>&1 &
-	background=$!
+	client "$1" "$block" --bssplit=$mix --iodepth=16 --numjobs=2 --size=24m --offset=32m --offset_increment=24m "${@:2}"
 }
 
 # busy: clients work, and have begun.
@@ -286,17 +291,22 @@ busy() {
 	eventually "clients write" counts writes $((before + 20))
 }
 
-# end_background: no client saw an error or a wrong byte.
-end_background() {
-	local rc=0
-	kill -INT "$background" 2>/dev/null || true
-	wait "$background" || rc=$?
-	# 128: it was interrupted, as it was to be, perhaps before the second job began.
-	if [ $rc != 128 ] || ! grep -q 'err= 0' "$tmp/fio" || grep -q 'err= *[1-9]' "$tmp/fio" ||
-		grep -qiE 'verify:|bad (magic|header)|io_u error' "$tmp/fio"; then
-		cat "$tmp/fio"
-		fail "a client saw an error (fio: exit code $rc)"
-	fi
+# end_clients: none of them saw an error or a wrong byte.
+end_clients() {
+	local name rc said
+	for name in "${!clients[@]}"; do
+		rc=0
+		said=$tmp/client.$name
+		kill -INT "${clients[$name]}" 2>/dev/null || true
+		wait "${clients[$name]}" || rc=$?
+		# 128: it was interrupted, as it was to be, perhaps before the second job began.
+		if [ $rc != 128 ] || ! grep -q 'err= 0' "$said" || grep -q 'err= *[1-9]' "$said" ||
+			grep -qiE 'verify:|bad (magic|header)|io_u error' "$said"; then
+			cat "$said"
+			fail "client $name saw an error (fio: exit code $rc)"
+		fi
+	done
+	clients=()
 }
 
 # take DISK...: md takes the disks, all of them, as $md.

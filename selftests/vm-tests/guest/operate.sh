@@ -266,7 +266,7 @@ measured() {
 		fail "top shows no writes, or no latency"
 	quietly ringraid stats --prometheus --output /out/ringraid.prom
 	ringraid status t
-	end_background
+	end_clients
 	grep -qE '^ringraid_member_requests_total\{array="t",.*member="/dev/disk2",op="write"\} [1-9]' /out/ringraid.prom ||
 		{ cat /out/ringraid.prom; fail "no I/O of members"; }
 	stop

@@ -123,7 +123,7 @@ run_directory_lost() {
 	rm -rf /run/ringraid
 	taken_over "${first[@]}"
 	sleep 1
-	end_background
+	end_clients
 	# Again, and given up this time.
 	write_at 1000 64
 	kill_daemon

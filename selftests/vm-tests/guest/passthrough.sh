@@ -104,7 +104,7 @@ killed() {
 		state healthy
 		[ "$(st passthrough)" = "$([ -n "$how" ] && echo true || echo false)" ] || fail "passthrough is $(st passthrough)"
 	done
-	end_background
+	end_clients
 	stop
 	judge "${plain[@]}"
 	say "$1 engine: kill -9 three times under load: no error, no resync, parity right"
@@ -188,7 +188,7 @@ pulled() {
 	sleep 1.5
 	echo 1 >"/sys/block/$disk/device/device/remove"
 	sleep 2
-	end_background
+	end_clients
 	write_at 40 8
 	state degraded
 	[ "$(st 'members | map(.state) | join(" ")')" = "active active active failed" ] || fail "the wrong member is out"

@@ -278,7 +278,7 @@ cpu_offline() {
 	sleep 1
 	offline taken_over
 	! is_full || offline no_way_out
-	end_background
+	end_clients
 	stop
 	judge "${disks[@]}"
 }

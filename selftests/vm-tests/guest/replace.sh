@@ -50,7 +50,7 @@ under_load() {
 		is_member "$new" || fail "$new is not member 1"
 		writes=$(counter writes)
 		eventually "clients go on" counts writes $((writes + 20))
-		end_background
+		end_clients
 		if [ "$(told RebuildStarted)" != 1 ] || [ "$(told SpareActive)" != 1 ]; then fail "no event tells of it"; fi
 		quietly ringraid fail t 2
 		dd if="$block" bs=1M count=32 iflag=direct status=none | cmp -s - <(head -c 33554432 "$tmp/ref") || fail "the new member holds wrong data"
@@ -147,7 +147,7 @@ killed() {
 		is_replacing || is_member "$new" || fail "it is forgotten"
 		quietly timeout 300 ringraid wait t
 		is_member "$new" || fail "$new is not member 1"
-		end_background
+		end_clients
 		no_stream
 		stop
 		judge "${taken[@]}"

@@ -119,7 +119,7 @@ to 1 $o/raid5.bpf.o
 older $o/foreign.bpf.o 'another build; the built-in'
 to 2 $o/next.bpf.o
 older $o/foreign.bpf.o 'KV store was moved from version 2 to 1'
-end_background
+end_clients
 say "killed $rounds times in an upgrade, under load: one version or the other, whole; an older program is replaced"
 no_stream
 dd if="$block" of="$tmp/ref" bs=1M iflag=direct status=none
@@ -139,7 +139,7 @@ sleep 1
 to 1 $o/raid5.bpf.o --accept '*'
 sleep 1
 [ "$(st passthrough)" = true ] || fail "no passthrough any more"
-end_background
+end_clients
 no_stream
 stop
 judge "${members[@]}"
