@@ -62,9 +62,9 @@ found_namespace() {
 }
 nvme_disconnect() { echo 1 >"/sys/class/nvme/$controller/delete_controller"; }
 
-# client_at NAME DISK MIB
+# client_at NAME DISK MIB: slow where the network is emulated, so what it wrote is soon looked at.
 client_at() {
-	client "$1" "$2" --bssplit=4k/60:20k/20:128k/20 --rate_iops=40 --iodepth=4 --size=8m --offset="$3m"
+	client "$1" "$2" --bssplit=4k/60:20k/20:128k/20 --rate_iops=40 --iodepth=4 --size=8m --offset="$3m" --verify_backlog=8
 }
 all_busy() {
 	local before
