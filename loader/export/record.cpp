@@ -19,6 +19,9 @@
 namespace rr {
 namespace {
 
+constexpr const char* finished = ".json";
+constexpr const char* unfinished = ".json.new";
+
 nlohmann::json to_json(const export_record& record) {
     return {{"spec", to_json(record.spec)},
             {"block_device", record.block_device},
@@ -47,10 +50,19 @@ std::optional<export_record> of_json(const nlohmann::json& from) {
     return out;
 }
 
+// Nobody else writes while the lock is held: who began these was killed.
+void remove_unfinished(const std::string& directory) {
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, none)) {
+        if (entry.path().string().ends_with(unfinished))
+            std::filesystem::remove(entry.path(), none);
+    }
+}
+
 }  // namespace
 
 std::string export_records::path(const std::string& name) const {
-    return fmt::format("{}/{}.json", directory_, name);
+    return fmt::format("{}/{}{}", directory_, name, finished);
 }
 
 std::string export_records::pid_file(const std::string& name) const {
@@ -68,11 +80,13 @@ Result<Fd> export_records::lock() const {
         if (errno != EINTR)
             return fail(errno, "cannot lock {}", name);
     }
+    remove_unfinished(directory_);
     return out;
 }
 
 Status export_records::write(const export_record& record) const {
-    const std::string to = path(record.spec.name), fresh = to + ".new";
+    const std::string to = path(record.spec.name);
+    const std::string fresh = fmt::format("{}/{}{}", directory_, record.spec.name, unfinished);
     const std::string text = to_line(to_json(record), 2) + '\n';
     Status ok = write_file(fresh, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
     if (ok && ::rename(fresh.c_str(), to.c_str()) != 0)
@@ -90,7 +104,7 @@ std::vector<export_record> export_records::all() const {
     std::vector<export_record> out;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
-        if (entry.path().extension() != ".json")
+        if (entry.path().extension() != finished)
             continue;
         if (auto one = read(entry.path().stem().string()))
             out.push_back(std::move(*one));

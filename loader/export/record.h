@@ -34,7 +34,7 @@ public:
     explicit export_records(std::string directory = exports_directory)
         : directory_(std::move(directory)) {}
 
-    // For one command at a time; it waits.
+    // For one command at a time; it waits. What one that was killed had begun to write goes.
     [[nodiscard]] Result<Fd> lock() const;
 
     [[nodiscard]] Status write(const export_record& record) const;

@@ -77,5 +77,15 @@ TEST_F(ExportRecords, AreMadeByOneAtATime) {
     EXPECT_TRUE(std::filesystem::exists(directory_ + "/lock"));
 }
 
+TEST_F(ExportRecords, WhatAKilledOneBeganToWriteGoes) {
+    ASSERT_TRUE(records_.write(record_));
+    std::ofstream(directory_ + "/data-nbd.json.new") << "{";
+    auto lock = records_.lock();
+    if (!lock)
+        GTEST_SKIP() << lock.error().what;
+    EXPECT_FALSE(std::filesystem::exists(directory_ + "/data-nbd.json.new"));
+    EXPECT_EQ(records_.all().size(), 1U);
+}
+
 }  // namespace
 }  // namespace rr
