@@ -7,6 +7,8 @@ expect_mounted
 sha256sum --quiet -c ~/sum || fail "the file has changed"
 expect_no_md
 [ "$(lsblk -no FSTYPE "$(disk 0)")" = ringraid_member ] || fail "udev calls a member $(lsblk -no FSTYPE "$(disk 0)")"
+[ "$(lsblk -dno SERIAL "$(readlink -f /dev/ringraid/data)")" = "$(lsblk -dno UUID "$(disk 0)")" ] ||
+	fail "lsblk does not show what the members are of: $(lsblk -o NAME,FSTYPE,SERIAL,UUID)"
 [ "$(systemctl is-system-running)" != degraded ] || { systemctl --no-pager --failed; fail "a unit has failed"; }
 expect_watched
 expect_settings
