@@ -3,5 +3,5 @@
 # What do the writes that people make cost on the members?
 . "${0%/*}/../lib/host.sh"
 disks=()
-for _ in 0 1 2 3 4 5 6 7; do disks+=(--disk nvme:64M); done
+for _ in 0 1 2 3 4 5 6 7; do disks+=(--disk nvme:144M); done
 bench_guest "${disks[@]}" -- "$@"
