@@ -9,6 +9,7 @@
 #ifdef BENCH_NO_XOR
 #define RINGRAID_ENGINE_XOR_H
 #include "../engine/arena.h"
+#define rr_copy(a, dst, src, sectors)	   ((void)(dst), (void)(src), (void)(sectors))
 #define rr_xor(a, dst, src, sectors)	   ((void)(dst), (void)(src), (void)(sectors))
 #define rr_xor2(a, dst, x, y, sectors)	   ((void)(dst), (void)(x), (void)(y))
 #define rr_xor_set2(a, dst, x, y, sectors) ((void)(dst), (void)(x), (void)(y))

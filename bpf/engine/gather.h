@@ -145,12 +145,6 @@ RR_STEP void rr_slot_cover(rr_array_t *a, rr_slot_t *s, rr_u32 role, rr_u32 from
 	s->whole[role] |= whole;
 }
 
-/* The slot's number among all, as a holder of locks. */
-RR_STEP rr_u32 rr_slot_who(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
-{
-	return q->id * a->slots + slot + 1;
-}
-
 /* The write @tag, of this cell alone, becomes part of the slot's operation. 0: it cannot. */
 RR_FN int rr_slot_add(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 		      rr_u32 tag)

@@ -12,23 +12,24 @@
  * one that was used longest ago. kept_at[], by a hash of the cell, leads to the last slot
  * that wrote a cell; what is found there is compared.
  *
- * When it is true. The row lock has a generation, which every release of a lock after a
- * write advances, before the lock is free:
+ * When it is true. A row lock has, for each unit, the slot that wrote it last and keeps
+ * it, its holder. Only who has the unit locked looks at that or changes it.
  *
- *   locked        all that it takes, and the generation is what the slot has noted: nobody
- *                 wrote any cell of this lock since. Else nothing is kept
+ *   locked        all that it takes: of units whose holder is another one nothing is
+ *                 kept here any more. It may be had from there (borrow.h)
  *   planned       from here on payload is copied over old data: what was kept says
  *                 nothing before the write is through
  *   written       what was kept before, and what was written and read now
- *   released      the generation was advanced by others meanwhile: they had other units,
- *                 so only the units locked here are kept. Else all
+ *   released      the slot is the holder of the units that it had; or nobody is, if it
+ *                 does not keep what it wrote, as a job
  *
  * And nothing is kept, nor found, but in a whole array (no flag and no missing role), in
  * the epoch in which it was noted: not after a failure, an error, a bad block, a rebuild.
- * A successor begins with nothing (restart_arena()).
+ * A successor begins with nothing (restart_arena()). A slot's `life` advances before its
+ * buffers are used for something else, for those who look at them from other queues.
  *
- * Cost: of a write one look into kept_at[] and a load of the generation; an atomic add at
- * its end. Nothing of a read.
+ * Cost: of a write one look into kept_at[], a load and a store for each unit.
+ * Nothing of a read.
  */
 #ifndef RINGRAID_ENGINE_KEPT_H
 #define RINGRAID_ENGINE_KEPT_H
@@ -38,7 +39,7 @@
 
 enum rr_keeps {
 	RR_KEEPS_NOTHING = 0,
-	RR_KEEPS = 1,	    /* kept[] is true of a free slot, if the generation is */
+	RR_KEEPS = 1,	    /* kept[] is true, of units of which the slot is the holder */
 	RR_KEEPS_LATER = 2, /* ... and will be again, when the write is through */
 };
 
@@ -85,14 +86,43 @@ RR_STEP void rr_free_take(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 		rr_slot_at(a, q, s->next)->prev = s->prev;
 }
 
-/* The lock is taken: is what the slot keeps true? */
-RR_STEP void rr_kept_locked(rr_array_t *a, rr_slot_t *s, rr_u64 state)
+/* The slot's number among all, plus one, as a holder. */
+RR_STEP rr_u32 rr_slot_who(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 {
-	rr_u32 now = rr_load(rr_lock_at(a, s->lock)->generation);
+	return q->id * a->slots + slot + 1;
+}
 
-	if (now != s->generation || rr_state_epoch(state) != s->epoch || (rr_u32)state)
-		s->keeps = RR_KEEPS_NOTHING;
-	s->generation = now;
+/* Nothing is kept from here on, and who copies it elsewhere gets to know that. */
+RR_STEP void rr_kept_ends(rr_slot_t *s)
+{
+	s->keeps = RR_KEEPS_NOTHING;
+	(void)rr_fetch_add(s->life, 1U);
+}
+
+/* The lock is taken: units of it that the slot does not keep, and another may. */
+RR_FN int rr_kept_locked(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_lock_t *l = rr_lock_at(a, s->lock);
+	rr_u64 state = rr_load(a->state);
+	rr_u32 who = rr_slot_who(a, q, slot);
+	rr_u32 roles = (1U << a->geometry.members) - 1;
+	rr_u32 others = 0;
+	rr_u32 unit, role;
+
+	if (s->keeps && (rr_state_epoch(state) != s->epoch || (rr_u32)state))
+		rr_kept_ends(s);
+	if ((rr_u32)state)
+		return 0;
+	rr_for_roles (unit, s->lock_mask) {
+		if (!s->keeps || rr_load(l->holder[unit]) != who)
+			others |= 1U << unit;
+	}
+	if (others && s->keeps) {
+		rr_for_roles (role, roles)
+			s->kept[role] &= ~others;
+	}
+	return (int)others;
 }
 
 /* The units of [lo, hi) that lie in there wholly. */
@@ -167,15 +197,12 @@ RR_FN int rr_kept_note(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 RR_FN int rr_kept_release(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_u32 before = rr_fetch_add(rr_lock_at(a, s->lock)->generation, 1U);
-	rr_u32 roles = (1U << a->geometry.members) - 1;
-	rr_u32 role;
+	rr_lock_t *l = rr_lock_at(a, s->lock);
+	rr_u32 who = s->keeps == RR_KEEPS ? rr_slot_who(a, q, slot) : 0;
+	rr_u32 unit;
 
-	if (before != s->generation && s->keeps == RR_KEEPS) {
-		rr_for_roles (role, roles)
-			s->kept[role] &= s->lock_mask;
-	}
-	s->generation = before + 1;
+	rr_for_roles (unit, s->lock_mask)
+		rr_store(l->holder[unit], (rr_u16)who);
 	return 0;
 }
 

@@ -30,8 +30,9 @@
  * and taken back after the last has completed: between the two the buffers
  * are the redo record of the rows.
  *
- * What the last write to the cell has left in the buffers is not read again (kept.h), and
- * writes that meet at a cell are one operation (gather.h).
+ * What the last write to the cell has left in the buffers is not read again (kept.h), not
+ * even in those of another queue (borrow.h), and writes that meet at a cell are one
+ * operation (gather.h).
  *
  * A failed read: the role becomes `bad` here, the plan is made again without
  * it, and its block is rewritten. A failed write: the member is out.
@@ -39,13 +40,7 @@
 #ifndef RINGRAID_ENGINE_SLOT_H
 #define RINGRAID_ENGINE_SLOT_H
 
-#include "gather.h"
-#include "xor.h"
-
-RR_STEP rr_u32 rr_all_roles(rr_array_t *a)
-{
-	return (1U << a->geometry.members) - 1;
-}
+#include "borrow.h"
 
 /* job.h */
 RR_FN int rr_job_plan(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot);
@@ -64,8 +59,8 @@ RR_STEP void rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag, rr
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 
 	rr_free_take(a, q, slot);
-	if (op != RR_OP_WRITE)
-		s->keeps = RR_KEEPS_NOTHING;
+	if (op != RR_OP_WRITE || !s->keeps)
+		rr_kept_ends(s);
 	s->tag = tag;
 	s->op = op;
 	s->apart = 0;
@@ -318,21 +313,6 @@ RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	return 0;
 }
 
-/* Data roles whose old content a reconstruct-write needs. */
-RR_STEP rr_u32 rr_slot_partial(rr_array_t *a, rr_slot_t *s)
-{
-	rr_u32 partial = rr_all_roles(a) & ~(1U << s->parity);
-	rr_u32 hull = rr_lock_mask(a, s->lo, s->hi);
-	rr_u32 role;
-
-	rr_for_roles (role, s->data_mask) {
-		if (!(hull & ~s->whole[role]) ||
-		    (s->from[role] == s->lo && s->to[role] == s->hi && !(s->gaps >> role & 1)))
-			partial &= ~(1U << role);
-	}
-	return partial;
-}
-
 /*
  * Units to read by the one way and, above, by the other, where writes were gathered: two
  * blocks in rows far apart have a hull that nobody wants to read. @kept: rr_kept_roles().
@@ -500,13 +480,14 @@ RR_FN int rr_slot_lock(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 		s->apart--;
 	else if (s->behind.head != RR_NIL)
 		rr_slot_take_along(a, q, slot);
-	rr_kept_locked(a, s, rr_load(a->state));
-	if (s->op == RR_OP_WRITE)
+	if (s->op == RR_OP_WRITE) {
+		rr_slot_borrow(a, q, slot, rr_kept_locked(a, q, slot));
 		rr_slot_plan_write(a, q, slot);
-	else if (s->op == RR_OP_JOB)
+	} else if (s->op == RR_OP_JOB) {
 		rr_job_plan(a, q, slot);
-	else
+	} else {
 		rr_slot_plan_rebuild(a, q, slot);
+	}
 	return 1;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * XOR of ranges of the arena, the engine's own loops.
+ * XOR and copies of ranges of the arena, the engine's own loops.
  *
  * Lengths are whole sectors. A step is a constant 4 KiB, unrolled by 32 words,
  * so that BPF's loop counting does not count; single sectors make up the rest. What counts is
@@ -47,6 +47,16 @@ typedef rr_u64 __arena rr_word_t;
 	} while (0)
 
 /* All positions are byte offsets in the arena, below 4 GiB; @sectors at most a cell. */
+
+/* dst = src */
+RR_FN int rr_copy(rr_array_t *a RR_ARG_ARENA, rr_u64 dst, rr_u64 src, rr_u32 sectors)
+{
+	rr_word_t *d = (rr_word_t *)rr_at(a, dst);
+	rr_word_t *x = (rr_word_t *)rr_at(a, src);
+
+	RR_XOR_RANGE(sectors, d[i] = x[i], (d += words, x += words));
+	return 0;
+}
 
 /* dst ^= src */
 RR_FN int rr_xor(rr_array_t *a RR_ARG_ARENA, rr_u64 dst, rr_u64 src, rr_u32 sectors)

@@ -327,6 +327,8 @@ std::vector<metric> engine_metrics() {
                 "member_flushes"),
         counted("ringraid_kept_cells_total", "Cells of which a part was still in memory.",
                 "kept_cells"),
+        counted("ringraid_borrowed_cells_total",
+                "Cells of which another slot had a part in memory.", "borrowed_cells"),
         counted("ringraid_gathered_writes_total", "Writes that another one's operation carried.",
                 "gathered_writes"),
         counted("ringraid_full_cells_total", "Cells written whole.", "full_cells"),

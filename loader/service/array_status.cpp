@@ -293,12 +293,14 @@ nlohmann::json array_service::full_status() const {
     std::lock_guard hold(program_lock_);
     nlohmann::json counters = kept_ ? kept_->counters() : counters_of(a);
     // Since the queues were made: they are in no store.
-    uint64_t kept_cells = 0, gathered = 0;
+    uint64_t kept_cells = 0, borrowed_cells = 0, gathered = 0;
     for (uint32_t i = 0; i < a->queues; i++) {
         kept_cells += __atomic_load_n(&rr_host_queue(a, i)->kept_cells, __ATOMIC_RELAXED);
+        borrowed_cells += __atomic_load_n(&rr_host_queue(a, i)->borrowed_cells, __ATOMIC_RELAXED);
         gathered += __atomic_load_n(&rr_host_queue(a, i)->gathered, __ATOMIC_RELAXED);
     }
     counters["kept_cells"] = kept_cells;
+    counters["borrowed_cells"] = borrowed_cells;
     counters["gathered_writes"] = gathered;
     if (!program_ || !program_->counts_punts()) {
         counters.erase("punts");

@@ -5,6 +5,8 @@
 #include <bit>
 #include <vector>
 
+#include "meanwhile.h"
+
 #include "engine_under_test.h"
 
 namespace rr {
@@ -57,6 +59,17 @@ protected:
         return reads;
     }
 
+    std::byte* buffer(uint32_t queue, uint32_t slot, uint32_t role) {
+        return reinterpret_cast<std::byte*>(a_.get()) +
+               rr_buffer(a_.get(), a_.queue(queue), slot, role);
+    }
+    // All buffers of the queue.
+    void fill(uint32_t queue, std::byte with) {
+        for (uint32_t slot = 0; slot < a_->slots; slot++)
+            for (uint32_t role = 0; role < members; role++)
+                std::fill_n(buffer(queue, slot, role), 1U << a_->cell_shift, with);
+    }
+
     small_array a_;
     rr_s32 answered_ = 0;
 };
@@ -98,21 +111,69 @@ TEST_F(EngineKept, WhatIsBesideIsKeptToo) {
     EXPECT_EQ(write(16, 4), 0U);
 }
 
-TEST_F(EngineKept, AnotherQueuesWriteEndsIt) {
+TEST_F(EngineKept, AnotherQueueFindsIt) {
     EXPECT_EQ(write(8, 4, 0), 2U);
     EXPECT_EQ(write(20, 2, 1), 2U) << "other units of the cell";
+    EXPECT_EQ(write(8, 4, 0), 0U) << "still there";
+    EXPECT_EQ(write(8, 4, 1), 0U);
+    EXPECT_EQ(write(chunk + 8, 4, 0), 1U) << "the parity that the other has left";
+    EXPECT_EQ(write(2 * chunk + 8, 4, 1), 1U);
+    EXPECT_EQ(write(chunk + 8, 4, 1), 0U) << "what it has not written itself, and has now";
+    EXPECT_EQ(a_.queue(0)->borrowed_cells, 1U);
+    EXPECT_EQ(a_.queue(1)->borrowed_cells, 2U);
+}
+
+// The other queue needs its slots for other cells.
+TEST_F(EngineKept, WhatAnotherSlotHasNoMoreIsRead) {
     EXPECT_EQ(write(8, 4, 0), 2U);
+    for (uint32_t i = 1; i <= a_->slots; i++)
+        write(i * (members - 1) * chunk + 8, 4, 0);
     EXPECT_EQ(write(8, 4, 1), 2U);
+    EXPECT_EQ(a_.queue(1)->borrowed_cells, 0U);
+}
+
+// It needs them in the middle of our copying: at any of our looks at what is shared.
+TEST_F(EngineKept, WhatAnotherSlotGivesUpMeanwhileIsNotBelieved) {
+    uint32_t believed = 0, read = 0;
+    bool taken = true;
+    for (uint32_t look = 0; taken; look++) {
+        a_ = small_array(config());
+        EXPECT_EQ(write(8, 4, 0), 2U);
+        fill(0, std::byte{0xaa});
+        taken = false;
+        between = [&, n = look]() mutable {
+            if (n-- != 0 || taken)
+                return;
+            taken = true;
+            for (uint32_t i = 1; i <= a_->slots; i++)
+                write(i * (members - 1) * chunk + 8, 4, 0);
+            fill(0, std::byte{0x55});
+        };
+        begin(8, 4, 1);
+        between = nullptr;
+        const uint32_t slot = a_.queue(1)->kept_at[rr_kept_place(0)];
+        ASSERT_LT(slot, a_->slots);
+        if (rr_slot_at(a_.get(), a_.queue(1), slot)->read_mask != 0) {
+            read++;
+            continue;
+        }
+        believed++;
+        const uint32_t data = rr_data_member(&a_->geometry, rr_parity_member(&a_->geometry, 0), 0);
+        for (uint32_t at = 8 * 512; at < 12 * 512; at++)
+            ASSERT_EQ(buffer(1, slot, data)[at], std::byte{0xaa}) << "look " << look;
+    }
+    EXPECT_GT(believed, 1U) << "taken too late to matter, too";
+    EXPECT_GT(read, 5U);
 }
 
 TEST_F(EngineKept, AnotherWriteMeanwhileLeavesTheUnitsThatWereLocked) {
     EXPECT_EQ(write(8, 4), 2U);
     EXPECT_EQ(write(16, 4), 2U);
     begin(16, 4, 0, 0);  // planned, its copies not yet done
-    EXPECT_EQ(write(8, 4, 1), 2U);
+    EXPECT_EQ(write(8, 4, 1), 0U);
     EXPECT_EQ(drain(0), 0U);
     EXPECT_EQ(write(16, 4), 0U);
-    EXPECT_EQ(write(8, 4), 2U) << "the other queue has written it";
+    EXPECT_EQ(write(8, 4), 0U) << "borrowed back";
 }
 
 TEST_F(EngineKept, AFailureEndsIt) {

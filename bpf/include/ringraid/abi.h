@@ -41,7 +41,7 @@
 #define RR_ABI_MAGIC 0x3144494152474e52ULL /* "RNGRAID1" */
 
 enum {
-	RR_ABI_VERSION = 9,
+	RR_ABI_VERSION = 10,
 	RR_QUEUES_MAX = 16,
 	RR_DEPTH_MAX = 256,
 	RR_SLOTS_MAX = 256,
@@ -274,7 +274,7 @@ struct rr_slot {
 	rr_u16 from[RR_MEMBERS_MAX]; /* written or wanted part, sectors in the cell */
 	rr_u16 to[RR_MEMBERS_MAX];
 	rr_u32 payload[RR_MEMBERS_MAX]; /* sector in the request of from[] */
-	rr_u32 generation;		/* of the row lock: engine/kept.h */
+	rr_u32 life;			/* one for each content of the buffers: engine/kept.h */
 	rr_u16 prev;			/* in the free list */
 	rr_u8 keeps;
 	rr_u8 spoilt;		     /* a copy has failed, for the request that has its error */
@@ -294,8 +294,9 @@ struct rr_slot {
 struct rr_lock {
 	rr_u64 units; /* mask of locked units, any cell that hashes here */
 	rr_u8 waiting[RR_QUEUES_MAX];
-	rr_u32 generation; /* writes that it guarded: engine/kept.h */
-	rr_u32 pad[9];
+	/* By unit, the slot (among all, plus one) that wrote it last and keeps it: engine/kept.h */
+	rr_u16 holder[RR_UNITS_MAX];
+	rr_u32 pad[2];
 };
 
 enum rr_act {
@@ -459,6 +460,7 @@ struct rr_queue {
 	rr_u64 flush_start[RR_MEMBERS_MAX][RR_QUEUES_MAX]; /* written at the round's start */
 	struct rr_counters count;
 	rr_u64 kept_cells;		/* of which something was not read, as a slot had it */
+	rr_u64 borrowed_cells;		/* of which another slot had something: engine/borrow.h */
 	rr_u64 gathered;		/* requests that another one's operation carried */
 	rr_u16 kept_at[RR_KEPT_PLACES]; /* slots, by a hash of the cell */
 	rr_u64 retry[RR_RETRY_RING];	/* tokens to issue again at the next tick */

@@ -2,7 +2,8 @@
 # file: bpf/engine/slot.h
 # What is kept is judged before all units are locked.
 /^RR_FN int rr_slot_lock/,/^}/{
-/rr_kept_locked/d
+s/rr_slot_borrow(a, q, slot, rr_kept_locked(a, q, slot));/;/
 s/s->locked = 1;/&\
-	rr_kept_locked(a, s, rr_load(a->state));/
+	if (s->op == RR_OP_WRITE)\
+		rr_slot_borrow(a, q, slot, rr_kept_locked(a, q, slot));/
 }
