@@ -78,11 +78,59 @@ RR_STEP void rr_message(rr_array_t *a, rr_queue_t *q)
 	rr_rest_look(a, q);
 }
 
+/* What an I/O has had of its patience after one more look that found all well; 0: all of it. */
+RR_STEP rr_u32 rr_retries_looked(rr_u32 retries)
+{
+	retries += rr_retries_max() / 32 + 1;
+	return retries < rr_retries_max() ? retries : 0;
+}
+
+/*
+ * A suspect's I/O after the look: 1, it is issued again; 0: its error is the member's own.
+ * Where all were well that takes of its patience, so that what comes late of a short outage,
+ * one member's result after the other's, is no failure, and a bad block is one in the end.
+ */
+RR_FN int rr_suspect_cleared(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token)
+{
+	rr_u32 kind = rr_token_kind(token);
+	rr_u32 index = rr_token_index(token);
+
+	if (!rr_load(a->well))
+		return 1;
+	if (kind == RR_TOKEN_SLOT) {
+		rr_slot_t *s = rr_slot_at(a, q, index);
+
+		s->retries = rr_retries_looked(s->retries);
+		return s->retries != 0;
+	}
+	if (kind == RR_TOKEN_DIRECT) {
+		rr_request_t *r = rr_request_at(a, q, index);
+
+		r->retries = rr_retries_looked(r->retries);
+		return r->retries != 0;
+	}
+	q->flush_retries = rr_retries_looked(q->flush_retries);
+	return q->flush_retries != 0;
+}
+
 /* Issues a retried I/O again. 0: its member went out meanwhile, and it is a read. */
 RR_FN int rr_retry_one(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token)
 {
 	rr_u32 kind = rr_token_kind(token);
 
+	if (token & RR_TOKEN_SUSPECT) {
+		/* Nobody looks any more, and the members may be another host's. */
+		if (rr_load(a->state) & RR_STATE_BROKEN)
+			return 0;
+		/* Not looked at yet. There is room: it came from there. */
+		if (rr_load(a->suspects) >> rr_token_role(token) & 1) {
+			rr_retry_push(q, token);
+			return 1;
+		}
+		token &= ~RR_TOKEN_SUSPECT;
+		if (!rr_suspect_cleared(a, q, token))
+			return 0;
+	}
 	if (kind == RR_TOKEN_FLUSH) {
 		rr_flush_emit(a, q, rr_token_role(token));
 		return 1;
@@ -115,6 +163,7 @@ RR_FN int rr_retry_one(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 RR_STEP void rr_tick(rr_array_t *a, rr_queue_t *q)
 {
 	rr_u32 n = q->retry_count;
+	rr_u64 token;
 	rr_s32 i;
 
 	rr_count(q, ticks, 1);
@@ -125,8 +174,10 @@ RR_STEP void rr_tick(rr_array_t *a, rr_queue_t *q)
 	rr_for (i, RR_RETRY_RING) {
 		if ((rr_u32)i >= n)
 			break;
-		if (!rr_retry_one(a, q, q->retry[i]))
-			rr_complete(a, q, q->retry[i], -RR_EIO);
+		token = q->retry[i];
+		if (!rr_retry_one(a, q, token))
+			rr_complete(a, q, token & ~RR_TOKEN_SUSPECT,
+				    token & RR_TOKEN_SUSPECT ? -RR_EREMOTEIO : -RR_EIO);
 	}
 }
 

@@ -126,10 +126,11 @@ RR_FN int rr_flush_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 			    rr_s32 res)
 {
 	rr_u32 role = rr_token_role(token);
+	int judged = res < 0 && !rr_transient(res) && rr_suspect(a, q, role, res);
 
-	if (res < 0 && rr_transient(res) && q->flush_retries < rr_retries_max()) {
-		if (rr_retry_later(q, token))
-			q->flush_retries++;
+	if (judged || (res < 0 && rr_transient(res) && q->flush_retries < rr_retries_max())) {
+		if (rr_retry_later(q, judged ? token | RR_TOKEN_SUSPECT : token))
+			q->flush_retries += !judged;
 		else
 			rr_flush_emit(a, q, role);
 		return 0;

@@ -19,6 +19,12 @@
  * superblocks have given it up. When a member fails it is given up as well: the array
  * then has better use for the device.
  *
+ * Where rr_array.judged is set an error is no failure yet (docs/decisions/0037): the network
+ * may be away, with all members, or another host may have reserved them. The I/O stands in
+ * the queue's retry ring until the control plane has looked at the members and takes the bit
+ * out of `suspects`: then it is issued again, or its member is out. What fails again and
+ * again though it finds all of them `well` is the member's own affair.
+ *
  * The second failure of a member is not recorded in superblocks: the array
  * stops taking writes and stays dirty, so that what is left can be judged.
  */
@@ -33,6 +39,9 @@ enum {
 	RR_EAGAIN = 11,
 	RR_ENOMEM = 12,
 	RR_EINVAL = 22,
+	RR_ENODATA = 61,
+	RR_EILSEQ = 84,
+	RR_EREMOTEIO = 121,
 	RR_EOPNOTSUPP = 95,
 	RR_ECANCELED = 125,
 };
@@ -128,6 +137,35 @@ RR_STEP rr_u32 rr_missing_at(rr_array_t *a, rr_u64 state, rr_u64 cell)
 RR_STEP int rr_unsynced_at(rr_array_t *a, rr_u64 state, rr_u64 cell)
 {
 	return (state & RR_STATE_RESYNC) && rr_job_has_to(a, cell);
+}
+
+/* 1: @res of an I/O on @role, no success, waits for the control plane to look. */
+RR_FN int rr_suspect(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 role,
+		     rr_s32 res)
+{
+	rr_u32 bit = 1U << (role & (RR_MEMBERS_MAX - 1));
+	rr_u64 state, seen, found;
+	rr_s32 i;
+
+	/* Those tell of the medium; and 0 bytes is what a device that is gone reads. */
+	if (res > 0 || !a->judged || res == -RR_ENODATA || res == -RR_EILSEQ ||
+	    res == -RR_EREMOTEIO)
+		return 0;
+	state = rr_load(a->state);
+	if ((state & RR_STATE_BROKEN) || rr_state_is_out(state, role) ||
+	    (role >= a->geometry.members && !(state & RR_STATE_REPLACE)))
+		return 0;
+	rr_store(a->suspect_error, res);
+	/* Counted: a look that began before it does not cover it. */
+	seen = rr_load(a->suspects);
+	rr_for (i, RR_QUEUES_MAX * 64) {
+		found = rr_swap_if(a->suspects, seen, (seen | bit) + RR_SUSPECT_COUNT);
+		if (found == seen)
+			break;
+		seen = found;
+	}
+	q->notify = 1;
+	return 1;
 }
 
 /* As rr_member_fail(), and tells the control plane. */

@@ -703,11 +703,10 @@ RR_STEP void rr_slot_copy_failed(rr_array_t *a, rr_queue_t *q, rr_slot_t *s, rr_
 }
 
 /* 1: the I/O is issued again at the next tick. 0: too many wait for it. */
-RR_STEP int rr_retry_later(rr_queue_t *q, rr_u64 token)
+RR_STEP int rr_retry_push(rr_queue_t *q, rr_u64 token)
 {
 	rr_u32 n = q->retry_count;
 
-	rr_count(q, retries, 1);
 	if (n >= RR_RETRY_RING)
 		return 0;
 	q->retry[n & (RR_RETRY_RING - 1)] = token;
@@ -716,11 +715,23 @@ RR_STEP int rr_retry_later(rr_queue_t *q, rr_u64 token)
 	return 1;
 }
 
+RR_STEP int rr_retry_later(rr_queue_t *q, rr_u64 token)
+{
+	rr_count(q, retries, 1);
+	return rr_retry_push(q, token);
+}
+
 /* The token is a slot's read of a member that is out: it must not be issued again. */
 RR_STEP int rr_slot_reads_lost(rr_array_t *a, rr_queue_t *q, rr_u64 token)
 {
 	return rr_slot_at(a, q, rr_token_index(token))->phase == RR_PHASE_READ &&
 	       (rr_load(a->state) >> rr_token_role(token) & 1);
+}
+
+/* A phase on members, not on the client's pages. */
+RR_STEP int rr_slot_is_io(rr_u32 phase)
+{
+	return phase == RR_PHASE_READ || phase == RR_PHASE_WRITE || phase == RR_PHASE_REPAIR;
 }
 
 RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token,
@@ -731,14 +742,17 @@ RR_FN int rr_slot_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u32 phase = s->phase;
 	rr_s32 length = (rr_s32)(rr_token_sectors(token) << RR_SECTOR_SHIFT);
+	int judged;
 
 	if (res == RR_RESULT_WHOLE)
 		res = length;
-	if (res != length && rr_transient(res) && s->retries < rr_retries_max() &&
-	    !rr_slot_reads_lost(a, q, token)) {
+	judged = res != length && rr_slot_is_io(phase) && (!res || !rr_transient(res)) &&
+		 rr_suspect(a, q, role, res);
+	if (judged || (res != length && rr_transient(res) && s->retries < rr_retries_max() &&
+		       !rr_slot_reads_lost(a, q, token))) {
 		/* Patience counts ticks: without room to wait for one it costs none. */
-		if (rr_retry_later(q, token))
-			s->retries += rr_patience(res);
+		if (rr_retry_later(q, judged ? token | RR_TOKEN_SUSPECT : token))
+			s->retries += judged ? 0 : rr_patience(res);
 		else
 			rr_slot_emit(a, q, token);
 		return 0;

@@ -378,6 +378,7 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	rr_request_t *r = rr_request_at(a, q, tag);
 	struct rr_place p;
 	rr_u32 from, cells;
+	int judged;
 
 	if (res == RR_RESULT_WHOLE || res == (rr_s32)(sectors << RR_SECTOR_SHIFT)) {
 		rr_request_part_done(a, q, tag, 0);
@@ -385,10 +386,11 @@ RR_FN int rr_direct_complete(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	}
 	p = rr_request_place(a, r);
 	from = (p.start + sector) & ((1U << a->geometry.chunk_shift) - 1);
-	if (rr_transient(res) && r->retries < rr_retries_max() &&
-	    !(rr_load(a->state) >> role & 1)) {
-		if (rr_retry_later(q, token))
-			r->retries += rr_patience(res);
+	judged = (!res || !rr_transient(res)) && rr_suspect(a, q, role, res);
+	if (judged || (rr_transient(res) && r->retries < rr_retries_max() &&
+		       !(rr_load(a->state) >> role & 1))) {
+		if (rr_retry_later(q, judged ? token | RR_TOKEN_SUSPECT : token))
+			r->retries += judged ? 0 : rr_patience(res);
 		else
 			rr_direct_emit(a, q, tag, role,
 				       (p.stripe << a->geometry.chunk_shift) + from, sector,

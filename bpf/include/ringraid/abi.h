@@ -24,9 +24,9 @@
  * 1/16 of a cell and the grain of row locks.
  *
  * Ownership: q->* and what hangs on it belongs to the queue's thread. Shared
- * and atomic: rr_array.state, rr_lock, the regions, rr_member.corrected. Written by the control
- * plane only: rr_array.durable_epoch, park and region_era, the orders in rr_array.job, and the
- * header before service.
+ * and atomic: rr_array.state, suspects, rr_lock, the regions, rr_member.corrected. Written by
+ * the control plane only: rr_array.durable_epoch, park, well and region_era, the orders in
+ * rr_array.job, and the header before service.
  *
  * The arena doubles as the redo log of a daemon that dies: a slot whose phase
  * is RR_PHASE_WRITE holds in its buffers all that its member writes carry
@@ -53,7 +53,7 @@ enum {
 	RR_UNITS_MAX = 16, /* lock units in a cell */
 	RR_NIL = 0xffff,
 	RR_SECTOR_SHIFT = 9,
-	RR_RETRY_RING = 256,
+	RR_RETRY_RING = 1024,
 	RR_KEPT_PLACES = 256,
 	RR_PARTS_MAX = 128, /* copies of one operation */
 	RR_JOB_WINDOW = 64, /* cells of a job between its first unfinished one and its next */
@@ -82,6 +82,8 @@ enum rr_stop {
 #define RR_STATE_RESYNC	     (1ULL << 18) /* parity is right up to job.frontier only */
 #define RR_STATE_REPLACE     (1ULL << 19) /* rr_array.replaced has a replacement */
 #define RR_STATE_EPOCH_SHIFT 32		  /* counts failures since the start */
+
+#define RR_SUSPECT_COUNT (1ULL << 32) /* of rr_array.suspects */
 
 /* Nothing is in @role's place. What is being rebuilt is written, flushed and lost like a member. */
 RR_STEP int rr_state_is_out(rr_u64 state, rr_u32 role)
@@ -186,7 +188,11 @@ struct rr_array {
 	rr_u32 region_era;    /* which writes have seen regions as they are now */
 	rr_u64 regions_asked; /* mask of blocks of regions, one of which is asked for */
 	rr_u32 replaced;      /* role; changed while nothing is in flight */
-	rr_u32 pad2[9];
+	rr_u32 judged;	      /* members' errors wait until the control plane has looked */
+	rr_u64 suspects;      /* mask of members whose errors wait for a look; above, their count */
+	rr_u32 well;	      /* all answered when they were looked at last */
+	rr_s32 suspect_error; /* the last of them */
+	rr_u32 pad2[4];
 	struct rr_job job;
 	struct rr_member members[RR_MEMBERS_MAX]; /* by role; then the replacement */
 };
@@ -343,6 +349,9 @@ RR_STEP rr_u64 rr_token(rr_u32 kind, rr_u32 role, rr_u32 index)
 {
 	return kind | (rr_u64)role << 8 | (rr_u64)index << 16;
 }
+
+/* In the retry ring alone, of what waits for a look. The role's bits end below it. */
+#define RR_TOKEN_SUSPECT (1ULL << 12)
 
 RR_STEP rr_u64 rr_token_extent(rr_u64 token, rr_u32 sector, rr_u32 sectors)
 {
