@@ -77,6 +77,9 @@ Result<service_options> options_of(const nlohmann::json& setting) {
     out.affinity = !setting.contains("affinity") || flag_of(setting, "affinity");
     out.reserve = static_cast<reserve_mode>(
         std::min<uint64_t>(number_of(setting, "reserve"), static_cast<uint64_t>(reserve_mode::no)));
+    if (const auto wait = setting.find("no_path_timeout_ms");
+        wait != setting.end() && wait->is_number_unsigned())
+        out.no_path_timeout = std::chrono::milliseconds(wait->get<uint64_t>());
     out.foreground = flag_of(setting, "foreground");
     out.stop_when_unused = flag_of(setting, "stop_when_unused");
     out.clean_after = std::chrono::milliseconds(number_of(setting, "clean_after_ms"));

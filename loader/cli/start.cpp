@@ -211,6 +211,7 @@ auto given(Flags& f) {
                                                         {"clean-after", &f.clean_after},
                                                         {"sync-min", &f.sync_min},
                                                         {"sync-max", &f.sync_max},
+                                                        {"no-path-timeout", &f.no_path_timeout},
                                                         {"reserve", &f.reserve}});
 }
 
@@ -287,6 +288,8 @@ Result<service_options> start_flags::options(const std::string& name,
     out.wait = wait;
     out.clean_after =
         std::chrono::milliseconds(static_cast<int64_t>(std::stod(set["clean-after"].value) * 1000));
+    if (!set["no-path-timeout"].value.empty())
+        out.no_path_timeout = std::chrono::seconds(number(set["no-path-timeout"]));
     const std::string& reserve_word = set["reserve"].value;
     out.reserve = reserve_word == "yes"  ? reserve_mode::yes
                   : reserve_word == "no" ? reserve_mode::no

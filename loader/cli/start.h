@@ -24,7 +24,8 @@ namespace rr::cli {
 // Options that create and assemble share.
 struct start_flags {
     // Those that may be in the configuration: given, or empty.
-    std::string engine, queues, depth, slots, arena, clean_after, sync_min, sync_max, reserve;
+    std::string engine, queues, depth, slots, arena, clean_after, sync_min, sync_max, reserve,
+        no_path_timeout;
     bool foreground = false;
     bool no_unit = false;
     bool wait = false;

@@ -194,7 +194,9 @@ std::string status_text(const nlohmann::json& s, const text_style& style) {
     out.plain("name", text_in(s, "name"));
     out.plain("uuid", text_in(s, "uuid"));
     const std::string state = text_in(s, "state");
-    out.row("state", paint(state, tone_of(state), style));
+    const bool waits = !s.value("waiting_for", nlohmann::json::array()).empty();
+    out.row("state", paint(waits ? state + ", waiting for members" : state,
+                           waits ? tone::warning : tone_of(state), style));
     if (!s.contains("members")) {
         if (!text_in(s, "step").empty())
             out.plain("step", text_in(s, "step"));

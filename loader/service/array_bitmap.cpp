@@ -32,7 +32,7 @@ void array_service::make_bitmap() {
     how.write = [this](const md::bitmap& image, std::span<const uint32_t> pages) {
         write_bitmap(image, pages);
     };
-    how.flush = [this] { flush_members(*array(), members_); };
+    how.flush = [this] { flush_all(); };
     how.wake = [this] { durability_->wake_queues(); };
     std::lock_guard hold(parts_lock_);
     bitmap_.emplace(array(), std::move(*members_.bitmap), std::move(how));
@@ -45,8 +45,10 @@ void array_service::write_bitmap(const md::bitmap& image, std::span<const uint32
         const auto& member = members_.plan.members[role];
         if (!members_.devices[role] || !member || rr_state_is_out(array()->state, role) != 0)
             continue;
-        Status ok =
-            md::write_bitmap(members_.devices[role]->fd.get(), member->superblock, image, pages);
+        Status ok = durability_->insist(role, [&] {
+            return md::write_bitmap(members_.devices[role]->fd.get(), member->superblock, image,
+                                    pages);
+        });
         if (!ok)
             lose_member(*array(), members_, role, ok.error());
     }

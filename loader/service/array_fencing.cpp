@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// The array's reservations (fence.h): taken before superblocks are believed, looked after
-// while it serves, and the end of a service whose reservations another host has.
+// Members that are not this machine's alone. The array's reservations (fence.h): taken before
+// superblocks are believed, looked after while it serves, and the end of a service whose
+// reservations another host has. And what is asked of members whose I/O failed (judge.h).
 #include <fcntl.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "base/event.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "members/fabrics.h"
 #include "service/array_service.h"
+#include "service/closing.h"
 #include "service/heritage.h"
 #include "service/home_host.h"
 
@@ -17,6 +20,7 @@ namespace rr {
 namespace {
 
 constexpr int readings_most = 3;
+constexpr auto usual_patience = std::chrono::seconds(60);
 
 // What is here and may be written: members, the replacement and spares.
 std::vector<fenced_device> devices_of(const array_members& members) {
@@ -197,6 +201,45 @@ void array_service::give_up_reservations() {
     if (fence_ && !fenced_)
         fence_->give_up(devices_of(members_));
     drop_fence();
+}
+
+// Before the queues have anything to do.
+void array_service::judge_errors(durability::orders& how) {
+    const auto present = members_.present();
+    const bool remote = std::ranges::any_of(present, [](const member_device* device) {
+        return !fabrics_paths(device->device).empty();
+    });
+    how.judge.patience = options_.no_path_timeout.value_or(
+        remote ? std::chrono::milliseconds(usual_patience) : std::chrono::milliseconds(0));
+    how.judge.answers = [this](uint32_t index) { return member_answers(index); };
+    how.judge.tell = [this](const std::string& event) { tell(event, nlohmann::json::object()); };
+    array()->suspects = 0;
+    array()->well = 0;
+    array()->judged = how.judge.patience.count() != 0 || fence_ ? 1 : 0;
+}
+
+// Where the superblock is; what is there does not matter.
+bool array_service::member_answers(uint32_t index) const {
+    const member_device* device = members_.device(index);
+    return device != nullptr && md::read_superblock(device->fd.get()).has_value();
+}
+
+bool array_service::flush_one(uint32_t index) {
+    Status ok = durability_->insist(
+        index, [this, index] { return sync_data(members_.device(index)->fd.get()); });
+    if (!ok)
+        lose_member(*array(), members_, index, ok.error());
+    return static_cast<bool>(ok);
+}
+
+void array_service::flush_all() {
+    const uint64_t state = __atomic_load_n(&array()->state, __ATOMIC_SEQ_CST);
+    for (uint32_t role = 0; role < members_.devices.size(); role++) {
+        if (members_.devices[role] && rr_state_is_out(state, role) == 0)
+            (void)flush_one(role);
+    }
+    if (members_.replacement && (state & RR_STATE_REPLACE) != 0)
+        (void)flush_one(members_.replacement_index());
 }
 
 }  // namespace rr

@@ -53,6 +53,9 @@ nlohmann::json array_service::handover_setting() const {
             {"passthrough", options_.passthrough},
             {"affinity", options_.affinity},
             {"reserve", static_cast<unsigned>(options_.reserve)},
+            {"no_path_timeout_ms", options_.no_path_timeout
+                                       ? nlohmann::json(options_.no_path_timeout->count())
+                                       : nlohmann::json()},
             {"foreground", options_.foreground},
             {"stop_when_unused", options_.stop_when_unused},
             {"clean_after_ms", options_.clean_after.count()},

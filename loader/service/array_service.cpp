@@ -293,6 +293,9 @@ std::optional<Status> array_service::carry_out(std::vector<order> orders, bool s
 Status array_service::stop_device(bool force) {
     if (life_ == life_state::device_gone)
         return {};
+    // Requests that wait for members are answered, with errors.
+    if (force && durability_ && durability_->judge() != nullptr)
+        durability_->judge()->hurry();
     Status stopped = device_->stop_apart(!force);
     if (!stopped && stopped.error().err == EBUSY)
         return with_hint(fail(EBUSY, "{} is in use", block_path_),

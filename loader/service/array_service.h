@@ -89,6 +89,9 @@ struct service_options {
     bool only_named = false;  // a dead daemon's other members are not looked for
     bool force_new = false;   // give up what a dead daemon left
     reserve_mode reserve = reserve_mode::automatic;
+    // How long clients wait for members that are away together; nothing: 60 s where one is
+    // behind a network, else not at all.
+    std::optional<std::chrono::milliseconds> no_path_timeout;
     bool take_over = false;   // from another host, which has reserved the members
     bool wait = false;        // for right parity, before anything is served
     bool foreground = false;  // a service manager looks: end when the device is gone
@@ -194,6 +197,10 @@ private:
     Status end_fenced();
     [[nodiscard]] Status fenced_error() const;
     void give_up_reservations();
+    void judge_errors(durability::orders& how);
+    [[nodiscard]] bool member_answers(uint32_t index) const;
+    bool flush_one(uint32_t index);
+    void flush_all();
 
     // array_service.cpp
     struct order {
@@ -230,6 +237,7 @@ private:
     std::string job_order(const nlohmann::json& request);
     std::string latency_order(bool on);
     [[nodiscard]] nlohmann::json member_status() const;
+    [[nodiscard]] nlohmann::json roles_away() const;
     [[nodiscard]] uint32_t corrected_reads(uint32_t role) const;
     [[nodiscard]] nlohmann::json spare_status() const;
     [[nodiscard]] nlohmann::json brief_status() const;

@@ -603,9 +603,12 @@ Status array_service::open_metadata() {
         return {};  // a takeover has it already
     // Devices may change.
     auto write = [this](uint32_t role, const md::md_superblock& sb) -> Status {
-        if (fenced_)
-            return fail(EBADE, "another host has the members");
-        return md::write_superblock(members_.device(role)->fd.get(), sb);
+        auto once = [&]() -> Status {
+            if (fenced_)
+                return fail(EBADE, "another host has the members");
+            return md::write_superblock(members_.device(role)->fd.get(), sb);
+        };
+        return durability_ ? durability_->insist(role, once) : once();
     };
     metadata_.emplace(members_.metadata_state(), write, witness());
     if (durability_)
@@ -730,7 +733,7 @@ Status array_service::start_device() {
             ask_for("release");
     };
     how.jobs.replace = [this] { ask_for("replaced"); };
-    how.jobs.flush = [this](uint32_t role) { return flush_member(*array(), members_, role); };
+    how.jobs.flush = [this](uint32_t role) { return flush_one(role); };
     how.jobs.tell = [this](const std::string& event, const nlohmann::json& more) {
         tell(event, more);
     };
@@ -739,7 +742,8 @@ Status array_service::start_device() {
     how.is_ours = [this] { return members_are_ours(); };
     how.clean_after = options_.clean_after;
     how.jobs.rates = options_.rates;
-    how.flush = [this] { flush_members(*array(), members_); };
+    how.flush = [this] { flush_all(); };
+    judge_errors(how);
     open_events();
     durability_->start(std::move(how));
     queues_run_ = true;

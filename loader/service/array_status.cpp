@@ -180,6 +180,19 @@ nlohmann::json array_service::member_status() const {
     return out;
 }
 
+// Members that the array waits for (judge.h).
+nlohmann::json array_service::roles_away() const {
+    nlohmann::json out = nlohmann::json::array();
+    member_judge* judge = durability_ ? durability_->judge() : nullptr;
+    if (judge == nullptr || !judge->waits())
+        return out;
+    for (uint32_t role = 0; role < members_.devices.size(); role++) {
+        if ((judge->away() >> role & 1) != 0)
+            out.push_back(role);
+    }
+    return out;
+}
+
 // As the next superblock of the member has it.
 uint32_t array_service::corrected_reads(uint32_t role) const {
     const auto& member = members_.plan.members[role];
@@ -338,6 +351,7 @@ nlohmann::json array_service::full_status() const {
             {"bitmap", bitmap_ ? bitmap_->status() : nlohmann::json()},
             {"fence", fence_ ? fence_->status() : nlohmann::json()},
             {"log_recovery", log_recovery_},
+            {"waiting_for", roles_away()},
             {"epoch", a->state >> RR_STATE_EPOCH_SHIFT},
             {"durable_epoch", a->durable_epoch},
             {"members", member_status()},

@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::chrono::milliseconds look_at_jobs(100);
 constexpr std::chrono::seconds look_at_fence_every(1);
+constexpr int pause_ms = 50;
 
 }  // namespace
 
@@ -46,6 +47,12 @@ void durability::start(orders how) {
     how_.jobs.wake = [this] { wake_queues(); };
     how_.jobs.look = [this] { look(); };
     jobs_.emplace(array_, how_.jobs);
+    if (array_->judged != 0) {
+        how_.judge.is_ours = [this] { return may_write(); };
+        how_.judge.wake = [this] { wake_queues(); };
+        how_.judge.pause = [this] { return pause(); };
+        judge_.emplace(array_, how_.judge);
+    }
     thread_ = std::thread([this] { main(); });
 }
 
@@ -71,18 +78,24 @@ void durability::main() {
             log_error("poll failed: {}", std::strerror(errno));
         drain_messages();
         look_at_fence();
+        if (judge_)
+            judge_->look(member_judge::clock::now());
         record_failures();
         run_asked();
-        if (fenced_ && watch[1].revents == 0)
+        const bool ends = watch[1].revents != 0;
+        // Nothing may be written where another host has them, and nothing can be before they
+        // are back.
+        if (fenced_ || (judge_ && judge_->waits())) {
+            if (ends)
+                return;
             continue;
-        if (fenced_)
-            return;
+        }
         if (how_.bitmap != nullptr)
             how_.bitmap->look(*metadata_, array_bitmap::clock::now());
         jobs_->look(*metadata_, array_jobs::clock::now());
         record_failures();
         rest_->look(*metadata_, array_rest::clock::now());
-        if (watch[1].revents != 0)
+        if (ends)
             return;
     }
 }
@@ -91,7 +104,21 @@ std::chrono::milliseconds durability::wait() const {
     std::chrono::milliseconds usual = rest_->wait();
     if (how_.bitmap != nullptr)
         usual = std::min(usual, how_.bitmap->wait());
+    if (judge_)
+        usual = std::min(usual, judge_->wait());
     return jobs_->runs() ? std::min(usual, look_at_jobs) : usual;
+}
+
+// News may come meanwhile.
+bool durability::pause() {
+    pollfd watch[] = {{event_.get(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}};
+    (void)::poll(watch, 2, pause_ms);
+    drain_messages();
+    return watch[1].revents == 0;
+}
+
+Status durability::insist(uint32_t index, const std::function<Status()>& write) {
+    return judge_ && ring_ready_ ? judge_->insist(index, write) : write();
 }
 
 void durability::run(const std::function<void()>& f) {

@@ -12,6 +12,8 @@
 // A survivor whose superblock cannot be written is a second failure: the array
 // breaks, and held writes are answered with an error.
 //
+// What a member's error means is looked at first, where that is asked for (judge.h).
+//
 // It also lets the superblocks say clean while nobody writes (rest.h), grants what writes
 // ask of the bitmap (bitmap.h), and records how far jobs are (jobs.h): one thread writes
 // superblocks, so nobody meets another halfway.
@@ -44,6 +46,7 @@
 #include "ringraid/abi.h"
 #include "service/bitmap.h"
 #include "service/jobs.h"
+#include "service/judge.h"
 #include "service/rest.h"
 
 namespace rr {
@@ -67,6 +70,7 @@ public:
         std::chrono::milliseconds clean_after{0};  // without a write; 0: never
         std::function<void()> flush;               // the members, see array_rest
         std::function<bool()> is_ours;             // false: another host has the members
+        member_judge::needs judge;                 // where errors are judged; but for `wake`
         array_bitmap* bitmap = nullptr;            // it outlives the thread
         array_jobs::needs jobs;                    // but for `wake`
     };
@@ -87,6 +91,10 @@ public:
     void use_bitmap(array_bitmap* bitmap);
     // How far a rebuild came, after stop().
     void close_jobs();
+    // As of member_judge, from the thread; @write once where nothing is judged, as after stop().
+    [[nodiscard]] Status insist(uint32_t index, const std::function<Status()>& write);
+    // Null where nothing is judged. Between start() and stop(), from any thread.
+    [[nodiscard]] member_judge* judge() { return judge_ ? &*judge_ : nullptr; }
 
     // Makes every failure known so far durable, in the caller's thread.
     // Before start() and after stop() only.
@@ -102,6 +110,7 @@ private:
     void look_at_fence();
     void end_lost_replacement();
     void drain_messages();
+    bool pause();
     void run_asked();
     [[nodiscard]] std::chrono::milliseconds wait() const;
 
@@ -116,6 +125,7 @@ private:
     std::chrono::steady_clock::time_point asked_whose_;
     std::optional<array_rest> rest_;
     std::optional<array_jobs> jobs_;
+    std::optional<member_judge> judge_;
     std::mutex asked_lock_;
     std::condition_variable asked_done_;
     const std::function<void()>* asked_ = nullptr;

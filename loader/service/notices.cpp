@@ -24,8 +24,9 @@ namespace rr {
 namespace {
 
 // mdadm's, and what it has no name for.
-constexpr std::array mailed = {"Fail",       "FailSpare",   "DegradedArray", "SparesMissing",
-                               "DaemonDied", "DiskWarning", "Fenced",        "TestMessage"};
+constexpr std::array mailed = {"Fail",          "FailSpare",         "DegradedArray",
+                               "SparesMissing", "DaemonDied",        "DiskWarning",
+                               "Fenced",        "WaitingForMembers", "TestMessage"};
 
 uint64_t number_in(const nlohmann::json& of, const char* key) {
     auto at = of.find(key);

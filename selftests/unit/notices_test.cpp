@@ -17,8 +17,8 @@ notice made(const nlohmann::json& event) {
 }
 
 TEST(Notices, FailuresAndLossesAreMailed) {
-    for (const char* event :
-         {"Fail", "FailSpare", "DegradedArray", "TestMessage", "DaemonDied", "Fenced"})
+    for (const char* event : {"Fail", "FailSpare", "DegradedArray", "TestMessage", "DaemonDied",
+                              "Fenced", "WaitingForMembers"})
         EXPECT_TRUE(made({{"event", event}}).needs_mail()) << event;
     for (const char* event :
          {"NewArray", "DeviceDisappeared", "RebuildStarted", "Rebuild20", "SpareActive"})
