@@ -26,7 +26,7 @@ constexpr uint32_t rounds_max = 100;
 bool rule_is_plain(const world& w) {
     return (w.plan.what == kind::healthy || w.plan.what == kind::prompt ||
             w.plan.what == kind::degraded) &&
-           !w.plan.rebuild && !w.plan.resync;
+           !w.plan.rebuild && !w.plan.resync && !w.plan.outages;
 }
 
 // What md's rule has for the cell of a slot, sector by sector from the request alone.
@@ -312,7 +312,7 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
         return w.wrong("a write was begun in a broken array");
     if (a.act == RR_ACT_FLUSH) {
         // Others may write and flush while it is decided.
-        if (w.plan.transient == 0 && w.plan.interleave == 0 &&
+        if (w.plan.transient == 0 && w.plan.interleave == 0 && w.plan.outages == 0 &&
             w.written[a.role] == w.covered[a.role])
             w.wrong("a flush was emitted to role {}, which was not written", a.role);
         w.flush_notes[queue][a.role] = w.written[a.role];

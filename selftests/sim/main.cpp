@@ -118,12 +118,13 @@ int report(const options& o, const job* jobs, bool died) {
             "rows redone, "
             "{} power cuts\n#   rmw {} rcw {} full {} recon {} payload {} rebuilt {} repaired {} "
             "replans {} "
-            "rests {} gathered {} held {} lock waits {} slot waits {} retries {} flushes {} "
+            "rests {} outages {} gathered {} held {} lock waits {} slot waits {} retries {} "
+            "flushes {} "
             "interleaved {}\n",
             name, sum.schedules, sum.requests, sum.events, sum.errors, sum.kills, sum.redone,
             sum.cuts, sum.rmw, sum.rcw, sum.full, sum.recon, sum.payload, sum.rebuilt, sum.repaired,
-            sum.replans, sum.rests, sum.gathered, sum.held, sum.lock_waits, sum.slot_waits,
-            sum.retries, sum.flushes, sum.interleaved);
+            sum.replans, sum.rests, sum.outages, sum.gathered, sum.held, sum.lock_waits,
+            sum.slot_waits, sum.retries, sum.flushes, sum.interleaved);
         if (sum.jobs)
             fmt::print(
                 "#   jobs {} ({} halts, {} met by a kill, {} wrong rows found) resyncs {} rebuilds "

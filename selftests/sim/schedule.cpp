@@ -373,6 +373,15 @@ const char* kind_name(kind k) {
     return names[static_cast<size_t>(k)];
 }
 
+// Not where no timer may fire, nor where it matters how long somebody waits.
+void choose_outages(schedule& s, rng r) {
+    if (s.what == kind::prompt || s.what == kind::crowd || r.below(4) != 0)
+        return;
+    s.outages = r.between(1, 3);
+    for (uint32_t i = 0; i < s.outages; i++)
+        s.add_fault({fault_kind::outage, 0, some_time(s, r), r.below(300)});
+}
+
 schedule make_schedule(uint64_t seed, uint32_t requests) {
     rng r(seed);
     schedule s;
@@ -389,6 +398,7 @@ schedule make_schedule(uint64_t seed, uint32_t requests) {
     choose_bitmap(s, rng(seed ^ 0xb17));
     choose_replaces(s, rng(seed ^ 0x2e91));
     choose_gathering(s, rng(seed ^ 0x6a73));
+    choose_outages(s, rng(seed ^ 0x0a6e));
     return s;
 }
 

@@ -7,8 +7,8 @@
 // Arrays are huge and sparse: the stripes are neighbours at random places, and
 // some are chosen so that their cells share a row lock.
 //
-// Jobs, the bitmap, and what comes together are chosen last and by seeds of their own: what a
-// schedule was without them it still is. With a bitmap the stripes move together, so that regions
+// Jobs, the bitmap, what comes together and outages are chosen last and by seeds of their own: what
+// a schedule was without them it still is. With a bitmap the stripes move together, so that regions
 // are few.
 #pragma once
 
@@ -44,6 +44,7 @@ enum class fault_kind : uint8_t {
     bad_sector,
     kill,
     power_cut,
+    outage,  // several members are away for a while, most often all
 };
 
 struct fault {
@@ -98,6 +99,9 @@ struct schedule {
     bool death_at_io = false;   // or at a word
 
     uint32_t together = 0;  // chance that a request does not come alone in its turn
+
+    // Errors are judged by the control plane (service/judge.h), and so many outages come.
+    uint32_t outages = 0;
 
     uint32_t fault_count = 0;
     std::array<fault, faults_max> faults{};

@@ -37,6 +37,9 @@ constexpr uint64_t memory_bytes = 64ULL << 20;
 constexpr uint64_t tick = 200;
 constexpr uint64_t poll = 1500;
 constexpr uint32_t ios_max = 8192;
+// A tick is ten milliseconds.
+constexpr auto unit = std::chrono::microseconds(50);
+constexpr uint32_t outage_longest = 12000;
 // Of others, in the middle of one call. A long line of waiters touches much.
 constexpr uint32_t turns_max = 6;
 // It waits for members meanwhile.
@@ -123,7 +126,7 @@ void world::prepare() {
     writes_answered = 0;
     over_ = false;
     trouble.fill(0);
-    ever_vanished = spoils = 0;
+    ever_vanished = spoils = away = 0;
     in_tick = false;
     known = plan.missing;
     recorded_epoch = 0;
@@ -190,6 +193,7 @@ void world::prepare() {
                 layout_.bytes - layout_.header.buffers_offset);
     if (plan.resync)
         arena->state |= RR_STATE_RESYNC;
+    make_judge();
     deaths_left_ = 0;
     depth_ = active_ = ios_used = 0;
     parked_ = resting_ = clean = false;
@@ -203,6 +207,7 @@ void world::prepare() {
 void world::restart_clients() {
     resting_ = true;
     parked_ = false;
+    make_judge();
     heap_.clear();
     free_ios_.clear();
     ios_used = 0;
@@ -254,7 +259,8 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
             trigger_faults();
         });
     }
-    const uint32_t limit = 20000 + plan.requests * 300;
+    // Who waits for members looks on at every tick, and so does who asks what an error means.
+    const uint32_t limit = (20000 + plan.requests * 300) * (plan.outages ? 8 : 1);
     while (failure_.empty() && !over_ && !heap_.empty()) {
         std::pop_heap(heap_.begin(), heap_.end(), later_than);
         const event e = heap_.back();
@@ -268,6 +274,9 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
         if (outstanding_ || submitted_ < plan.requests)
             wrong("{} requests are never answered: nothing is in flight, no timer runs",
                   outstanding_);
+        if ((plan.what == kind::healthy && missing()) ||
+            ((plan.what == kind::healthy || plan.what == kind::degraded) && broken()))
+            wrong("a member failed, and none was to");
         if (failure_.empty())
             check_rest(*this);
         if (failure_.empty())
@@ -428,6 +437,9 @@ void world::turn(const event& e) {
         case event_kind::fault:
             strike(e.index);
             break;
+        case event_kind::back:
+            end_outage();
+            break;
     }
 }
 
@@ -489,6 +501,7 @@ uint32_t world::thread_of(const event& e) const {
         case event_kind::told:
         case event_kind::target:
         case event_kind::fault:
+        case event_kind::back:
             return control_thread;
         case event_kind::ask:
         case event_kind::flushed:
@@ -834,6 +847,12 @@ void world::decide(io& x) {
         return;
     }
     disk& d = disks[a.role];
+    // Some of a write may have come through.
+    if (away >> a.role & 1) {
+        x.result = -ENOLINK;
+        x.good = is_write(a.act) ? chance_.below(x.sectors + 1) : 0;
+        return;
+    }
     const int32_t error = d.vanished ? -ENODEV : -EIO;
     bool fails = d.vanished;
     if (is_write(a.act)) {
@@ -897,6 +916,11 @@ void world::move(io& x, uint32_t upto) {
 void world::finish(uint32_t index) {
     io& x = ios[index];
     const rr_action a = x.action;
+    if (on_member(a.act) && (away >> a.role & 1) && x.result >= 0 && a.act != RR_ACT_FLUSH &&
+        chance_.below(2)) {
+        x.result = -ENOLINK;
+        x.good = x.moved;
+    }
     if (on_member(a.act) && disks[a.role].vanished && x.result >= 0 && chance_.below(2)) {
         x.result = -ENODEV;
         x.good = x.moved;
@@ -940,7 +964,46 @@ int world::fuse(const io& x) {
     return failed;
 }
 
+// The control plane's own class, with the simulated clock. It waits as long as it takes.
+void world::make_judge() {
+    arena->judged = plan.outages != 0;
+    arena->suspects = 0;
+    arena->well = 0;
+    member_judge::needs how;
+    how.answers = [this](uint32_t index) { return !(away >> index & 1) && !disks[index].vanished; };
+    how.is_ours = [] { return true; };
+    how.tell = [](const std::string&) {};
+    how.wake = [this] { wake_queues(); };
+    how.now = [this] { return member_judge::clock::time_point(now_ * unit); };
+    how.patience = std::chrono::duration_cast<std::chrono::milliseconds>(3 * outage_longest * unit);
+    judge_.emplace(arena, std::move(how));
+}
+
+void world::begin_outage() {
+    if (away)
+        return;
+    const uint32_t all = (1U << devices()) - 1;
+    away = chance_.below(3) ? all : static_cast<uint32_t>(chance_.next()) & all;
+    // One by itself is lost and not away, also where its replacement is.
+    if (std::popcount(away & ~missing() & ~(1U << replacement())) < 2)
+        away = all;
+    say("outage {:#x}", away);
+    sum_->outages++;
+    later(chance_.below(outage_longest), event_kind::back, 0, 0);
+}
+
+void world::end_outage() {
+    say("the members are back");
+    away = 0;
+    control_look();
+}
+
 void world::control_look() {
+    if (plan.outages)
+        control([this] { judge_->look(member_judge::clock::time_point(now_ * unit)); });
+    // Whatever it writes waits until they are back.
+    if (away)
+        return;
     look_at_bitmap();
     const uint32_t epoch = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
     if (epoch != superblock_epoch_ && !superblock_writing_) {
@@ -1014,6 +1077,8 @@ void world::lie_down() {
 }
 
 void world::control_superblock() {
+    if (away)
+        return later(100, event_kind::superblock, 0, 0);
     superblock_writing_ = false;
     const uint64_t state = arena->state;
     raise_events();
@@ -1080,6 +1145,9 @@ void world::strike(uint32_t index) {
             break;
         case fault_kind::power_cut:
             power_cut();
+            break;
+        case fault_kind::outage:
+            begin_outage();
             break;
     }
 }
@@ -1168,6 +1236,8 @@ void world::kill() {
     };
     say("the daemon dies");
     sum_->kills++;
+    // Its successor waits for them.
+    away = 0;
     parked_ = true;
     drop_in_flight();
     make_durable();
@@ -1191,6 +1261,7 @@ void world::kill() {
 void world::power_cut() {
     say("power is cut");
     sum_->cuts++;
+    away = 0;
     parked_ = true;
     drop_in_flight();
     const array_config& c = plan.config;

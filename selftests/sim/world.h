@@ -63,6 +63,7 @@ extern "C" {
 #include "model.h"
 #include "schedule.h"
 #include "service/bitmap.h"
+#include "service/judge.h"
 
 namespace rr::sim {
 
@@ -83,6 +84,7 @@ enum class event_kind : uint8_t {
     member,      // they say that the rebuilt target is one
     told,        // ... and so does the state
     target,      // the target of a rebuild breaks
+    back,        // the members that were away
     fault,       // index = fault
 };
 
@@ -155,6 +157,7 @@ struct job_note {
 
 struct totals {
     uint64_t schedules = 0, requests = 0, events = 0, kills = 0, cuts = 0, redone = 0, errors = 0;
+    uint64_t outages = 0;
     uint64_t rests = 0;        // clean, with clients still to come
     uint64_t interleaved = 0;  // turns inside of others' calls of the engine
     uint64_t lock_waits = 0, slot_waits = 0, held = 0, replans = 0, rebuilt = 0, repaired = 0;
@@ -244,6 +247,7 @@ public:
     // By stripe: roles with a read that failed, ever.
     std::array<uint32_t, schedule::stripes_max> trouble{};
     uint32_t ever_vanished = 0;
+    uint32_t away = 0;  // they answer nothing, and will again
     // The role that came back last, and when.
     uint32_t back = 0, back_since = 0;
     job_note job{};
@@ -383,6 +387,9 @@ private:
     void check_cleared(const md::bitmap& image);
 
     void strike(uint32_t index);
+    void make_judge();
+    void begin_outage();
+    void end_outage();
     void trigger_faults();
     void spoil_somewhere();
     void drop_in_flight();
@@ -434,6 +441,7 @@ private:
     uint64_t member_state_ = 0;  // that its record was made of
     uint32_t checks_left_ = 0, rebuilds_left_ = 0, replaces_left_ = 0, tries_left_ = 0;
     std::optional<array_bitmap> bitmap_;
+    std::optional<member_judge> judge_;
     std::optional<md::array_metadata> metadata_;  // its events
     uint64_t superblock_events_ = 0;
     std::array<uint64_t, RR_MEMBERS_MAX> member_events_{};
