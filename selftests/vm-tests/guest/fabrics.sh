@@ -18,7 +18,7 @@ read -ra as_b < <(members b)
 array() {
 	at a
 	wipe "${disks[@]}"
-	start t "${as_a[@]}" --chunk 64K --assume-clean --size 8M --engine "$engine" --clean-after 0
+	start t "${as_a[@]}" --chunk 64K --assume-clean --size 8M --engine "$engine" --clean-after 0 "$@"
 	fill
 }
 
@@ -61,12 +61,16 @@ reserved() {
 	at a
 }
 
+# follow: what host a's daemon says, also when its files are gone.
+follow() {
+	on a tail -n 1000 -f "/run/ringraid/$(st uuid | tr : -)/log" >"$tmp/log-of-a" 2>/dev/null &
+	follower=$!
+}
+
 # The other host takes it while clients write: errors, and not one member is blamed.
 taken_over() {
 	array
-	log=/run/ringraid/$(st uuid | tr : -)/log
-	on a sh -c "tail -n 1000 -F $log >$tmp/log-of-a 2>/dev/null" &
-	follower=$!
+	follow
 	load_until_error
 	at b
 	quietly ringraid assemble --take-over "${as_b[@]}" --engine "$engine"
@@ -75,7 +79,7 @@ taken_over() {
 	# By now the number of its device may be host b's.
 	on a sh -c 'rm -f /sys/class/ublk-char/*'
 	wait "$client" || true
-	grep -q 'fenced: host gw-b' "$tmp/log-of-a" || fail "host a says nothing of it"
+	eventually "host a says so" grep -q 'fenced: host gw-b' "$tmp/log-of-a"
 	! grep -q 'member [0-9] failed' "$tmp/log-of-a" || fail "host a blames a member"
 	at b
 	eventually "parity is right" is_state healthy
@@ -136,4 +140,130 @@ succeeded() {
 	judge "${disks[@]}"
 }
 
-play reserved taken_over succeeded
+# clients: who verify what they write, until end_clients.
+clients() {
+	local before
+	before=$(counter writes)
+	client v "$block" --bssplit=$mix --iodepth=8 --numjobs=2 --size=8m --offset_increment=8m
+	eventually "clients write" counts writes $((before + 20))
+}
+waits() { [ "$(st 'waiting_for | length')" -ge 2 ]; }
+goes_on() { [ "$(st 'waiting_for | length')" = 0 ] && counts writes "$1"; }
+told() { on "$here" grep -c "event: $1 " "/run/ringraid/$(st uuid | tr : -)/log" || true; }
+
+# away COMMAND...: host a reaches no member while it runs; then all are back.
+away() {
+	local before
+	unplug a 0 1 2 3
+	eventually "the array waits" waits
+	ringraid status >"$tmp/log" || fail "the status is not that of a healthy array"
+	grep -q 'healthy, waiting for members' "$tmp/log" || { cat "$tmp/log"; fail "the status does not say so"; }
+	before=$(counter writes)
+	"$@"
+	plug a 0 1 2 3
+	eventually "the array goes on" goes_on $((before + 20))
+}
+
+# All members are away for a while: clients pause.
+outage() {
+	array --bitmap-chunk 1M
+	clients
+	away sleep 2
+	away sleep 1
+	end_clients
+	state healthy
+	[ "$(told Fail)" = 0 ] || fail "a member was failed"
+	[ "$(told WaitingForMembers)" = 2 ] || fail "told of waiting $(told WaitingForMembers) times"
+	[ "$(told MembersBack)" = 2 ] || fail "told of the end $(told MembersBack) times"
+	held_by a || fail "not reserved any more"
+	stop
+	judge "${disks[@]}"
+}
+
+# The storage boots meanwhile, has forgotten its reservations, and is back disk by disk.
+booted() {
+	array
+	clients
+	away boot_all
+	end_clients
+	state healthy
+	eventually "the members are reserved again" held_by a
+	! dd if=/dev/zero of=/dev/b1 bs=4k count=1 seek=1000 oflag=direct 2>/dev/null || fail "host b has written"
+	stop
+	judge "${disks[@]}"
+}
+boot_all() {
+	local n
+	unplug b 0 1 2 3
+	for n in 0 1 2 3; do boot $n; done
+	plug b 0 1 2 3
+	for n in 0 1; do
+		plug a $n
+		eventually "the connection is back" is_live a $n
+		waits || fail "it does not wait for all"
+	done
+	unplug a 0 1
+}
+
+# One of them is away while the others answer: it has failed, and is a member again later.
+lost() {
+	array --bitmap-chunk 1M
+	clients
+	unplug a 2
+	eventually "the array is degraded" is_state degraded
+	[ "$(st 'waiting_for | length')" = 0 ] || fail "it waits"
+	plug a 2
+	eventually "the connection is back" is_live a 2
+	quietly ringraid add t /dev/a2
+	quietly on a timeout 300 ringraid wait t
+	end_clients
+	state healthy
+	stop
+	judge "${disks[@]}"
+}
+
+# Nobody waits for ever.
+patience() {
+	local n
+	array --no-path-timeout 5
+	load_until_error
+	unplug a 0 1 2 3
+	wait "$client" && fail "clients saw no error"
+	eventually "the array has failed" is_state failed
+	plug a 0 1 2 3
+	for n in 0 1 2 3; do eventually "the connection is back" is_live a $n; done
+	refused "two members failed|dirty" ringraid stop
+	again "${as_a[@]}"
+	quietly on a timeout 300 ringraid wait t
+	state healthy
+	stop
+	judge "${disks[@]}"
+}
+
+# Who waits does not do so for members that another host has taken meanwhile.
+taken_while_away() {
+	array
+	follow
+	load_until_error
+	unplug a 0 1 2 3
+	eventually "the array waits" waits
+	at b
+	quietly ringraid assemble --take-over "${as_b[@]}" --engine "$engine"
+	quietly on b timeout 300 ringraid wait "$(st uuid)"
+	at a
+	waits || fail "host a waits no more"
+	plug a 0 1 2 3
+	eventually "host a ends its service" is_over
+	on a sh -c 'rm -f /sys/class/ublk-char/*'
+	wait "$client" && fail "clients saw no error"
+	eventually "host a says so" grep -q 'fenced: host gw-b' "$tmp/log-of-a"
+	! grep -q 'member [0-9] failed' "$tmp/log-of-a" || fail "host a blames a member"
+	at b
+	state healthy
+	stop
+	kill $follower
+	at a
+	judge "${disks[@]}"
+}
+
+play reserved taken_over taken_while_away succeeded outage booted lost patience

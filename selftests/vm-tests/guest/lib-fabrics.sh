@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Members over NVMe/TCP on loopback, seen by two hosts of one kernel.
 #
-# Each disk is a target of its own, as if each were a node. A host is a hostid, under which
-# it connects, and namespaces of its own for what ringraid keeps beside the members.
-# /dev/a0.. are the members as host a has them, /dev/b0.. as b has them.
+# Each disk is a target of its own, as if each were a node, with a port for each host, which
+# is closed and opened (unplug, plug); it forgets its reservations as a node does that boots
+# (boot). A host is a hostid, under which it connects, and namespaces of its own for what
+# ringraid keeps beside the members. /dev/a0.. are the members as host a has them, /dev/b0..
+# as b has them.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of the test that sources this
 nvmet=/sys/kernel/config/nvmet
 declare -A hostid=([a]=11111111-1111-1111-1111-111111111111 [b]=22222222-2222-2222-2222-222222222222)
+declare -A first_port=([a]=4420 [b]=4430)
 declare -A holder=() # the process whose namespaces are the host's
 
 fabrics_up() {
@@ -15,20 +18,50 @@ fabrics_up() {
 	ip link set lo up
 }
 
-# target N: disk N, behind port N.
+# target N: disk N.
 target() {
-	local s=$nvmet/subsystems/nqn.test:m$1 p=$nvmet/ports/$((1 + $1))
-	mkdir "$s" "$s/namespaces/1" "$p"
+	local s=$nvmet/subsystems/nqn.test:m$1
+	mkdir "$s" "$s/namespaces/1"
 	echo 1 >"$s/attr_allow_any_host"
 	echo -n "$(readlink -f "/dev/disk$1")" >"$s/namespaces/1/device_path"
 	echo "0000000$1-0000-4000-8000-000000000001" >"$s/namespaces/1/device_uuid"
 	echo 1 >"$s/namespaces/1/resv_enable"
 	echo 1 >"$s/namespaces/1/enable"
+	port a "$1"
+	port b "$1"
+}
+
+# port HOST N: where the host finds the target.
+port() {
+	local n=$((${first_port[$1]} + $2))
+	local p=$nvmet/ports/$n
+	mkdir "$p"
 	echo tcp >"$p/addr_trtype"
 	echo ipv4 >"$p/addr_adrfam"
 	echo 127.0.0.1 >"$p/addr_traddr"
-	echo $((4420 + $1)) >"$p/addr_trsvcid"
-	ln -s "$nvmet/subsystems/nqn.test:m$1" "$p/subsystems/"
+	echo $n >"$p/addr_trsvcid"
+	plug "$1" "$2"
+}
+
+# unplug HOST N...: its connections end at once, and none is made until plug HOST N...
+unplug() {
+	local host=$1 n
+	shift
+	for n in "$@"; do rm "$nvmet/ports/$((${first_port[$host]} + n))/subsystems/nqn.test:m$n"; done
+}
+plug() {
+	local host=$1 n
+	shift
+	for n in "$@"; do
+		ln -s "$nvmet/subsystems/nqn.test:m$n" "$nvmet/ports/$((${first_port[$host]} + n))/subsystems/"
+	done
+}
+
+# boot N: while nobody is connected.
+boot() {
+	local n=$nvmet/subsystems/nqn.test:m$1/namespaces/1
+	echo 0 >"$n/enable"
+	echo 1 >"$n/enable"
 }
 
 # controller HOST N: its directory in sysfs.
@@ -53,12 +86,13 @@ namespace() {
 	return 1
 }
 is_there() { namespace "$1" "$2" >/dev/null; }
+is_live() { [ "$(cat "$(controller "$1" "$2")/state" 2>/dev/null)" = live ]; }
 
 # connect HOST N
 connect() {
 	local host=$1 n=$2 said
 	exec 7<>/dev/nvme-fabrics
-	echo -n "transport=tcp,traddr=127.0.0.1,trsvcid=$((4420 + n)),nqn=nqn.test:m$n,hostnqn=nqn.2014-08.org.nvmexpress:uuid:${hostid[$host]},hostid=${hostid[$host]},ctrl_loss_tmo=600,reconnect_delay=1,fast_io_fail_tmo=3,keep_alive_tmo=5,nr_io_queues=1" >&7
+	echo -n "transport=tcp,traddr=127.0.0.1,trsvcid=$((${first_port[$host]} + n)),nqn=nqn.test:m$n,hostnqn=nqn.2014-08.org.nvmexpress:uuid:${hostid[$host]},hostid=${hostid[$host]},ctrl_loss_tmo=600,reconnect_delay=1,fast_io_fail_tmo=3,keep_alive_tmo=5,nr_io_queues=1" >&7
 	read -r said <&7
 	exec 7>&-
 	eventually "host $host has member $n" is_there "$host" "$n"
