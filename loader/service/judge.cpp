@@ -134,12 +134,19 @@ void member_judge::look(clock::time_point now) {
     }
     if (!how_.is_ours())
         return;
+    // An outage may begin or end between the first who is asked and the last.
+    if (find_away(state, suspects) != away) {
+        next_look_ = now + look_again;
+        return;
+    }
     lose(away);
     release(seen, false);
 }
 
 std::chrono::milliseconds member_judge::wait() const {
-    return waits_ ? std::chrono::milliseconds(look_again) : std::chrono::milliseconds(1000);
+    return waits_ || static_cast<uint32_t>(load(array_->suspects)) != 0
+               ? std::chrono::milliseconds(look_again)
+               : std::chrono::milliseconds(1000);
 }
 
 // As the engine does it: the error is believed where all were well after it and after the

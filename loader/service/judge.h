@@ -7,7 +7,8 @@
 //
 //   all answer         the I/O is issued again; where it fails once more, and all answer once
 //                      more, its error is the member's own (the engine knows by `well`)
-//   one does not       it has failed, as ever
+//   one does not,      it has failed, as ever
+//   asked twice
 //   more than that     the array waits: nobody has failed, clients pause, and it is looked
 //                      again until enough are back, and a moment more for the last ones; or
 //                      until its patience is over, and they have failed

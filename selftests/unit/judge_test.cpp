@@ -27,7 +27,12 @@ protected:
     }
     void begin(std::chrono::milliseconds patience) {
         member_judge::needs how;
-        how.answers = [this](uint32_t index) { return (away_ >> index & 1) == 0; };
+        how.answers = [this](uint32_t index) {
+            const bool there = (away_ >> index & 1) == 0;
+            if (++asked_ == count && away_then_)
+                away_ = *away_then_;
+            return there;
+        };
         how.is_ours = [this] { return ours_; };
         how.tell = [this](const std::string& event) { told_ += event + ' '; };
         how.wake = [] {};
@@ -56,7 +61,8 @@ protected:
 
     std::unique_ptr<rr_array> array_ = std::make_unique<rr_array>();
     std::optional<member_judge> judge_;
-    uint32_t away_ = 0;
+    uint32_t away_ = 0, asked_ = 0;
+    std::optional<uint32_t> away_then_;  // once all have been asked
     bool ours_ = true, ends_ = false;
     std::string told_;
     member_judge::clock::time_point now_{1h}, back_at_ = member_judge::clock::time_point::max();
@@ -87,6 +93,31 @@ TEST_F(Judge, OneThatIsAwayWhileTheOthersAnswerHasFailed) {
     EXPECT_EQ(array_->suspects, 0U);
     EXPECT_FALSE(judge_->waits());
     EXPECT_EQ(array_->members[1].error, EIO);
+}
+
+TEST_F(Judge, AnOutageThatEndsWhileItAsksIsNobodysFailure) {
+    away_ = 1U << 1;
+    away_then_ = 0;
+    suspect(away_);
+    look();
+    EXPECT_EQ(missing(), 0U);
+    EXPECT_EQ(array_->suspects, 1U << 1);
+    pass(1s);
+    look();
+    EXPECT_EQ(missing(), 0U);
+    EXPECT_EQ(array_->suspects, 0U);
+}
+
+TEST_F(Judge, AnOutageThatBeginsWhileItAsksIsWaitedFor) {
+    away_ = 1U << 1;
+    away_then_ = 0xf;
+    suspect(away_);
+    look();
+    EXPECT_EQ(missing(), 0U);
+    pass(1s);
+    look();
+    EXPECT_TRUE(judge_->waits());
+    EXPECT_EQ(missing(), 0U);
 }
 
 TEST_F(Judge, TwoThatAreAwayAreWaitedFor) {
