@@ -804,6 +804,8 @@ void world::send_flush(uint32_t role) {
     result = d.vanished ? -ENODEV : 0;
     if (plan.transient && chance_.per_mille(plan.transient)) {
         result = passing[chance_.below(4)];
+    } else if (away >> role & 1) {
+        result = -ENOLINK;
     } else if (!d.vanished && d.flush_errors) {
         d.flush_errors--;
         result = -EIO;
@@ -984,8 +986,8 @@ void world::begin_outage() {
         return;
     const uint32_t all = (1U << devices()) - 1;
     away = chance_.below(3) ? all : static_cast<uint32_t>(chance_.next()) & all;
-    // One by itself is lost and not away, also where its replacement is.
-    if (std::popcount(away & ~missing() & ~(1U << replacement())) < 2)
+    // What the array can do without is lost and not away, also where its replacement is.
+    if (std::popcount(away & ~missing() & ~(1U << replacement())) <= (missing() ? 0 : 1))
         away = all;
     say("outage {:#x}", away);
     sum_->outages++;
