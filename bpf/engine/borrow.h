@@ -61,17 +61,13 @@ RR_STEP rr_u32 rr_borrow_roles(rr_array_t *a, rr_slot_t *s, rr_u32 units)
 	return rr_count_bits(partial) < rr_count_bits(modified) ? partial : modified;
 }
 
-/* Copies @units of the cell at @from in the arena to that at @to. */
-RR_FN int rr_borrow_units(rr_array_t *a RR_ARG_ARENA, rr_u64 to, rr_u64 from, rr_u32 units)
+/* Copies a @run of units of the cell at @from in the arena to that at @to. */
+RR_FN int rr_borrow_run(rr_array_t *a RR_ARG_ARENA, rr_u64 to, rr_u64 from, rr_u32 run)
 {
 	rr_u32 shift = a->unit_shift;
-	rr_u32 run;
-	rr_u64 skip;
+	rr_u64 skip = (rr_u64)rr_lowest_bit(run) << shift;
 
-	rr_for_runs (run, units) {
-		skip = (rr_u64)rr_lowest_bit(run) << shift;
-		rr_copy(a, to + skip, from + skip, rr_count_bits(run) << (shift - RR_SECTOR_SHIFT));
-	}
+	rr_copy(a, to + skip, from + skip, rr_count_bits(run) << (shift - RR_SECTOR_SHIFT));
 	return 0;
 }
 
@@ -88,10 +84,14 @@ RR_STEP void rr_borrow_forget(rr_array_t *a, rr_slot_t *s, rr_u32 units)
 RR_FN int rr_borrow_holder(rr_array_t *a RR_ARG_ARENA, rr_u32 lock, rr_u32 units)
 {
 	rr_lock_t *l = rr_lock_at(a, lock);
+	rr_u64 __arena *all = (rr_u64 __arena *)l->holder;
 	rr_u32 who = 0;
 	rr_u32 held = 0;
 	rr_u32 unit, holder;
 
+	/* Others' units may change meanwhile, ours do not. */
+	if (!(rr_load(all[0]) | rr_load(all[1]) | rr_load(all[2]) | rr_load(all[3])))
+		return 0;
 	rr_for_roles (unit, units) {
 		holder = rr_load(l->holder[unit]);
 		if (!who)
@@ -112,7 +112,7 @@ RR_FN int rr_slot_borrow(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_queue_t *first = rr_queue_at(a, 0);
 	rr_u32 other = (found & 0xffff) - 1;
 	rr_slot_t *o = rr_slot_at(a, first, other);
-	rr_u32 roles, role, life, has;
+	rr_u32 roles, role, run, life, has;
 
 	if (!found || other >= a->queues * a->slots || o == s)
 		return 0;
@@ -128,8 +128,9 @@ RR_FN int rr_slot_borrow(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 		has = rr_load(o->kept[role]) & units;
 		if (roles == (s->data_mask | 1U << s->parity))
 			has &= s->units[role];
-		rr_borrow_units(a, rr_buffer(a, q, slot, role), rr_buffer(a, first, other, role),
-				has);
+		rr_for_runs (run, has)
+			rr_borrow_run(a, rr_buffer(a, q, slot, role),
+				      rr_buffer(a, first, other, role), run);
 		s->kept[role] |= has;
 	}
 	if (rr_load_fenced(o->life) != life) {

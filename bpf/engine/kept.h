@@ -114,11 +114,13 @@ RR_FN int rr_kept_locked(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 		rr_kept_ends(s);
 	if ((rr_u32)state)
 		return 0;
+	if (!s->keeps)
+		return s->lock_mask;
 	rr_for_roles (unit, s->lock_mask) {
-		if (!s->keeps || rr_load(l->holder[unit]) != who)
+		if (rr_load(l->holder[unit]) != who)
 			others |= 1U << unit;
 	}
-	if (others && s->keeps) {
+	if (others) {
 		rr_for_roles (role, roles)
 			s->kept[role] &= ~others;
 	}
@@ -199,8 +201,15 @@ RR_FN int rr_kept_release(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_lock_t *l = rr_lock_at(a, s->lock);
 	rr_u32 who = s->keeps == RR_KEEPS ? rr_slot_who(a, q, slot) : 0;
+	rr_u64 __arena *all = (rr_u64 __arena *)l->holder;
 	rr_u32 unit;
 
+	if (s->lock_mask == (1U << RR_UNITS_MAX) - 1) {
+		/* Four at once. */
+		for (unit = 0; unit < RR_UNITS_MAX / 4; unit++)
+			rr_store(all[unit], who * 0x0001000100010001ULL);
+		return 0;
+	}
 	rr_for_roles (unit, s->lock_mask)
 		rr_store(l->holder[unit], (rr_u16)who);
 	return 0;
