@@ -333,7 +333,8 @@ TEST_F(MdBitmapOnDisk, AHeaderThatDoesNotFitIsNone) {
     EXPECT_EQ(with<uint32_t>(0, 0x6d746963), ENODATA);
     for (const uint32_t version : {0U, 3U, 5U, 6U, ~0U})
         EXPECT_EQ(with<uint32_t>(4, version), ENODATA) << version;
-    EXPECT_EQ(with<uint8_t>(23, 0), ENODATA) << "another set";
+    const auto other = static_cast<uint8_t>(~sb_.set_uuid[15]);
+    EXPECT_EQ(with<uint8_t>(23, other), ENODATA) << "another set";
     for (const uint64_t size : {uint64_t{0}, sb_.size - 8, sb_.size + 8, ~uint64_t{0}})
         EXPECT_EQ(with<uint64_t>(40, size), ENODATA) << size;
     EXPECT_EQ(with<uint32_t>(48, 2), ENODATA) << "out of date";
