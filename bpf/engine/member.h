@@ -125,7 +125,11 @@ RR_STEP int rr_role_out(rr_array_t *a, rr_u32 role, rr_u64 cell)
 	return !(state & RR_STATE_REBUILD) || rr_job_has_to(a, cell);
 }
 
-/* The role that is not there in the rows of @cell, or RR_NO_ROLE. */
+/*
+ * The role that is not there in the rows of @cell, or RR_NO_ROLE. A caller that acts on it
+ * looks at the state again: when the job is over the words that say how far it is are those
+ * of the next one, and a state from before would take them for its own.
+ */
 RR_STEP rr_u32 rr_missing_at(rr_array_t *a, rr_u64 state, rr_u64 cell)
 {
 	if ((state & RR_STATE_REBUILD) && !rr_job_has_to(a, cell))

@@ -360,6 +360,9 @@ RR_FN int rr_slot_choose(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_u32 partial, rmw, rcw, reads, kept;
 
 	s->epoch = rr_state_epoch(state);
+	/* Not all of it was true at one moment (rr_missing_at()): another plan will be made. */
+	if (rr_load(a->state) != state)
+		s->epoch--;
 	s->lost = lost;
 	if ((state & RR_STATE_BROKEN) || absent < 0 ||
 	    (missing != RR_NO_ROLE && missing != s->parity && s->bad != RR_NO_ROLE &&
