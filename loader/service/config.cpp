@@ -42,8 +42,8 @@ constexpr auto array_rules = std::to_array<setting_rule>({
     {"latency", kind::choice, "off", "on off"},
     {"check", kind::choice, "yes", "yes no"},
     {"spares", kind::number, "0", "as many are to be there; fewer is an event", 0, 64},
-    {"no-path-timeout", kind::number, "",
-     "seconds to wait for members that are away together (60 behind a network, else 0)", 0, day_s},
+    {"no-path-timeout", kind::number, "", "seconds to wait out an outage (60 over fabrics, else 0)",
+     0, day_s},
     {"reserve", kind::choice, "auto", "auto yes no"},
 });
 
