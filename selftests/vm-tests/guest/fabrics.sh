@@ -25,6 +25,16 @@ array() {
 # A member's superblock alone: what is behind it, as the bitmap, is the daemon's to change.
 superblock() { dd if="$1" bs=4k skip=1 count=1 iflag=direct status=none; }
 
+# cannot_write HOST N: it reaches the member, and is refused.
+cannot_write() {
+	local disk
+	eventually "host $1 reaches member $2" is_live "$1" "$2"
+	eventually "host $1 sees member $2" is_there "$1" "$2"
+	disk=/dev/$(namespace "$1" "$2")
+	! dd if=/dev/zero of="$disk" bs=4k count=1 seek=1000 oflag=direct conv=nocreat 2>"$tmp/log" ||
+		{ st fence; ls -l "$disk"; fail "host $1 has written"; }
+}
+
 # held_by HOST: the members' reservations, as the daemon of HOST has seen them last.
 # shellcheck disable=SC2016 # jq's
 held_by() {
@@ -45,7 +55,7 @@ reserved() {
 	ringraid assemble "${as_b[@]}" >"$tmp/log" 2>&1 || rc=$?
 	[ $rc = 76 ] || fail "refused with exit code $rc"
 	kept "${disks[@]}"
-	! dd if=/dev/zero of=/dev/b1 bs=4k count=1 seek=1000 oflag=direct 2>/dev/null || fail "host b has written"
+	cannot_write b 1
 	at a
 	state healthy
 	read_all "before the stop"
@@ -104,14 +114,23 @@ load_until_error() {
 	eventually "clients write" counts writes $((before + 20))
 }
 
+# alone: who looks around would take host b's paths for second ones of host a's members.
+alone() {
+	local n
+	for n in 0 1 2 3; do leave b $n; done
+}
+together() {
+	local n
+	for n in 0 1 2 3; do connect b $n; done
+}
+
 # A daemon that is killed is succeeded where nobody came between: the successor has another
 # key, and finds the members reserved or forgotten.
 clears() { ringraid fence-clear "${as_a[@]}" >"$tmp/log" 2>&1; }
 succeeded() {
 	local before n
 	array
-	# A takeover looks around, and host b's paths would be second ones of host a's members.
-	for n in 0 1 2 3; do leave b $n; done
+	alone
 	before=$(st fence.key)
 	kill_daemon
 	again "${as_a[@]}"
@@ -138,6 +157,7 @@ succeeded() {
 	read_all "after a takeover"
 	stop
 	judge "${disks[@]}"
+	together
 }
 
 # clients: who verify what they write, until end_clients.
@@ -188,7 +208,7 @@ booted() {
 	end_clients
 	state healthy
 	eventually "the members are reserved again" held_by a
-	! dd if=/dev/zero of=/dev/b1 bs=4k count=1 seek=1000 oflag=direct 2>/dev/null || fail "host b has written"
+	cannot_write b 1
 	stop
 	judge "${disks[@]}"
 }
