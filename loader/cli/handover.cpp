@@ -80,6 +80,7 @@ Result<service_options> options_of(const nlohmann::json& setting) {
     if (const auto wait = setting.find("no_path_timeout_ms");
         wait != setting.end() && wait->is_number_unsigned())
         out.no_path_timeout = std::chrono::milliseconds(wait->get<uint64_t>());
+    out.readd = flag_of(setting, "re_add");
     out.foreground = flag_of(setting, "foreground");
     out.stop_when_unused = flag_of(setting, "stop_when_unused");
     out.clean_after = std::chrono::milliseconds(number_of(setting, "clean_after_ms"));

@@ -189,6 +189,7 @@ public:
                   {"max_kib", job.value("sync_max_kib", uint64_t{0})}};
         bitmap_ = {{"command", "bitmap"}};
         latency_ = {{"command", "latency"}};
+        readd_ = {{"command", "re-add"}};
     }
 
     Status take(const std::string& word) {
@@ -207,11 +208,16 @@ public:
             latency_["on"] = value == "on";
             return {};
         }
-        return with_hint(fail(EINVAL, "{} is no setting", word),
-                         "sync-min=KIB and sync-max=KIB: KiB/s of each member; sync-max=0 is as "
-                         "fast as they are. bitmap=internal or bitmap=none; bitmap-chunk=BYTES. "
-                         "latency=on or latency=off. configured: the rates and latency of "
-                         "ringraid config");
+        if (key == "re-add" && (value == "yes" || value == "no")) {
+            readd_["on"] = value == "yes";
+            return {};
+        }
+        return with_hint(
+            fail(EINVAL, "{} is no setting", word),
+            "sync-min=KIB and sync-max=KIB: KiB/s of each member; sync-max=0 is as "
+            "fast as they are. bitmap=internal or bitmap=none; bitmap-chunk=BYTES. "
+            "latency=on or latency=off. re-add=yes or re-add=no. configured: the rates, "
+            "latency and re-add of ringraid config");
     }
 
     // What the configuration says of an array that runs.
@@ -220,6 +226,7 @@ public:
             machine_config().array(status.value("name", ""), status.value("uuid", ""));
         rates_["min_kib"] = rates_["max_kib"] = uint64_t{0};
         latency_["on"] = set.at("latency").value == "on";
+        readd_["on"] = set.at("re-add").value == "yes";
         Status ok = take_rate("sync-min", set.at("sync-min").value);
         return ok ? take_rate("sync-max", set.at("sync-max").value) : ok;
     }
@@ -228,7 +235,7 @@ public:
         std::vector<nlohmann::json> out;
         if (rates_named_)
             out.push_back(rates_);
-        for (const nlohmann::json& one : {bitmap_, latency_}) {
+        for (const nlohmann::json& one : {bitmap_, latency_, readd_}) {
             if (one.size() > 1)
                 out.push_back(one);
         }
@@ -256,7 +263,7 @@ private:
         return {};
     }
 
-    nlohmann::json rates_, bitmap_, latency_;
+    nlohmann::json rates_, bitmap_, latency_, readd_;
     bool rates_named_ = false;
 };
 
@@ -282,8 +289,8 @@ int set(const context& ctx, const std::string& array, const std::vector<std::str
 }  // namespace
 
 std::vector<std::string> live_setting_words() {
-    return {"sync-min=",     "sync-max=",  "bitmap=internal", "bitmap=none",
-            "bitmap-chunk=", "latency=on", "latency=off",     "configured"};
+    return {"sync-min=",  "sync-max=",   "bitmap=internal", "bitmap=none", "bitmap-chunk=",
+            "latency=on", "latency=off", "re-add=yes",      "re-add=no",   "configured"};
 }
 
 void add_add(CLI::App& app, context& ctx) {
@@ -374,7 +381,7 @@ void add_jobs(CLI::App& app, context& ctx) {
     setting
         ->add_option("settings", *words,
                      "sync-min=KIB, sync-max=KIB, bitmap=internal|none, bitmap-chunk=BYTES, "
-                     "latency=on|off, configured")
+                     "latency=on|off, re-add=yes|no, configured")
         ->required();
     setting->callback([array, words, &ctx] {
         ctx.run = [array, words, &ctx] { return set(ctx, *array, *words); };

@@ -284,6 +284,7 @@ Result<service_options> start_flags::options(const std::string& name,
     out.affinity = !no_affinity && set["affinity"].value == "yes";
     out.passthrough = passthrough || set["passthrough"].value == "yes";
     out.latency = set["latency"].value == "on";
+    out.readd = set["re-add"].value == "yes";
     out.foreground = foreground;
     out.wait = wait;
     out.clean_after =

@@ -426,6 +426,8 @@ Result<nlohmann::json> array_service::remove_device(const nlohmann::json& reques
                              "ringraid fail takes it out of use first");
         if (Status ok = let_member_go(*role); !ok)
             return forward_error(ok.error());
+        // It does not come back by itself (array_return.cpp).
+        __atomic_store_n(&array()->members[*role].error, ENODEV, __ATOMIC_SEQ_CST);
     }
     return good({});
 }

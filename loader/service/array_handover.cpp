@@ -56,6 +56,7 @@ nlohmann::json array_service::handover_setting() const {
             {"no_path_timeout_ms", options_.no_path_timeout
                                        ? nlohmann::json(options_.no_path_timeout->count())
                                        : nlohmann::json()},
+            {"re_add", readd_.load()},
             {"foreground", options_.foreground},
             {"stop_when_unused", options_.stop_when_unused},
             {"clean_after_ms", options_.clean_after.count()},

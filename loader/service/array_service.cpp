@@ -66,6 +66,8 @@ Status array_service::run() {
             if (release_waits_)
                 ask_for("release");
         }
+        if (life_ == life_state::serving)
+            ask_for_return();
         if (host_ == engine_host::bpf && life_ == life_state::serving && !arena_->is_published())
             pin_arena_again();
         uint64_t count;
@@ -149,8 +151,8 @@ std::vector<array_service::order> array_service::taken_orders() {
 
 Result<nlohmann::json> array_service::change(const nlohmann::json& request) {
     const std::string command = request.value("command", "");
-    static const std::set<std::string> of_devices = {"add",     "remove",   "spare",  "bitmap",
-                                                     "replace", "replaced", "release"};
+    static const std::set<std::string> of_devices = {"add",     "remove",   "spare",   "bitmap",
+                                                     "replace", "replaced", "release", "return"};
     if (!of_devices.contains(command))
         return upgrade(request);
     auto done = change_devices(command, request);
@@ -173,6 +175,7 @@ Result<nlohmann::json> array_service::change_devices(const std::string& command,
         return replace_member(request);
     Status done = command == "replaced"  ? finish_replacement()
                   : command == "release" ? release_replacement()
+                  : command == "return"  ? return_member()
                                          : use_spare();
     if (!done)
         return forward_error(done.error());

@@ -89,6 +89,7 @@ struct service_options {
     bool only_named = false;  // a dead daemon's other members are not looked for
     bool force_new = false;   // give up what a dead daemon left
     reserve_mode reserve = reserve_mode::automatic;
+    bool readd = false;  // a member that was away and is back is taken back
     // How long clients wait for members that are away together; nothing: 60 s where one is
     // behind a network, else not at all.
     std::optional<std::chrono::milliseconds> no_path_timeout;
@@ -268,6 +269,14 @@ private:
     [[nodiscard]] std::optional<uint32_t> empty_role() const;
     [[nodiscard]] const md::md_superblock* some_superblock() const;
 
+    // array_return.cpp
+    [[nodiscard]] std::optional<uint32_t> role_to_return() const;
+    [[nodiscard]] std::optional<std::string> where_is_back(uint32_t role) const;
+    void ask_for_return();
+    Status return_member();
+    Status take_back_from(uint32_t role, const std::string& path);
+    std::string readd_order(bool on);
+
     // array_replace.cpp
     [[nodiscard]] Status check_replaceable() const;
     [[nodiscard]] std::optional<size_t> find_spare(const std::string& spelled) const;
@@ -335,6 +344,9 @@ private:
     nlohmann::json log_recovery_;  // what was recovered at the start; null: nothing
     static constexpr std::chrono::seconds spare_retry{30};
     std::chrono::steady_clock::time_point next_spare_try_;
+    std::atomic<bool> readd_{false};
+    std::chrono::steady_clock::time_point next_return_look_;
+    std::string return_refused_;   // why, the last time
     bool release_waits_ = false;   // of a replacement that was given up
     bool stop_is_wanted_ = false;  // as soon as nobody uses it
     Fd char_device_;

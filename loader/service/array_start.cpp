@@ -744,6 +744,7 @@ Status array_service::start_device() {
     how.jobs.rates = options_.rates;
     how.flush = [this] { flush_all(); };
     judge_errors(how);
+    readd_ = options_.readd;
     open_events();
     durability_->start(std::move(how));
     queues_run_ = true;

@@ -64,7 +64,7 @@ std::optional<life_event> event_of(const std::string& command, bool force) {
     if (command == "upgrade" || command == "handover" || command == "add" || command == "remove" ||
         command == "replace" || command == "bitmap")
         return life_event::upgrade;
-    if (command == "job" || command == "latency")
+    if (command == "job" || command == "latency" || command == "re-add")
         return life_event::fail;
     if (command == "stop")
         return force ? life_event::stop_force : life_event::stop;
@@ -97,6 +97,8 @@ std::optional<std::string> array_service::handle(const std::string& line, Fd& cl
         return job_order(request);
     if (command == "latency")
         return latency_order(field("on") == true);
+    if (command == "re-add")
+        return readd_order(field("on") == true);
     if (event == life_event::fail)
         return fail_member(text("member"), client);
     if (event == life_event::upgrade) {
@@ -352,6 +354,7 @@ nlohmann::json array_service::full_status() const {
             {"fence", fence_ ? fence_->status() : nlohmann::json()},
             {"log_recovery", log_recovery_},
             {"waiting_for", roles_away()},
+            {"re_add", readd_.load()},
             {"epoch", a->state >> RR_STATE_EPOCH_SHIFT},
             {"durable_epoch", a->durable_epoch},
             {"members", member_status()},

@@ -44,6 +44,7 @@ constexpr auto array_rules = std::to_array<setting_rule>({
     {"spares", kind::number, "0", "as many are to be there; fewer is an event", 0, 64},
     {"no-path-timeout", kind::number, "", "seconds to wait out an outage (60 over fabrics, else 0)",
      0, day_s},
+    {"re-add", kind::choice, "no", "yes no"},
     {"reserve", kind::choice, "auto", "auto yes no"},
 });
 

@@ -54,11 +54,11 @@ void member_judge::release(uint64_t seen, bool well) {
         how_.wake();
 }
 
+// Its error tells that it was away, whatever an I/O on it was told.
 void member_judge::lose(uint32_t who) {
-    const int error = load(array_->suspect_error);
     for (uint32_t i = 0; i < RR_MEMBERS_MAX; i++) {
         if ((who >> i & 1) != 0)
-            rr_host_fail(array_, i, error < 0 ? error : -ENOLINK);
+            rr_host_fail(array_, i, -ENOLINK);
     }
 }
 

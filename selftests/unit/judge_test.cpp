@@ -92,7 +92,7 @@ TEST_F(Judge, OneThatIsAwayWhileTheOthersAnswerHasFailed) {
     EXPECT_EQ(missing(), 1U << 1);
     EXPECT_EQ(array_->suspects, 0U);
     EXPECT_FALSE(judge_->waits());
-    EXPECT_EQ(array_->members[1].error, EIO);
+    EXPECT_EQ(array_->members[1].error, ENOLINK);
 }
 
 TEST_F(Judge, AnOutageThatEndsWhileItAsksIsNobodysFailure) {

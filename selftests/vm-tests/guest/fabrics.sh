@@ -242,6 +242,36 @@ lost() {
 	judge "${disks[@]}"
 }
 
+# Where it is asked for it is one again by itself, and who was failed by a person is not.
+is_back() { is_state healthy && is_live a "$1"; }
+returned() {
+	alone
+	array --bitmap-chunk 1M
+	clients
+	unplug a 2
+	eventually "the array is degraded" is_state degraded
+	plug a 2
+	eventually "the connection is back" is_live a 2
+	sleep 5
+	state degraded
+	quietly ringraid set t re-add=yes
+	eventually "the member is back" is_back 2
+	unplug a 0
+	eventually "the array is degraded" is_state degraded
+	plug a 0
+	eventually "the member is back" is_back 0
+	quietly ringraid fail t /dev/a1
+	sleep 5
+	state degraded
+	quietly ringraid add t /dev/a1
+	quietly on a timeout 300 ringraid wait t
+	end_clients
+	state healthy
+	stop
+	judge "${disks[@]}"
+	together
+}
+
 # Nobody waits for ever.
 patience() {
 	local n
@@ -286,4 +316,4 @@ taken_while_away() {
 	judge "${disks[@]}"
 }
 
-play reserved taken_over taken_while_away succeeded outage booted lost patience
+play reserved taken_over taken_while_away succeeded outage booted lost returned patience
