@@ -14,7 +14,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 top=$(cd "$here/../.." && pwd -P)
-steps=200 schedules=50000
+steps=200 schedules=50000 patience=600
 cxx=${CXX:-c++} cc=${CC:-cc}
 
 if [ -n "${1:-}" ]; then
@@ -56,7 +56,7 @@ wait
 
 # mutant NAME: prints one line, "killed ..." or why not.
 mutant() {
-	local script=$here/mutations/$1.sed tree=$dir/$1 file s out objects=() sources=("${engine_sources[@]}")
+	local script=$here/mutations/$1.sed tree=$dir/$1 file s out rc=0 objects=() sources=("${engine_sources[@]}")
 	file=$(sed -n 's/^# file: //p' "$script")
 	rm -rf "$tree"
 	mkdir -p "$tree/loader"
@@ -81,11 +81,12 @@ mutant() {
 		compile "$tree" "$s" "${objects[-1]}" 2>"$tree/log" || { echo 'does not compile'; cat "$tree/log" >&2; return; }
 	done
 	"$cxx" -o "$tree/sim_tests" "${fixed[@]}" "${objects[@]}" -lfmt
-	if out=$(timeout 120 "$tree/sim_tests" --seed 1 --steps $steps --schedules $schedules --jobs 1 --stop 2>&1); then
-		echo "survived $schedules schedules"
-	else
-		echo "killed by $(sed -n '0,/^# seed /s/^# seed //p' <<<"$out")"
-	fi
+	out=$(timeout $patience "$tree/sim_tests" --seed 1 --steps $steps --schedules $schedules --jobs 1 --stop 2>&1) || rc=$?
+	case $rc in
+	0) echo "survived $schedules schedules" ;;
+	124) echo "survived $patience seconds" ;;
+	*) echo "killed by $(sed -n '0,/^# seed /s/^# seed //p' <<<"$out")" ;;
+	esac
 }
 
 names=("$@")
