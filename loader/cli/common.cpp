@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "md/superblock.h"
 #include "service/array_service.h"
 #include "service/paths.h"
 #include "service/report.h"
@@ -59,10 +60,13 @@ Result<nlohmann::json> find_running(const std::string& array) {
     std::vector<nlohmann::json> found;
     std::error_code ignored;
     std::string real = std::filesystem::weakly_canonical(array, ignored).string();
+    // As status has it or as blkid does.
+    const auto id = md::parse_uuid(array);
+    const std::string uuid = id ? md::to_string(*id) : array;
     for (nlohmann::json& state : running_arrays()) {
         std::string name = state.value("name", "");
         if (array.empty() || array == name || array == short_name(name) ||
-            array == state.value("uuid", "") || real == state.value("block_device", ""))
+            uuid == state.value("uuid", "") || real == state.value("block_device", ""))
             found.push_back(std::move(state));
     }
     if (found.empty())

@@ -55,6 +55,15 @@ status_in_a_pipe() {
 	grep -q '^ *job : check running \[=====>\.\.\.' "$tmp/out"
 }
 
+# By its uuid in either form: blkid and Pacemaker's agents have it with other dashes.
+named() {
+	local id
+	for id in host:data data fedcba98:76543210:fedcba98:76543210 fedcba98-7654-3210-fedc-ba9876543210; do
+		"$program" status "$id" >"$tmp/out" || [ $? = 1 ]
+		head -n 1 "$tmp/out" | has '/dev/ublkb3  data  degraded  [4/3] [U_UU]'
+	done
+}
+
 # colours ENVIRONMENT...: of status on a terminal
 colours() {
 	python3 -c 'import os, pty, sys
@@ -144,6 +153,7 @@ top_in_a_pipe() {
 
 check status.pipe status_in_a_pipe
 check status.colour status_in_colour
+check status.named named
 work &
 served+=($!)
 check top.shows top_shows
