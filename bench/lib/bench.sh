@@ -5,7 +5,7 @@
 # which docs/benchmarks.md and the tables in other files are put together.
 # shellcheck shell=bash disable=SC2154 # variables shared with run
 
-bench_figures=(engine store instructions xor counts patterns speed nvme jobs)
+bench_figures=(engine store instructions xor counts patterns consistency speed nvme jobs)
 # Made only by name: these need the patched kernel, which is built first.
 bench_extra=(chain)
 

@@ -26,12 +26,13 @@ say() { printf "%s\n" "$*"; }
 fail() { printf 'FAIL: %s\n' "$*"; dmesg | tail -n 5; exit 1; }
 quietly() { "$@" >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "$*"; }; }
 
-# members_null COUNT MIB: memory-backed, so what is measured is software.
+# members_null COUNT MIB [NS [FIRST]]: memory-backed, so what is measured is software; with NS
+# each request takes so long by the guest's clock. FIRST is the number of the first.
 members_null() {
 	local i d
 	modprobe null_blk nr_devices=0
 	mount -t configfs none /sys/kernel/config 2>/dev/null || true
-	for ((i = 0; i < $1; i++)); do
+	for ((i = ${4:-0}; i < ${4:-0} + $1; i++)); do
 		d=/sys/kernel/config/nullb/nullb$i
 		mkdir "$d"
 		echo 1 >"$d/memory_backed"
@@ -39,6 +40,7 @@ members_null() {
 		echo 4096 >"$d/blocksize"
 		echo "$cpus" >"$d/submit_queues"
 		echo 2 >"$d/queue_mode"
+		[ -z "${3:-}" ] || { echo 2 >"$d/irqmode"; echo "$3" >"$d/completion_nsec"; }
 		echo 1 >"$d/power"
 		members+=("/dev/nullb$i")
 	done
@@ -113,6 +115,7 @@ up() {
 	raw) block=${members[0]} daemon='' ;;
 	md) md_up resync ;;
 	md-tuned) md_up resync; md_tune ;;
+	md-bitmap) md_up bitmap; md_tune ;;
 	md-ppl) md_up ppl; md_tune ;;
 	bpf | user) ringraid_up "$1" ;;
 	bpf-xor)
@@ -122,6 +125,12 @@ up() {
 			fail "parity is computed by $(ringraid --json status | jq -r .xor)"
 		;;
 	bpf-nvme) ringraid_up bpf --passthrough ;;
+	bpf-resync) ringraid_up bpf --no-bitmap ;;
+	bpf-bitmap)
+		! ringraid create --help | grep -e --consistency >/dev/null || set -- "$1" --consistency bitmap
+		ringraid_up bpf "${@:2}"
+		;;
+	bpf-ppl) ringraid_up bpf --consistency ppl ;;
 	null) floor_up null "$(blockdev --getsize64 "${members[0]}")" ;;
 	linear) floor_up linear "${members[0]}" ;;
 	*) fail "no competitor $1" ;;

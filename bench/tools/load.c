@@ -3,9 +3,11 @@
  * A client that makes an exact number of equal requests, for counting:
  *
  *   load DEVICE randread|randwrite|read|write BYTES DEPTH WARMUP REQUESTS SPAN SEED
- *        [FLUSH-EVERY [FROM [small]]]
+ *        [FLUSH-EVERY [FROM [small|any [TIMES]]]]
  *
- * in SPAN bytes of the device, from byte FROM on; `small`: out of pages of 4 KiB.
+ * in SPAN bytes of the device, from byte FROM on; `small`: out of pages of 4 KiB. The file
+ * TIMES gets how many nanoseconds each of REQUESTS took, one a line; a call of the clock for
+ * each is in the window then.
  * It keeps DEPTH requests in flight, first WARMUP of them, and when those have
  * all completed REQUESTS more. Around the second lot stand the marks of count.c,
  * with nothing in flight at either, so that what a window holds is exactly
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mark.h"
@@ -30,6 +33,8 @@ static unsigned long block, depth, blocks, flush_every;
 static unsigned long position, until_flush, from_byte;
 static unsigned long long seed;
 static char* memory;
+static FILE* times;
+static unsigned long long* begun; /* of each slot */
 
 static void check(long r, const char* what) {
     if (r >= 0)
@@ -47,11 +52,20 @@ static unsigned long next_block(void) {
     return seed % blocks;
 }
 
+static unsigned long long now(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (unsigned long long)t.tv_sec * 1000000000 + (unsigned long long)t.tv_nsec;
+}
+
 static void submit(unsigned long slot) {
     struct io_uring_sqe* sqe = io_uring_get_sqe(&ring);
     char* from = memory + slot * block;
     unsigned long at;
 
+    if (times)
+        begun[slot] = now();
     if (flush_every && ++until_flush == flush_every) {
         until_flush = 0;
         io_uring_prep_fsync(sqe, file, IORING_FSYNC_DATASYNC);
@@ -80,6 +94,8 @@ static void serve(unsigned long requests) {
                 check(cqe->res < 0 ? cqe->res : -EIO, "request");
             n++;
             completed++;
+            if (times)
+                fprintf(times, "%llu\n", now() - begun[io_uring_cqe_get_data64(cqe)]);
             if (submitted < requests) {
                 submit(io_uring_cqe_get_data64(cqe));
                 submitted++;
@@ -95,7 +111,7 @@ int main(int argc, char** argv) {
     if (argc < 9) {
         fprintf(stderr,
                 "load DEVICE KIND BYTES DEPTH WARMUP REQUESTS SPAN SEED [FLUSH-EVERY [FROM "
-                "[small]]]\n");
+                "[small|any [TIMES]]]]\n");
         return 2;
     }
     is_write = strstr(argv[2], "write") != NULL;
@@ -111,7 +127,7 @@ int main(int argc, char** argv) {
     file = open(argv[1], (is_write ? O_RDWR : O_RDONLY) | O_DIRECT);
     check(file < 0 ? -errno : 0, argv[1]);
     memory = aligned_alloc(4096, depth * block);
-    if (argc > 11)
+    if (argc > 11 && !strcmp(argv[11], "small"))
         check(madvise(memory, depth * block, MADV_NOHUGEPAGE) ? -errno : 0, "madvise");
     for (unsigned long i = 0; i < depth * block; i++)
         memory[i] = (char)(i * 31 + i / block);
@@ -119,9 +135,16 @@ int main(int argc, char** argv) {
                               IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
           "io_uring");
     serve(warmup);
+    if (argc > 12) {
+        begun = calloc(depth, sizeof(*begun));
+        times = fopen(argv[12], "w");
+        check(begun && times ? 0 : -errno, argv[12]);
+    }
     __asm__ volatile(MARK_BEGIN ::: "memory");
     serve(wanted);
     __asm__ volatile(MARK_END ::: "memory");
+    if (times)
+        check(fclose(times) ? -errno : 0, argv[12]);
     printf("%lu\n", warmup + wanted);
     return 0;
 }
