@@ -16,8 +16,9 @@
 ops=30 cuts=60 named=1
 if is_full; then ops=400 cuts=4000 named=30; fi
 # Where the environment sees it, too.
-logs=$(mktemp -d "$cache/work/writehole.XXXXXX")
-trap 'rm -rf -- "$dir" "$logs"' EXIT
+make_work writehole
+logs=$work
+trap 'rm -rf -- "$dir"; remove_work' EXIT
 hole=$RINGRAID_BUILD/vm-tests/hole
 
 kinds=(md-none md-ppl resync bitmap)
