@@ -114,6 +114,11 @@ RR_STEP rr_u64 rr_buffer(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 role)
 	return a->buffers_offset + (index << a->cell_shift);
 }
 
+RR_STEP rr_u32 rr_all_roles(rr_array_t *a)
+{
+	return (1U << a->geometry.members) - 1;
+}
+
 RR_STEP rr_u32 rr_state_epoch(rr_u64 state)
 {
 	return (rr_u32)(state >> RR_STATE_EPOCH_SHIFT);

@@ -27,11 +27,6 @@
 
 #define RR_BORROWED_MAX 32 /* units of all roles that are copied for others' sake */
 
-RR_STEP rr_u32 rr_all_roles(rr_array_t *a)
-{
-	return (1U << a->geometry.members) - 1;
-}
-
 /* Data roles whose old content a reconstruct-write needs. */
 RR_STEP rr_u32 rr_slot_partial(rr_array_t *a, rr_slot_t *s)
 {
@@ -47,8 +42,7 @@ RR_STEP rr_u32 rr_slot_partial(rr_array_t *a, rr_slot_t *s)
 	return partial;
 }
 
-/* Roles worth having of @units that another slot holds: those of the way that reads least, or all.
- */
+/* Roles worth having of @units of another slot: those of the way that reads least, or all. */
 RR_STEP rr_u32 rr_borrow_roles(rr_array_t *a, rr_slot_t *s, rr_u32 units)
 {
 	rr_u32 partial = rr_slot_partial(a, s);
@@ -69,15 +63,6 @@ RR_FN int rr_borrow_run(rr_array_t *a RR_ARG_ARENA, rr_u64 to, rr_u64 from, rr_u
 
 	rr_copy(a, to + skip, from + skip, rr_count_bits(run) << (shift - RR_SECTOR_SHIFT));
 	return 0;
-}
-
-/* What is kept of @units here was that of another slot, and is no longer to be believed. */
-RR_STEP void rr_borrow_forget(rr_array_t *a, rr_slot_t *s, rr_u32 units)
-{
-	rr_u32 role;
-
-	rr_for_roles (role, rr_all_roles(a))
-		s->kept[role] &= ~units;
 }
 
 /* The lowest holder of @units, and of which of them it is, above. */
@@ -122,7 +107,7 @@ RR_FN int rr_slot_borrow(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	    rr_load(o->epoch) != rr_state_epoch(rr_load(a->state)))
 		return 0;
 	if (s->keeps == RR_KEEPS_NOTHING)
-		rr_borrow_forget(a, s, 0xffff);
+		rr_kept_forget(a, s, 0xffff);
 	roles = rr_borrow_roles(a, s, units);
 	rr_for_roles (role, roles) {
 		has = rr_load(o->kept[role]) & units;
@@ -134,7 +119,7 @@ RR_FN int rr_slot_borrow(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 		s->kept[role] |= has;
 	}
 	if (rr_load_fenced(o->life) != life) {
-		rr_borrow_forget(a, s, units);
+		rr_kept_forget(a, s, units);
 		return 0;
 	}
 	s->keeps = RR_KEEPS;

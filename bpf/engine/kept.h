@@ -99,6 +99,15 @@ RR_STEP void rr_kept_ends(rr_slot_t *s)
 	(void)rr_fetch_add(s->life, 1U);
 }
 
+/* Nothing is kept of @units, of any role. */
+RR_STEP void rr_kept_forget(rr_array_t *a, rr_slot_t *s, rr_u32 units)
+{
+	rr_u32 role;
+
+	rr_for_roles (role, rr_all_roles(a))
+		s->kept[role] &= ~units;
+}
+
 /* The lock is taken: units of it that the slot does not keep, and another may. */
 RR_FN int rr_kept_locked(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
@@ -106,9 +115,8 @@ RR_FN int rr_kept_locked(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_lock_t *l = rr_lock_at(a, s->lock);
 	rr_u64 state = rr_load(a->state);
 	rr_u32 who = rr_slot_who(a, q, slot);
-	rr_u32 roles = (1U << a->geometry.members) - 1;
 	rr_u32 others = 0;
-	rr_u32 unit, role;
+	rr_u32 unit;
 
 	if (s->keeps && (rr_state_epoch(state) != s->epoch || (rr_u32)state))
 		rr_kept_ends(s);
@@ -120,10 +128,8 @@ RR_FN int rr_kept_locked(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 		if (rr_load(l->holder[unit]) != who)
 			others |= 1U << unit;
 	}
-	if (others) {
-		rr_for_roles (role, roles)
-			s->kept[role] &= ~others;
-	}
+	if (others)
+		rr_kept_forget(a, s, others);
 	return (int)others;
 }
 
@@ -167,7 +173,7 @@ RR_FN int rr_kept_roles(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 RR_FN int rr_kept_note(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
-	rr_u32 roles = (1U << a->geometry.members) - 1;
+	rr_u32 roles = rr_all_roles(a);
 	rr_u64 state = rr_load(a->state);
 	rr_u32 role;
 
