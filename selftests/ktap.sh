@@ -1,22 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # One flat KTAP report out of everything that tests: results are numbered and
 # counted here, whoever produced them. The counts are the last line; a run with
-# a failure, or without a single pass, fails.
+# a failure, or without a single pass, fails. Before them the failures are said
+# again, each with the end of what it printed: of a long report a reader, or a
+# CI that keeps its last lines, sees what failed and why.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 ktap_start() {
 	ktap_n=0 ktap_passed=0 ktap_failed=0 ktap_skipped=0
+	ktap_said=() ktap_failures=()
 	echo 'KTAP version 1'
 }
 
-ktap_pass() { echo "ok $((++ktap_n)) $1"; ktap_passed=$((ktap_passed + 1)); }
-ktap_fail() { echo "not ok $((++ktap_n)) $1"; ktap_failed=$((ktap_failed + 1)); }
-ktap_skip() { echo "ok $((++ktap_n)) $1 # SKIP $2"; ktap_skipped=$((ktap_skipped + 1)); }
+ktap_pass() { echo "ok $((++ktap_n)) $1"; ktap_passed=$((ktap_passed + 1)) ktap_said=(); }
+ktap_skip() { echo "ok $((++ktap_n)) $1 # SKIP $2"; ktap_skipped=$((ktap_skipped + 1)) ktap_said=(); }
+ktap_fail() {
+	echo "not ok $((++ktap_n)) $1"
+	ktap_failed=$((ktap_failed + 1))
+	ktap_failures+=("# not ok $ktap_n $1" "${ktap_said[@]: -$((${#ktap_said[@]} < 30 ? ${#ktap_said[@]} : 30))}")
+	ktap_said=()
+}
+
+# ktap_say LINE: a diagnostic line of the test that runs.
+ktap_say() {
+	printf '# %s\n' "$1"
+	ktap_said+=("#   $1")
+	[ ${#ktap_said[@]} -lt 300 ] || ktap_said=("${ktap_said[@]: -30}")
+}
 
 # Turns stdin into diagnostic lines.
 ktap_note() { sed 's/^/# /'; }
 
 ktap_end() {
+	[ "$ktap_failed" -eq 0 ] || printf '%s\n' '# what failed:' "${ktap_failures[@]}"
 	echo "1..$ktap_n"
 	echo "$ktap_passed passed, $ktap_failed failed, $ktap_skipped skipped"
 	[ "$ktap_failed" -eq 0 ] && [ "$ktap_passed" -gt 0 ]
@@ -44,7 +60,8 @@ ktap_program() {
 # GoogleTest's output: a test's own lines are shown when it fails.
 ktap_log=()
 ktap_gtest_log_show() {
-	[ ${#ktap_log[@]} -eq 0 ] || printf '# %s\n' "${ktap_log[@]}"
+	local line
+	for line in "${ktap_log[@]}"; do ktap_say "$line"; done
 	ktap_log=()
 }
 
@@ -75,8 +92,8 @@ ktap_nested() {
 	else
 		case $2 in
 		'KTAP version'* | 'TAP version'* | '1..'* | '') ;;
-		'#'*) printf '%s\n' "$2" ;;
-		*) printf '# %s\n' "$2" ;;
+		'# '*) ktap_say "${2#\# }" ;;
+		*) ktap_say "${2#\#}" ;;
 		esac
 	fi
 }
