@@ -17,6 +17,7 @@ ops=30 cuts=60 named=1
 if is_full; then ops=400 cuts=4000 named=30; fi
 # Where the environment sees it, too.
 make_work writehole
+# shellcheck disable=SC2154 # make_work sets it
 logs=$work
 trap 'rm -rf -- "$dir"; remove_work' EXIT
 hole=$RINGRAID_BUILD/vm-tests/hole
