@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/io.h"
-#include "ringraid/chain_sum.h"
 
 namespace rr::md {
 namespace {
@@ -42,10 +42,11 @@ bool holds(const header_block& header, const uuid& set_uuid) {
            load_le<uint32_t>(header, at::signature) == crc32c(set_uuid);
 }
 
-void seal(header_block& header, const uuid& set_uuid) {
+// Its sum is zero so far.
+void seal(std::span<uint8_t> header, const uuid& set_uuid) {
     std::fill_n(header.begin(), at::reserved, uint8_t{0xff});
     store_le(header, at::signature, crc32c(set_uuid));
-    store_le(header, at::sum, header_sum(header));
+    store_le(header, at::sum, crc32c(header));
 }
 
 tl::unexpected<Error> impossible(const std::string& what) {
@@ -167,10 +168,6 @@ Status write_zeroes(const ppl_device& device, uint64_t sector, uint64_t sectors)
 
 }  // namespace
 
-uint32_t crc32c(std::span<const uint8_t> bytes) {
-    return chain_crc32c(bytes.data(), static_cast<uint32_t>(bytes.size()));
-}
-
 size_t ppl_unit::torn() const {
     return static_cast<size_t>(std::ranges::count_if(entries, &ppl_entry::torn));
 }
@@ -291,25 +288,36 @@ Status write_empty_ppl(int fd, const uuid& set_uuid, const sector_range& area) {
                            set_uuid, area);
 }
 
-std::vector<uint8_t> build_ppl_unit(const uuid& set_uuid, uint64_t generation,
-                                    const std::vector<new_ppl_entry>& entries) {
+size_t build_ppl_unit(std::span<uint8_t> into, const uuid& set_uuid, uint64_t generation,
+                      std::span<const new_ppl_entry> entries) {
     assert(entries.size() <= ppl_entries_most);
-    header_block header{};
-    std::vector<uint8_t> out(ppl_header_bytes);
+    const auto header = into.first(ppl_header_bytes);
+    std::ranges::fill(header, uint8_t{0});
     store_le(header, at::generation, generation);
     store_le(header, at::count, static_cast<uint32_t>(entries.size()));
+    size_t end = ppl_header_bytes;
     for (size_t i = 0; i < entries.size(); i++) {
-        const auto to = std::span<uint8_t>(header).subspan(at::entries + i * entry_bytes);
-        store_le(to, at::data_sector, entries[i].data_sector);
-        store_le(to, at::pp_bytes, static_cast<uint32_t>(entries[i].pp.size()));
-        store_le(to, at::data_bytes, entries[i].data_bytes);
-        store_le(to, at::parity_role, entries[i].parity_role);
-        store_le(to, at::entry_sum, crc32c(entries[i].pp));
-        out.insert(out.end(), entries[i].pp.begin(), entries[i].pp.end());
+        const new_ppl_entry& entry = entries[i];
+        const auto to = header.subspan(at::entries + i * entry_bytes);
+        store_le(to, at::data_sector, entry.data_sector);
+        store_le(to, at::pp_bytes, static_cast<uint32_t>(entry.pp.size()));
+        store_le(to, at::data_bytes, entry.data_bytes);
+        store_le(to, at::parity_role, entry.parity_role);
+        store_le(to, at::entry_sum, crc32c(entry.pp));
+        std::ranges::copy(entry.pp, into.subspan(end, entry.pp.size()).begin());
+        end += entry.pp.size();
     }
     seal(header, set_uuid);
-    std::ranges::copy(header, out.begin());
-    out.resize(out.size() + ppl_header_bytes);
+    return end;
+}
+
+std::vector<uint8_t> build_ppl_unit(const uuid& set_uuid, uint64_t generation,
+                                    const std::vector<new_ppl_entry>& entries) {
+    size_t bytes = 2 * ppl_header_bytes;
+    for (const new_ppl_entry& entry : entries)
+        bytes += entry.pp.size();
+    std::vector<uint8_t> out(bytes);
+    build_ppl_unit(out, set_uuid, generation, entries);
     return out;
 }
 

@@ -27,8 +27,8 @@
 // whole or not at all: after it, every entry is of this member's own parity, within one
 // stripe and within the array, and its partial parity is in memory. Nothing is written
 // before that. What it cannot know is who wrote: a client's data is in the log, too, and
-// may look like a header behind the newest unit. So build_ppl_unit() ends with a block of
-// zeroes.
+// may look like a header behind the newest unit. So what is behind a unit is zeroes, or
+// a header of our own that is older (engine/log_writer.h).
 //
 // Positions and sizes are 512-byte sectors, unless named otherwise.
 #pragma once
@@ -49,9 +49,6 @@ namespace rr::md {
 
 inline constexpr size_t ppl_header_bytes = 4096;
 inline constexpr uint32_t ppl_entries_most = 148;
-
-// CRC-32C as everybody has it: 0xe3069283 of "123456789".
-[[nodiscard]] uint32_t crc32c(std::span<const uint8_t> bytes);
 
 // Where the member's log is, as md rounds it. EINVAL: not between superblock and data, or on
 // a bad block log.
@@ -141,7 +138,11 @@ struct new_ppl_entry {
     std::span<const uint8_t> pp{};
 };
 
-// Header, partial parity and a block of zeroes. At most ppl_entries_most entries.
+// Header and partial parity, at the start of @into; its bytes. At most ppl_entries_most
+// entries. Behind it there must be nothing that could be taken for a newer header.
+size_t build_ppl_unit(std::span<uint8_t> into, const uuid& set_uuid, uint64_t generation,
+                      std::span<const new_ppl_entry> entries);
+// The same, and a block of zeroes.
 [[nodiscard]] std::vector<uint8_t> build_ppl_unit(const uuid& set_uuid, uint64_t generation,
                                                   const std::vector<new_ppl_entry>& entries);
 

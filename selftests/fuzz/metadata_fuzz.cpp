@@ -25,6 +25,7 @@
 #include <gtest/gtest.h>
 
 #include "base/bytes.h"
+#include "base/crc32c.h"
 #include "md/assemble.h"
 #include "md/bitmap.h"
 #include "md/ppl.h"
@@ -187,7 +188,7 @@ void add_entry(std::vector<md::new_ppl_entry>& to, const md::ppl_shape& shape,
 
 void reseal(std::span<uint8_t> header) {
     store_le<uint32_t>(header, 532, 0);
-    store_le(header, 532, md::crc32c(header));
+    store_le(header, 532, crc32c(header));
 }
 
 // Units one behind the other; damaged here and there.
