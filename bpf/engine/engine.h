@@ -11,13 +11,14 @@
  *                      possible happens. What came since the last time is gathered
  *
  * Then the host takes the actions between action_head and action_tail, in
- * order, and looks at wake_mask, notify and tick_wanted. All calls for one
+ * order, and looks at wake_mask, notify, log_news and tick_wanted. All calls for one
  * queue come from one thread. The engine knows nothing of rings or threads.
  */
 #ifndef RINGRAID_ENGINE_ENGINE_H
 #define RINGRAID_ENGINE_ENGINE_H
 
 #include "flush.h"
+#include "log.h"
 
 /* Counts it in. 0, or why it cannot be done. */
 RR_FN int rr_request_open(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
@@ -76,6 +77,8 @@ RR_STEP void rr_message(rr_array_t *a, rr_queue_t *q)
 	q->job_look = 1;
 	rr_region_look(a, q);
 	rr_rest_look(a, q);
+	if (a->log_roles)
+		rr_log_look(a, q);
 }
 
 /* What an I/O has had of its patience after one more look that found all well; 0: all of it. */
@@ -170,6 +173,8 @@ RR_STEP void rr_tick(rr_array_t *a, rr_queue_t *q)
 	q->lock_retry = 1;
 	q->job_look = 1;
 	rr_region_look(a, q);
+	if (a->log_roles)
+		rr_log_look(a, q);
 	q->retry_count = 0;
 	rr_for (i, RR_RETRY_RING) {
 		if ((rr_u32)i >= n)
@@ -273,6 +278,8 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	}
 	if (q->job_look)
 		rr_job_go_on(a, q);
+	if (q->log_wait.head != RR_NIL)
+		rr_log_waiters(a, q);
 	if (q->held.head != RR_NIL)
 		rr_held_release(a, q);
 	if ((q->lock_wait.head & q->starting.head) != RR_NIL || q->retry_count)
@@ -283,7 +290,7 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 RR_STEP void rr_settle(rr_array_t *a, rr_queue_t *q)
 {
 	if ((q->lock_wait.head & q->slot_wait.head & q->starting.head & q->held.head &
-	     q->rest_wait.head & q->region_wait.head) != RR_NIL ||
+	     q->rest_wait.head & q->region_wait.head & q->log_wait.head) != RR_NIL ||
 	    q->job_look)
 		rr_settle_slowly(a, q);
 	else

@@ -145,6 +145,40 @@ RR_STEP void rr_slot_cover(rr_array_t *a, rr_slot_t *s, rr_u32 role, rr_u32 from
 	s->whole[role] |= whole;
 }
 
+/*
+ * May @tag come along where rows are logged (log.h)? An entry names neighbours, and whole
+ * units say which those are; partial parity has no room for a block that is written twice.
+ */
+RR_FN int rr_log_may_gather(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+			    rr_u32 tag)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_u32 start = rr_request_place(a, r).start;
+	rr_u32 seen = rr_counted_from(0), ended = rr_counted_from(0);
+	rr_u32 role, units, more;
+	struct rr_piece piece;
+	rr_s32 i;
+
+	rr_for (i, RR_MEMBERS_MAX - 1) {
+		if ((rr_u32)i >= a->geometry.members - 1)
+			break;
+		role = rr_data_member(&a->geometry, s->parity, i) & (RR_MEMBERS_MAX - 1);
+		piece = rr_piece_of(a, s, r, start, i);
+		units = s->data_mask >> role & 1 ? s->units[role] : 0U;
+		more = piece.from < piece.to ? rr_lock_mask(a, piece.from, piece.to) : 0;
+		if ((units && units != s->whole[role]) || (units & more) ||
+		    (more && more != rr_kept_units(a, piece.from, piece.to)))
+			return 0;
+		units |= more;
+		if (units & ended)
+			return 0;
+		ended |= seen & ~units;
+		seen |= units;
+	}
+	return 1;
+}
+
 /* The write @tag, of this cell alone, becomes part of the slot's operation. 0: it cannot. */
 RR_FN int rr_slot_add(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 		      rr_u32 tag)
@@ -164,7 +198,8 @@ RR_FN int rr_slot_add(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr
 	rr_s32 i;
 
 	if (s->parts + count > RR_PARTS_MAX ||
-	    (q->fused && ((r->flags ^ rr_request_at(a, q, s->tag)->flags) & RR_REQ_COPY)))
+	    (q->fused && ((r->flags ^ rr_request_at(a, q, s->tag)->flags) & RR_REQ_COPY)) ||
+	    (a->log_roles && !rr_log_may_gather(a, q, slot, tag)))
 		return 0;
 	extra = rr_lock_mask(a, lo < s->lo ? lo : s->lo, hi > s->hi ? hi : s->hi) & ~s->lock_mask;
 	if (extra && !rr_lock_try(a, q->id, s->lock, extra, rr_slot_who(a, q, slot)))
@@ -222,6 +257,8 @@ RR_STEP void rr_slot_reset(rr_slot_t *s)
 	s->bad = RR_NO_ROLE;
 	s->lost = RR_NO_ROLE;
 	s->more.head = RR_NIL;
+	s->log = 0;
+	s->later = 0;
 }
 
 /* The slot asks for its lock when the turn is settled. */

@@ -76,6 +76,11 @@ void rr_host_tick(struct rr_array *a, rr_u32 queue)
 	rr_settle(a, rr_queue_at(a, queue));
 }
 
+int rr_host_wakes_log(struct rr_array *a, rr_u32 queue)
+{
+	return rr_log_wakes(a, rr_queue_at(a, queue));
+}
+
 const struct rr_action *rr_host_action(struct rr_array *a, rr_u32 queue)
 {
 	struct rr_queue *q = rr_queue_at(a, queue);

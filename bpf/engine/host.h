@@ -30,6 +30,9 @@ void rr_host_complete(struct rr_array *a, rr_u32 queue, rr_u64 token, rr_s32 res
 void rr_host_message(struct rr_array *a, rr_u32 queue);
 void rr_host_tick(struct rr_array *a, rr_u32 queue);
 
+/* 1: the log's writer has to be told that the queue has something for it. */
+int rr_host_wakes_log(struct rr_array *a, rr_u32 queue);
+
 /* The oldest action of the queue, taken out of its ring; NULL when there is none. */
 const struct rr_action *rr_host_action(struct rr_array *a, rr_u32 queue);
 

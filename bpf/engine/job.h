@@ -96,7 +96,11 @@ RR_STEP void rr_job_write_roles(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u3
 	rr_for_roles (role, roles)
 		rr_slot_all_rows(a, s, role);
 	rr_count(q, slot_writes, rr_count_bits(roles));
-	rr_slot_enter(a, q, slot, RR_PHASE_WRITE, roles);
+	/* As ever where parity is written. */
+	if (a->log_roles & roles & 1U << s->parity)
+		rr_log_enter(a, q, slot);
+	else
+		rr_slot_enter(a, q, slot, RR_PHASE_WRITE, roles);
 }
 
 /* The cell's block of @role is computed from the others, and written. */

@@ -2,7 +2,7 @@
 /*
  * A slot: one operation on one cell, from its lock to its last write.
  *
- *   write:   LOCK -> READ -> COPY_IN -> WRITE -> free
+ *   write:   LOCK -> READ [-> LOG] -> COPY_IN -> WRITE -> free (LOG: log.h)
  *   rebuild: LOCK -> READ -> COPY_OUT [-> REPAIR] -> free
  *   read through a buffer: READ -> COPY_OUT -> free (on an error: rebuild)
  *   job:     LOCK -> READ [-> WRITE] -> free (job.h)
@@ -42,6 +42,10 @@
 
 #include "borrow.h"
 
+/* log.h */
+RR_STEP int rr_log_wants(rr_array_t *a, rr_slot_t *s);
+RR_STEP void rr_log_enter(rr_array_t *a, rr_queue_t *q, rr_u32 slot);
+
 /* job.h */
 RR_FN int rr_job_plan(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot);
 RR_FN int rr_job_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot);
@@ -68,6 +72,12 @@ RR_STEP void rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag, rr
 	rr_slot_reset(s);
 }
 
+/* A row of the log's newest unit is durable when it is written: log.h. */
+RR_STEP int rr_log_is_durable(rr_array_t *a, rr_slot_t *s, rr_u32 role)
+{
+	return (s->log & RR_LOG_SHARE) && (a->log_fua >> role & 1);
+}
+
 RR_STEP int rr_slot_copies(rr_slot_t *s)
 {
 	return s->phase == RR_PHASE_COPY_IN || s->phase == RR_PHASE_COPY_OUT;
@@ -83,7 +93,7 @@ RR_FN int rr_slot_emit_io(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 	rr_u32 act = RR_ACT_READ;
 
 	if (s->phase != RR_PHASE_READ)
-		act = s->fua ? RR_ACT_WRITE_FUA : RR_ACT_WRITE;
+		act = s->fua || rr_log_is_durable(a, s, r) ? RR_ACT_WRITE_FUA : RR_ACT_WRITE;
 	rr_emit(a, q, act, r, s->tag,
 		rr_token_extent(rr_token(RR_TOKEN_SLOT, r, slot), from, sectors >> 16),
 		((a->members[r].data_offset + from) << RR_SECTOR_SHIFT) +
@@ -241,6 +251,19 @@ RR_FN int rr_job_cell_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	return 0;
 }
 
+/* The slot's rows in the newest unit are durable, or were not begun. */
+RR_FN int rr_log_leave(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+
+	/* The last one: what waits for the unit's place can be written. */
+	if ((s->log & RR_LOG_SHARE) &&
+	    rr_fetch_add(a->log_open[s->parity & (RR_MEMBERS_MAX - 1)], -1U) == 1)
+		q->log_news = 1;
+	s->log = 0;
+	return 0;
+}
+
 RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 			 rr_s32 error)
 {
@@ -250,6 +273,8 @@ RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_u32 wrote = s->phase == RR_PHASE_WRITE || s->phase == RR_PHASE_REPAIR;
 
 	rr_slot_tell_plan(a, q, slot);
+	if (s->log)
+		rr_log_leave(a, q, slot);
 	if (s->op == RR_OP_WRITE && s->phase == RR_PHASE_WRITE)
 		rr_kept_note(a, q, slot);
 	else
@@ -314,6 +339,32 @@ RR_FN int rr_slot_fold(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 }
 
 /*
+ * Where @missing is written with others, and parity is logged, they take turns (log.h):
+ * those before it in the stripe, those behind it, as an entry names neighbours, and it.
+ */
+RR_FN int rr_log_part(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+		      rr_u32 missing)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 bit = 1U << (missing & (RR_MEMBERS_MAX - 1));
+	rr_u32 now = 0;
+	rr_u32 role;
+
+	if (missing == RR_NO_ROLE || !(s->data_mask & bit) || !(s->data_mask & ~bit))
+		return 0;
+	rr_for_roles (role, s->data_mask & ~bit) {
+		if (rr_data_index(&a->geometry, s->parity, role) <
+		    rr_data_index(&a->geometry, s->parity, missing))
+			now |= 1U << role;
+	}
+	if (!now)
+		now = s->data_mask & ~bit;
+	s->later |= s->data_mask & ~now;
+	s->data_mask = now;
+	return 0;
+}
+
+/*
  * Units to read by the one way and, above, by the other, where writes were gathered: two
  * blocks in rows far apart have a hull that nobody wants to read. @kept: rr_kept_roles().
  */
@@ -364,6 +415,10 @@ RR_FN int rr_slot_choose(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	if (rr_load(a->state) != state)
 		s->epoch--;
 	s->lost = lost;
+	if (s->log)
+		rr_log_leave(a, q, slot);
+	if (a->log_roles)
+		rr_log_part(a, q, slot, rr_state_missing(state));
 	if ((state & RR_STATE_BROKEN) || absent < 0 ||
 	    (missing != RR_NO_ROLE && missing != s->parity && s->bad != RR_NO_ROLE &&
 	     s->bad != missing))
@@ -428,6 +483,10 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	if (s->read_mask) {
 		rr_slot_enter(a, q, slot, RR_PHASE_READ, s->read_mask);
 		rr_count(q, slot_reads, s->pending);
+		return 0;
+	}
+	if (rr_log_wants(a, s)) {
+		rr_log_enter(a, q, slot);
 		return 0;
 	}
 	/* What is modified without a read is kept. */
@@ -577,6 +636,10 @@ RR_FN int rr_slot_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 		s->keeps = RR_KEEPS_NOTHING;
 		return rr_slot_plan_write(a, q, slot);
 	}
+	if (rr_log_wants(a, s)) {
+		rr_log_enter(a, q, slot);
+		return 0;
+	}
 	if (!rr_slot_fused(a, q, s))
 		rr_slot_use_old(a, q, slot);
 	return rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN);
@@ -644,6 +707,37 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	return 0;
 }
 
+/*
+ * Some are written: now the others, which are planned as if they were all. What the slot
+ * was is no record any more, and who knows the cell learns that it was written.
+ */
+RR_FN int rr_slot_go_on(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 parity = s->parity & (RR_MEMBERS_MAX - 1);
+	rr_u32 role;
+
+	rr_store(s->phase, RR_PHASE_LOCK);
+	rr_compiler_barrier();
+	rr_kept_ends(s);
+	rr_kept_release(a, q, slot);
+	s->data_mask = s->later;
+	s->later = 0;
+	s->lo = (1U << (a->cell_shift - RR_SECTOR_SHIFT));
+	s->hi = 0;
+	s->units[parity] = 0;
+	rr_for_roles (role, s->data_mask) {
+		s->units[parity] |= s->units[role];
+		if (s->from[role] < s->lo)
+			s->lo = s->from[role];
+		if (s->to[role] > s->hi)
+			s->hi = s->to[role];
+	}
+	s->from[parity] = s->lo;
+	s->to[parity] = s->hi;
+	return rr_slot_plan_write(a, q, slot);
+}
+
 RR_STEP int rr_slot_next(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
@@ -656,6 +750,10 @@ RR_STEP int rr_slot_next(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 		return rr_slot_read_done(a, q, slot);
 	case RR_PHASE_COPY_IN:
 		return rr_slot_copied_in(a, q, slot);
+	case RR_PHASE_WRITE:
+		if (s->later && !s->error)
+			return rr_slot_go_on(a, q, slot);
+		break;
 	case RR_PHASE_COPY_OUT:
 		/* Only a rebuild holds the lock that a rewrite needs. */
 		if (!s->error && s->plan == RR_PLAN_REBUILD && !(rr_load(a->state) >> role & 1)) {

@@ -82,10 +82,13 @@ RR_FN int rr_fuse_modify(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARENA
 		return 0;
 	rr_count(q, xor_bytes, 2ULL * bytes);
 	rr_ref_cell(&refs[0], a, q, slot, s->parity, piece.from);
-	rr_ref_cell(&refs[1], a, q, slot, r, piece.from);
-	ret = rr_host_xor(host, refs, 2, bytes, RR_XOR_ACCUMULATE);
-	if (ret)
-		return ret;
+	/* Where the log has had it the old data is out of it. */
+	if (!(s->log & RR_LOG_PARTIAL)) {
+		rr_ref_cell(&refs[1], a, q, slot, r, piece.from);
+		ret = rr_host_xor(host, refs, 2, bytes, RR_XOR_ACCUMULATE);
+		if (ret)
+			return ret;
+	}
 	rr_ref_client(&refs[1], s->blame, piece.payload, RR_XOR_REF_COPY);
 	rr_ref_cell(&refs[2], a, q, slot, r, piece.from);
 	return rr_host_xor(host, refs, 3, bytes, RR_XOR_ACCUMULATE);
@@ -198,7 +201,7 @@ RR_FN int rr_fuse_reconstruct(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_
 	/* Of one request, what is the whole hull is copied by the sum. */
 	if (s->more.head == RR_NIL)
 		parts &= rr_slot_partial(a, s);
-	if (s->plan == RR_PLAN_RECON)
+	if (s->plan == RR_PLAN_RECON && !(s->log & RR_LOG_PARTIAL))
 		ret = rr_fuse_sum_to(host, a, q, slot, s->lost & (RR_MEMBERS_MAX - 1),
 				     rr_all_roles(a) & ~(1U << s->lost));
 	if (!ret)

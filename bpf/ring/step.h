@@ -120,6 +120,12 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 			q->tick_wanted = 1;
 		}
 		break;
+	case RR_TOKEN_LOG:
+		if (rr_message_lost(res)) {
+			q->log_news = 1;
+			q->tick_wanted = 1;
+		}
+		break;
 	case RR_TOKEN_ASK:
 		rr_flush_lost(a, q, rr_token_role(token));
 		break;
@@ -190,6 +196,12 @@ RR_STEP int rr_step_submissions(rr_host_t *host, rr_array_t *a, rr_queue_t *q, s
 		q->notify = 0;
 		room--;
 		rr_sqe_message(sq, q, ring->control_fd, RR_TOKEN_MESSAGE, RR_TOKEN_NOTIFY);
+	}
+	if (q->log_news && room > RR_QUEUES_MAX + 2) {
+		if (rr_log_wakes(a, q)) {
+			room--;
+			rr_sqe_message(sq, q, ring->log_fd, RR_TOKEN_MESSAGE, RR_TOKEN_LOG);
+		}
 	}
 	if (q->wake_mask && room > RR_QUEUES_MAX + 2) {
 		rr_for (i, RR_QUEUES_MAX) {

@@ -170,6 +170,8 @@ void restart_arena(std::span<std::byte> memory) {
         std::memset(m.flushed, 0, sizeof(m.flushed));
     std::memset(memory.data() + a->queues_offset, 0, a->buffers_offset - a->queues_offset);
     a->park = a->rest = 0;
+    a->log_awake = 0;
+    std::memset(a->log_open, 0, sizeof(a->log_open));
     // What was in work is done again: nothing above the frontier is relied upon.
     a->job.next = a->job.frontier;
     a->job.done = a->job.in_work = a->job.ended = 0;

@@ -249,7 +249,7 @@ void world::others() {
 
 void world::control_word() {
     at_risk(false);
-    if (in_control())
+    if (in_daemon())
         interleave();
 }
 

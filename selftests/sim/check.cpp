@@ -21,12 +21,14 @@ bool is_copy(uint32_t act) {
 // A writer waits for a few tries of its own, for the claim before its own, and
 // for slow disks. Without fairness some wait for hundreds of rounds.
 constexpr uint32_t rounds_max = 100;
+// Who holds a row waits for its log, too.
+constexpr uint32_t rounds_max_logged = 200;
 
 // The kinds in which nothing but the state decides how a write reads.
 bool rule_is_plain(const world& w) {
     return (w.plan.what == kind::healthy || w.plan.what == kind::prompt ||
             w.plan.what == kind::degraded) &&
-           !w.plan.rebuild && !w.plan.resync && !w.plan.outages;
+           !w.plan.rebuild && !w.plan.resync && !w.plan.outages && !(w.plan.log && w.missing());
 }
 
 // What md's rule has for the cell of a slot, sector by sector from the request alone.
@@ -250,6 +252,17 @@ void check_region(world& w, const rr_action& a) {
                            bit, role);
 }
 
+// Where parity is written its log has the row.
+void check_log(world& w, uint32_t queue, const rr_action& a) {
+    const rr_slot* s = rr_host_slot(w.arena, queue, rr_token_index(a.token));
+    if (s->phase != RR_PHASE_WRITE || !(s->write_mask & w.arena->log_roles & 1U << s->parity))
+        return;
+    if (!(s->log & RR_LOG_SHARE))
+        w.wrong("row {} is written, and no log has it", w.row_of(a));
+    if (a.act != RR_ACT_WRITE_FUA)
+        w.wrong("row {} is in a log, and written to a cache", w.row_of(a));
+}
+
 // What a job does to its cell.
 void check_job(world& w, uint32_t queue, const rr_action& a) {
     const rr_slot* s = rr_host_slot(w.arena, queue, rr_token_index(a.token));
@@ -321,6 +334,8 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
     if (!job && w.request(queue, a.tag).refused)
         return w.wrong("a request across a stripe was begun");
     check_range(w, queue, a);
+    if (is_write(a.act))
+        check_log(w, queue, a);
     if (job) {
         check_job(w, queue, a);
         if (is_write(a.act))
@@ -372,7 +387,8 @@ void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
     // How often did each of the other tags go round meanwhile?
     const uint32_t others = w.plan.config.queues * w.plan.config.depth;
     const uint32_t rounds = (w.writes_answered - r.writes_before) / others;
-    if (w.plan.what == kind::crowd && r.op == RR_OP_WRITE && rounds > rounds_max)
+    const uint32_t most = w.plan.log ? rounds_max_logged : rounds_max;
+    if (w.plan.what == kind::crowd && r.op == RR_OP_WRITE && rounds > most)
         w.wrong("a write waited while each of {} tags went round {} times", others, rounds);
     if (r.spoils == w.spoils && !w.broken())
         check_repaired(w, r);
@@ -430,8 +446,9 @@ void check_rest(world& w) {
     rr_array* a = w.arena;
     for (uint32_t n = 0; n < a->queues; n++) {
         const rr_queue* q = rr_host_queue(a, n);
-        for (const rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next,
-                                 &q->lock_wait, &q->starting, &q->rest_wait, &q->region_wait})
+        for (const rr_fifo* f :
+             {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait, &q->starting,
+              &q->rest_wait, &q->region_wait, &q->log_wait})
             if (f->head != RR_NIL)
                 return w.wrong("at rest, a list of queue {} is not empty", n);
         if (q->action_head != q->action_tail || q->retry_count || q->flushing || q->open)
@@ -444,6 +461,9 @@ void check_rest(world& w) {
             return w.wrong("at rest, queue {} has {} ({}) of {} slots", n, count, q->free_slots,
                            a->slots);
     }
+    for (uint32_t role = 0; role < RR_MEMBERS_MAX; role++)
+        if (a->log_open[role])
+            return w.wrong("at rest, {} rows of log {} are open", a->log_open[role], role);
     if (a->job.in_work)
         return w.wrong("at rest, {} cells of a job are in work", a->job.in_work);
     const auto* locks =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * interleave.h for the control plane's C++ (loader/service/bitmap.cpp): before each word
- * that it shares with queues, they may take steps, or the daemon dies.
+ * interleave.h for the daemon's C++ (loader/service/bitmap.cpp, engine/log_writer.cpp): before each
+ * word that it shares with queues, they may take steps, or the daemon dies.
  *
  * Headers come first: theirs are not the words that are meant.
  */
@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/log_writer.h"
 #include "service/bitmap.h"
 
 extern "C" void rr_sim_interleave_control();

@@ -42,7 +42,7 @@ bool world::quiet(uint32_t role) const {
             return false;
     // A thread that stands still in a call, or an action that waits for room in its
     // ring, is never as old as the replacement of a device.
-    if (depth_)
+    if (depth_ || log_disks_[role].in_flight())
         return false;
     for (uint32_t q = 0; q < arena->queues; q++)
         if (rr_host_queue(arena, q)->action_head != rr_host_queue(arena, q)->action_tail)
@@ -355,6 +355,7 @@ void world::replace_member() {
                            chance_.per_mille(plan.readd);
     may_return_ &= ~(1U << role);
     by_region ? bring_back(role) : bring_fresh(role);
+    format_log(role);
     // Of a member, the queues stand still: what it lacks is counted before its flag.
     parked_ = by_region;
     if (plan.bitmap)
@@ -412,7 +413,9 @@ bool world::flush_target() {
             fail_member(role);
             return false;
         }
-        if (target || ((arena->state & RR_STATE_RESYNC) && !d.vanished))
+        // With a log nothing is computed again after a power cut: not even what the target
+        // was computed of.
+        if (target || ((plan.log || (arena->state & RR_STATE_RESYNC)) && !d.vanished))
             d.flush();
     }
     return true;

@@ -138,6 +138,9 @@ int report(const options& o, const job* jobs, bool died) {
                 "partial resyncs, {} deaths at it\n",
                 sum.bitmaps, sum.region_waits, sum.returned, sum.back_members, sum.partial,
                 sum.deaths);
+        if (sum.logs)
+            fmt::print("#   logs {}: {} units, {} rows recovered, {} cuts with a member lost\n",
+                       sum.logs, sum.units, sum.recovered, sum.lost_with_power);
         fmt::print("{} {} {}: {} schedules, {} requests, {} failures\n", failed ? "not ok" : "ok",
                    ++number, name, sum.schedules, sum.requests, failed);
     }

@@ -85,6 +85,13 @@ bool model::may_survive(uint32_t sector, uint64_t found) const {
     return false;
 }
 
+bool model::is_written(uint32_t sector) const {
+    for (uint32_t at = head_[sector]; at != none; at = pool_[at].next)
+        if (pool_[at].answered == never)
+            return true;
+    return false;
+}
+
 bool model::settle(uint32_t sector, uint64_t found) {
     if (!may_survive(sector, found))
         return false;

@@ -48,6 +48,8 @@ public:
 
     bool may_read(uint32_t sector, uint64_t value, uint32_t submitted) const;
     bool may_survive(uint32_t sector, uint64_t value) const;
+    // A write of it has not been answered.
+    bool is_written(uint32_t sector) const;
     // After a power cut: the sector holds what it holds. False when it may not.
     bool settle(uint32_t sector, uint64_t value);
 

@@ -31,7 +31,7 @@ compile() {
 	local flags=(-O2 -g "-I$1/bpf" "-I$1/bpf/include" "-I$1/loader")
 	case $2 in
 	*.c) "$cc" "${flags[@]}" -include "$here/interleave.h" -c -o "$3" "$1/$2" ;;
-	loader/service/bitmap.cpp) "$cxx" -std=gnu++20 "${flags[@]}" -include "$here/interleave_control.h" -c -o "$3" "$1/$2" ;;
+	loader/service/bitmap.cpp | loader/engine/log_writer.cpp) "$cxx" -std=gnu++20 "${flags[@]}" -include "$here/interleave_control.h" -c -o "$3" "$1/$2" ;;
 	*) "$cxx" -std=gnu++20 "${flags[@]}" -c -o "$3" "$1/$2" ;;
 	esac
 }
@@ -40,8 +40,8 @@ sim_sources=()
 for f in "$here"/*.cpp; do sim_sources+=("selftests/sim/${f##*/}"); done
 engine_sources=(bpf/engine/host.c loader/engine/redo.cpp)
 # Of these a mutant compiles what its script names.
-control_sources=(loader/base/{io,text}.cpp loader/engine/{flush_desk,layout}.cpp loader/md/{bitmap,superblock,update}.cpp
-	loader/service/{bitmap,judge}.cpp)
+control_sources=(loader/base/{crc32c,io,text}.cpp loader/engine/{flush_desk,layout,log_writer}.cpp
+	loader/md/{bitmap,ppl,superblock,update}.cpp loader/service/{bitmap,judge}.cpp)
 object() { echo "$1/$(tr / _ <<<"${2%.*}").o"; }
 
 # What no mutation touches is compiled once.

@@ -83,6 +83,7 @@ void world::end_replacement() {
     disks[replacement()].write_errors = disks[replacement()].flush_errors = 0;
     std::swap(disks[role], disks[replacement()]);
     std::swap(bitmap_disks[role], bitmap_disks[replacement()]);
+    format_log(role);
     arena->state &= ~RR_STATE_REPLACE;
     spoils++;
     sum_->replaced++;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "schedule.h"
 
+#include "engine/log_writer.h"
+
 #include <algorithm>
 #include <bit>
 
@@ -367,6 +369,27 @@ void choose_gathering(schedule& s, rng r) {
     s.big = r.between(5, 60);
 }
 
+// Where parity is right and no bitmap is; short areas, so that units begin anew.
+void choose_log(schedule& s, rng r) {
+    s.log = !s.bitmap && !s.resync && r.below(s.what == kind::power_cut ? 8 : 2) != 0;
+    const uint32_t cell = std::min({s.config.chunk_sectors, uint32_t{RR_CELL_BYTES_MAX >> 9},
+                                    std::bit_floor(s.config.member_io_sectors)});
+    s.log_area = log_writer::sectors_least(cell * 512) + r.below(8) * r.below(40);
+    if (s.what == kind::crowd)
+        s.log_area += 1024;
+    if (!s.log || s.what != kind::power_cut || s.missing)
+        return;
+    // More of what it is for: a member is missing, or was lost and no superblock tells.
+    if (r.below(2)) {
+        if (!s.rebuild)
+            s.missing = 1U << r.below(s.config.members);
+    } else if (s.fault_count + 2 <= schedule::faults_max) {
+        add_loss(s, r, r.below(s.config.members));
+        const fault lost = s.faults[s.fault_count - 1];
+        s.add_fault({fault_kind::power_cut, 0, lost.after, lost.delay + r.below(400)});
+    }
+}
+
 }  // namespace
 
 const char* kind_name(kind k) {
@@ -399,6 +422,7 @@ schedule make_schedule(uint64_t seed, uint32_t requests) {
     choose_replaces(s, rng(seed ^ 0x2e91));
     choose_gathering(s, rng(seed ^ 0x6a73));
     choose_outages(s, rng(seed ^ 0x0a6e));
+    choose_log(s, rng(seed ^ 0x109));
     return s;
 }
 

@@ -103,6 +103,10 @@ struct schedule {
     // Errors are judged by the control plane (service/judge.h), and so many outages come.
     uint32_t outages = 0;
 
+    // The partial parity log.
+    bool log = false;
+    uint64_t log_area = 0;  // sectors
+
     uint32_t fault_count = 0;
     std::array<fault, faults_max> faults{};
 

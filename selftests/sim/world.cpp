@@ -201,6 +201,7 @@ void world::prepare() {
     format_bitmap();
     deaths_left_ = plan.deaths;
     plan_death();
+    format_logs();
 }
 
 // Queues and their host start, at boot and after a crash.
@@ -288,6 +289,7 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
         dump();
     sum.schedules++;
     sum.bitmaps += plan.bitmap;
+    sum.logs += plan.log;
     sum.requests += submitted_;
     sum.events += events_;
     if (!over_ && failure_.empty())
@@ -399,7 +401,9 @@ void world::turn(const event& e) {
             break;
         case event_kind::poll:
             poll_planned_ = false;
-            if (plan.what == kind::prompt && heap_.empty() && job_waits())
+            // (With a log nobody goes on before a failure is recorded.)
+            if (plan.what == kind::prompt && heap_.empty() && job_waits() &&
+                !(plan.log && !failures_are_recorded()))
                 wrong("a job is never woken at cell {}", arena->job.next);
             if (plan.what == kind::prompt && heap_.empty() && region_waits())
                 wrong("a write waits for its region for ever");
@@ -417,6 +421,8 @@ void world::turn(const event& e) {
             say("durable epoch {}", superblock_epoch_);
             arena->durable_epoch = superblock_epoch_;
             wake_queues();
+            if (plan.log)
+                later(1 + chance_.below(plan.delay), event_kind::log_message, 0, 0);
             break;
         case event_kind::dirty:
             raise_events();
@@ -440,6 +446,15 @@ void world::turn(const event& e) {
         case event_kind::back:
             end_outage();
             break;
+        case event_kind::log_poll:
+            log_poll_planned_ = false;
+            [[fallthrough]];
+        case event_kind::log_message:
+            log_turn([] {});
+            break;
+        case event_kind::logged:
+            finish_log(e.index);
+            break;
     }
 }
 
@@ -460,7 +475,7 @@ bool world::job_waits() const {
 // A call of the engine by a thread. `known` is what it has seen for sure.
 void world::enter(uint32_t thread) {
     if (!depth_)
-        turns_left_ = thread == control_thread ? control_turns_max : turns_max;
+        turns_left_ = thread >= control_thread ? control_turns_max : turns_max;
     calls_[depth_++] = {thread, arena->state, arena->state};
     active_ |= 1U << thread;
 }
@@ -503,6 +518,10 @@ uint32_t world::thread_of(const event& e) const {
         case event_kind::fault:
         case event_kind::back:
             return control_thread;
+        case event_kind::log_message:
+        case event_kind::logged:
+        case event_kind::log_poll:
+            return log_thread;
         case event_kind::ask:
         case event_kind::flushed:
             return flusher_thread;
@@ -527,7 +546,7 @@ bool world::turn_of_another() {
         if (active_ >> thread & 1 || e.what == event_kind::poll)
             continue;
         // Ticks that come before their time are nothing but ticks, and without an end.
-        if (e.what == event_kind::timer && e.time > now_)
+        if ((e.what == event_kind::timer || e.what == event_kind::log_poll) && e.time > now_)
             continue;
         // A death in the middle of a call is not played.
         if (e.what == event_kind::fault && (plan.faults[e.index].what == fault_kind::kill ||
@@ -608,6 +627,8 @@ void world::settle(uint32_t queue) {
     if (q->notify && !chance_.per_mille(plan.lost_message))
         later(1 + chance_.below(100), event_kind::notify, 0, 0);
     q->notify = 0;
+    if (q->log_news)
+        tell_log(queue);
     if (q->tick_wanted && !timer_armed_[queue] && plan.what != kind::prompt) {
         timer_armed_[queue] = true;
         later(tick, event_kind::timer, queue, 0);
@@ -1156,6 +1177,7 @@ void world::strike(uint32_t index) {
 
 // All that is in flight ends here: of what was good, any part has happened.
 void world::drop_in_flight() {
+    cut_logs();
     for (uint32_t i = 0; i < ios_used; i++) {
         io& x = ios[i];
         if (!x.live)
@@ -1249,7 +1271,10 @@ void world::kill() {
         redo(chance_.below(6));
     redo(UINT32_MAX);
     make_durable();
+    if (plan.log && plan.what == kind::power_cut && chance_.below(4) == 0)
+        return power_cut();
     restart_arena({memory_, layout_.bytes});
+    format_logs();
     covered = written;
     job.again = true;
     sum_->job_kills += arena->job.kind != RR_JOB_NONE;
@@ -1276,8 +1301,10 @@ void world::power_cut() {
     // What was in flight may be on the member and not on its replacement, or the reverse.
     const bool replace = clean && superblock_missing_ == 0 && superblock_replace_;
     const uint32_t replaced = arena->replaced;
+    const bool was_broken = broken();
+    const bool lost = superblock_missing_ && !(clean && rebuild);
     bool resync = (plan.bitmap || plan.resync) && (!clean || superblock_resync_);
-    const uint64_t frontier = clean ? checkpoint_ : 0;
+    const uint64_t frontier = clean || plan.log ? checkpoint_ : 0;
     // The arena's state is gone: this is what the superblocks say.
     const uint64_t state = superblock_missing_ | (rebuild ? RR_STATE_REBUILD : 0) |
                            (resync ? RR_STATE_RESYNC : 0) | (replace ? RR_STATE_REPLACE : 0);
@@ -1287,7 +1314,7 @@ void world::power_cut() {
     superblock_replace_ = replace;
     arena->job.next = arena->job.frontier = frontier;
     // A dirty array with a member missing is refused.
-    const bool refused = superblock_missing_ && !(clean && rebuild);
+    const bool refused = lost && (!plan.log || was_broken);
     if (!refused)
         read_bitmap();
     resync = (arena->state & RR_STATE_RESYNC) != 0;
@@ -1298,6 +1325,12 @@ void world::power_cut() {
         return;
     }
     sum_->resumed += rebuild || replace;
+    if (plan.log && !superblock_missing_ && chance_.below(2))
+        return lose_with_power();
+    if (plan.log)
+        recover(0);
+    if (!failure_.empty())
+        return;
     for (uint32_t i = 0; i < plan.stripes; i++) {
         const uint32_t parity = rr_parity_member(&arena->geometry, plan.stripe[i]);
         for (uint32_t s = 0; s < c.chunk_sectors; s++) {
@@ -1317,9 +1350,9 @@ void world::power_cut() {
                         "value",
                         i, d, s, role);
             }
-            if (!gone && !resync && !plan.bitmap)
+            if (!gone && !resync && !plan.bitmap && !plan.log)
                 disks[parity].format(row, sum);
-            if (plan.bitmap && !planted(row) && !gone && !unsynced(row) && others)
+            if ((plan.bitmap || plan.log) && !planted(row) && !gone && !unsynced(row) && others)
                 return wrong(
                     "after a power cut parity of stripe {} sector {} is wrong, and no bit says so",
                     i, s);
@@ -1334,6 +1367,7 @@ void world::power_cut() {
     checkpoint_ = frontier;
     tries_left_ = plan.bitmap ? 2 : tries_left_;
     raise_events();
+    format_logs();
     restart_clients();
 }
 

@@ -41,12 +41,16 @@
 // a power cut only what it names is resynced, and a member that comes back with what it
 // held is rebuilt where it says so (bitmap.cpp).
 //
+// With a partial parity log its writer is a thread, too, and a power cut is followed by
+// recovery from what the members have (log.cpp).
+//
 // What is checked is in check.h; the first thing wrong ends the run.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -60,6 +64,8 @@ extern "C" {
 #include "bitmap.h"
 #include "disk.h"
 #include "engine/flush_desk.h"
+#include "engine/log_writer.h"
+#include "log.h"
 #include "model.h"
 #include "schedule.h"
 #include "service/bitmap.h"
@@ -86,6 +92,9 @@ enum class event_kind : uint8_t {
     target,      // the target of a rebuild breaks
     back,        // the members that were away
     fault,       // index = fault
+    log_message,
+    logged,  // index = role
+    log_poll,
 };
 
 struct event {
@@ -167,6 +176,7 @@ struct totals {
     uint64_t replacements = 0, replaced = 0;
     uint64_t bitmaps = 0, region_waits = 0, returned = 0, back_members = 0, partial = 0, deaths = 0;
     uint64_t gathered = 0;  // writes that another one's operation carried
+    uint64_t logs = 0, units = 0, recovered = 0, lost_with_power = 0;  // rows
     uint64_t rmw = 0, rcw = 0, full = 0, recon = 0, payload = 0, retries = 0, flushes = 0;
 };
 
@@ -281,6 +291,7 @@ private:
     };
     static constexpr uint32_t control_thread = queues_max;
     static constexpr uint32_t flusher_thread = queues_max + 1;  // calls nothing of the engine
+    static constexpr uint32_t log_thread = queues_max + 2;
     // The daemon's, or all power is gone.
     struct death {
         bool power;
@@ -306,6 +317,9 @@ private:
         engine(control_thread, f);
     }
     [[nodiscard]] bool in_control() const { return active_ >> control_thread & 1; }
+    [[nodiscard]] bool in_daemon() const {
+        return depth_ && calls_[depth_ - 1].thread >= control_thread;
+    }
     template <typename F>
     void mortally(F f);
     void fail_member(uint32_t role);
@@ -386,6 +400,20 @@ private:
     void flush_members();
     void check_cleared(const md::bitmap& image);
 
+    // log.cpp
+    void format_logs();
+    void format_log(uint32_t role);
+    void write_log(uint32_t role, uint64_t sector, std::span<const uint8_t> bytes);
+    void finish_log(uint32_t role);
+    void log_turn(const std::function<void()>& first);
+    void tell_log(uint32_t queue);
+    void cut_logs();
+    bool recover_entry(uint32_t role, const md::ppl_unit& unit, const md::ppl_entry& entry,
+                       uint32_t gone, uint32_t& budget);
+    bool recover_logs(uint32_t gone, uint32_t budget);
+    void recover(uint32_t gone);
+    void lose_with_power();
+
     void strike(uint32_t index);
     void make_judge();
     void begin_outage();
@@ -424,7 +452,7 @@ private:
     std::array<uint32_t, queues_max> seen_{};  // actions checked so far
     std::array<bool, schedule::faults_max> triggered_{}, struck_{};
     uint32_t submitted_ = 0, outstanding_ = 0, serial_ = 0;
-    std::array<call, queues_max + 1> calls_{};
+    std::array<call, queues_max + 3> calls_{};
     uint32_t depth_ = 0, active_ = 0;  // calls under way; mask of their threads
     uint32_t until_ = 0;               // accesses to shared words until others take a turn
     uint32_t turns_left_ = 0;
@@ -450,6 +478,9 @@ private:
     bool parked_ = false;      // no queue has a turn
     uint32_t deaths_left_ = 0, death_in_ = 0;
     bool over_ = false;
+    std::optional<log_writer> log_writer_;
+    std::array<log_disk, RR_MEMBERS_MAX> log_disks_;
+    bool log_poll_planned_ = false;
     totals* sum_ = nullptr;
 };
 

@@ -24,9 +24,9 @@
  * 1/16 of a cell and the grain of row locks.
  *
  * Ownership: q->* and what hangs on it belongs to the queue's thread. Shared
- * and atomic: rr_array.state, suspects, rr_lock, the regions, rr_member.corrected. Written by
- * the control plane only: rr_array.durable_epoch, park, well and region_era, the orders in
- * rr_array.job, and the header before service.
+ * and atomic: rr_array.state, suspects and log_open, rr_lock, the regions, rr_member.corrected.
+ * Written by the control plane only: rr_array.durable_epoch, park, well and region_era, the
+ * orders in rr_array.job, and the header before service.
  *
  * The arena doubles as the redo log of a daemon that dies: a slot whose phase
  * is RR_PHASE_WRITE holds in its buffers all that its member writes carry
@@ -192,7 +192,12 @@ struct rr_array {
 	rr_u64 suspects;      /* mask of members whose errors wait for a look; above, their count */
 	rr_u32 well;	      /* all answered when they were looked at last */
 	rr_s32 suspect_error; /* the last of them */
-	rr_u32 pad2[4];
+	/* The partial parity log: engine/log.h. */
+	rr_u32 log_roles; /* whose member has one; 0: rows are not logged */
+	rr_u32 log_fua;	  /* members with a cache that loses what it holds */
+	rr_u32 log_awake; /* its writer looks by itself */
+	rr_u32 pad2[1];
+	rr_u32 log_open[RR_MEMBERS_MAX]; /* by role: slots of the newest unit that may write */
 	struct rr_job job;
 	struct rr_member members[RR_MEMBERS_MAX]; /* by role; then the replacement */
 };
@@ -235,6 +240,13 @@ enum rr_phase {
 	RR_PHASE_WRITE = 4, /* redo after a crash */
 	RR_PHASE_COPY_OUT = 5,
 	RR_PHASE_REPAIR = 6,
+	RR_PHASE_LOG = 7, /* no member is written before its log is: engine/log.h */
+};
+
+/* rr_slot.log */
+enum rr_slot_log {
+	RR_LOG_PARTIAL = 1 << 0, /* the buffer of parity is the partial parity, once */
+	RR_LOG_SHARE = 1 << 1,	 /* its rows are in the newest unit of the log */
 };
 
 enum rr_plan {
@@ -294,6 +306,9 @@ struct rr_slot {
 	rr_u16 blame;		      /* whose copy is made: fused hosts */
 	struct rr_fifo more;	      /* tags that it carries beside `tag` */
 	struct rr_fifo behind;	      /* tags that wait for it to end */
+	rr_u16 later;		      /* roles whose turn comes when the others are written */
+	rr_u8 log;
+	rr_u8 pad[5];
 };
 
 /* A cache line each: who locks without a dispute meets no queue that locks other rows. */
@@ -343,6 +358,7 @@ enum rr_token_kind {
 	RR_TOKEN_TIMER = 7,
 	RR_TOKEN_NOTIFY = 8, /* our own MSG_RING to the control plane */
 	RR_TOKEN_ASK = 9,    /* ... to the flusher was lost: RR_TOKEN_FLUSH is its answer */
+	RR_TOKEN_LOG = 10,   /* ... to the log's writer */
 };
 
 RR_STEP rr_u64 rr_token(rr_u32 kind, rr_u32 role, rr_u32 index)
@@ -443,6 +459,7 @@ struct rr_queue {
 	struct rr_fifo starting;    /* slots that ask for their lock when this turn is settled */
 	struct rr_fifo rest_wait;   /* tags of writes that came at rest */
 	struct rr_fifo region_wait; /* tags of writes whose region is not set */
+	struct rr_fifo log_wait;    /* slots, in the turn in which they come to the log */
 	rr_u32 retry_count;
 	rr_u32 open;	       /* client requests that are started and not answered */
 	rr_u32 writes_open[2]; /* by the lowest bit of their era */
@@ -452,6 +469,10 @@ struct rr_queue {
 	rr_u32 writes_came;    /* ... that write */
 	rr_u32 rested;	       /* the rr_array.rest at which no write was open */
 	rr_u32 job_look;       /* the job may begin a cell, or be over: job.h */
+	rr_u32 log_news;       /* its writer has not been told: log.h */
+	rr_u32 log_asked;      /* slots ever; the latest ones are in log_ask[] */
+	rr_u32 log_answered;   /* of these, written by the log's writer */
+	rr_u32 log_seen;       /* answers that were taken */
 	/* the host's */
 	rr_u32 started;
 	rr_u32 sq_tail;
@@ -473,6 +494,8 @@ struct rr_queue {
 	rr_u64 gathered;		/* requests that another one's operation carried */
 	rr_u16 kept_at[RR_KEPT_PLACES]; /* slots, by a hash of the cell */
 	rr_u64 retry[RR_RETRY_RING];	/* tokens to issue again at the next tick */
+	rr_u16 log_ask[RR_SLOTS_MAX];	/* rings, by the low bits of the counts */
+	rr_u16 log_answer[RR_SLOTS_MAX];
 	/* ring/latency.h: */
 	rr_u64 now;		      /* ns, as this turn has read it; 0: not yet */
 	rr_u64 came_at[RR_DEPTH_MAX]; /* by tag; 0: the request is not timed */
@@ -483,7 +506,7 @@ RR_STATIC_ASSERT(sizeof(struct rr_member) == 144, "an entry a queue, two words")
 RR_STATIC_ASSERT(sizeof(struct rr_action) == 32, "two actions a cache line");
 RR_STATIC_ASSERT(sizeof(struct rr_lock) == 64, "one cache line a lock");
 RR_STATIC_ASSERT(sizeof(struct rr_request) == 64, "one cache line a request");
-RR_STATIC_ASSERT(sizeof(struct rr_slot) == 296, "redo reads it after a crash");
+RR_STATIC_ASSERT(sizeof(struct rr_slot) == 304, "redo reads it after a crash");
 RR_STATIC_ASSERT(RR_MEMBERS_MAX == 16, "role masks are 16 bits");
 
 #endif /* RINGRAID_ABI_H */

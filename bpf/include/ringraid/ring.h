@@ -64,6 +64,7 @@ struct rr_ring {
 	rr_s32 ring_fd[RR_QUEUES_MAX];
 	rr_u32 lba_shift;	     /* NVMe members: log2 bytes of their blocks */
 	rr_u32 nsid[RR_MEMBERS_MAX]; /* NVMe members: their namespaces, by role */
+	rr_s32 log_fd;		     /* ring of the log's writer */
 };
 
 RR_STATIC_ASSERT(sizeof(struct rr_ring) <= RR_RING_REGION_BYTES, "one page");
