@@ -189,6 +189,7 @@ Status queue_thread::meet(queue_device device) {
     config_.ublk_char_fd = device.ublk_char_fd;
     config_.control_ring_fd = device.control_ring_fd;
     config_.flusher_ring_fd = device.flusher_ring_fd;
+    config_.log_ring_fd = device.log_ring_fd;
     config_.member_fds = std::move(device.member_fds);
     config_.namespaces = std::move(device.namespaces);
     config_.lba_bytes = device.lba_bytes;
@@ -231,6 +232,7 @@ Status queue_thread::map_descriptors() {
     page_->descriptors = reinterpret_cast<uint64_t>(table);
     page_->control_fd = config_.control_ring_fd;
     page_->flusher_fd = config_.flusher_ring_fd;
+    page_->log_fd = config_.log_ring_fd;
     page_->lba_shift = static_cast<rr_u32>(std::countr_zero(config_.lba_bytes));
     for (size_t role = 0; role < config_.namespaces.size(); role++)
         page_->nsid[role] =

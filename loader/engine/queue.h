@@ -49,7 +49,8 @@ struct queue_config {
     int ublk_char_fd = -1;      // none: it comes with meet()
     int control_ring_fd = -1;
     int flusher_ring_fd = -1;
-    int ended_fd = -1;  // an eventfd: told when ublk has taken back every tag
+    int log_ring_fd = -1;  // none: rows are not logged
+    int ended_fd = -1;     // an eventfd: told when ublk has taken back every tag
     bool zero_copy = true;
     std::vector<int> member_fds;  // by role, -1 where none
     // With passthrough: who takes the commands, by role, and the size of its blocks.
@@ -63,6 +64,7 @@ struct queue_device {
     int ublk_char_fd = -1;
     int control_ring_fd = -1;
     int flusher_ring_fd = -1;
+    int log_ring_fd = -1;  // none: rows are not logged
     std::vector<int> member_fds;
     std::vector<const nvme_namespace*> namespaces;
     uint32_t lba_bytes = 512;

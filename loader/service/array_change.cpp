@@ -179,6 +179,9 @@ Status array_service::set_ring_member(uint32_t role, int fd, const nvme_namespac
     Status done = all.park();
     if (done)
         flusher_->set_member(role, fd);
+    // It has none yet: give_role().
+    if (done && log_)
+        log_->set_place(role, {});
     for (auto& queue : queues_) {
         if (done)
             done = queue->set_member(role, fd, ns);

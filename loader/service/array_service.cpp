@@ -346,6 +346,7 @@ void array_service::end_queues() {
     durability_->stop();
     queues_.clear();
     flusher_.reset();
+    log_.reset();
     queues_run_ = false;
     if (program_) {
         if (const std::string& report = program_->error_stream(); !report.empty())
@@ -453,6 +454,7 @@ array_service::~array_service() {
         durability_->stop();
     queues_.clear();
     flusher_.reset();
+    log_.reset();
     program_.reset();
     other_program_.reset();
     char_device_.reset();

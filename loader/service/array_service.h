@@ -49,6 +49,7 @@
 #include "engine/arena_memory.h"
 #include "engine/flusher.h"
 #include "engine/layout.h"
+#include "engine/log_thread.h"
 #include "engine/program.h"
 #include "engine/queue.h"
 #include "members/nvme.h"
@@ -153,6 +154,9 @@ private:
     Status open_metadata();
     Status open_store();
     std::optional<cpu_set_t> cpus_of(uint32_t queue);
+    [[nodiscard]] log_thread::place log_place(uint32_t role) const;
+    Status make_log();
+    [[nodiscard]] int log_ring() const { return log_ ? log_->ring_fd() : -1; }
     Status make_queues();
     Status meet_queues();
     Status load_program(const std::vector<int>& rings);
@@ -358,6 +362,7 @@ private:
     mutable std::optional<bpf_program_set> program_;
     std::optional<bpf_program_set> other_program_;  // while a new one is on probation
     std::unique_ptr<flusher> flusher_;
+    std::unique_ptr<log_thread> log_;  // where rows are logged
     std::vector<std::unique_ptr<queue_thread>> queues_;
     std::unique_ptr<durability> durability_;
     std::optional<array_fence> fence_;  // made and reset under parts_lock_

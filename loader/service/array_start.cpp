@@ -503,6 +503,38 @@ std::optional<cpu_set_t> array_service::cpus_of(uint32_t queue) {
     return cpus && CPU_COUNT(&*cpus) > 0 ? std::optional(*cpus) : std::nullopt;
 }
 
+// As the member's superblock says; none: it has no log.
+log_thread::place array_service::log_place(uint32_t role) const {
+    const auto& member = members_.plan.members[role];
+    if (!members_.devices[role] || !member)
+        return {};
+    auto area = md::locate_ppl(member->superblock);
+    return area ? log_thread::place{members_.devices[role]->fd.get(), area->sector, area->sectors}
+                : log_thread::place{};
+}
+
+// Where the superblocks name a partial parity log, and it is empty.
+Status array_service::make_log() {
+    log_thread::places where{};
+    uint32_t roles = 0;
+    for (uint32_t role = 0; role < members_.devices.size(); role++) {
+        where[role] = log_place(role);
+        if (where[role].fd >= 0)
+            roles |= 1U << role;
+    }
+    array()->log_roles = roles != 0 ? (1U << members_.devices.size()) - 1 : 0;
+    if (roles == 0)
+        return {};
+    // The block layer leaves FUA out where there is no cache; commands go as they are.
+    array()->log_fua = ~0U;
+    for (uint32_t role = 0; role < members_.devices.size() && options_.passthrough; role++) {
+        if (members_.devices[role] && !members_.devices[role]->limits.volatile_cache)
+            array()->log_fua &= ~(1U << role);
+    }
+    log_ = std::make_unique<log_thread>(array(), set_uuid_);
+    return log_->open(where);
+}
+
 Status array_service::make_queues() {
     auto opened = open_ublk_char(device_->number());
     if (!opened)
@@ -510,6 +542,8 @@ Status array_service::make_queues() {
     char_device_ = std::move(*opened);
     flusher_ = std::make_unique<flusher>(array());
     if (Status ok = flusher_->open(members_.fds()); !ok)
+        return ok;
+    if (Status ok = make_log(); !ok)
         return ok;
     if (!queues_.empty())
         return meet_queues();
@@ -521,6 +555,7 @@ Status array_service::make_queues() {
         config.ublk_char_fd = char_device_.get();
         config.control_ring_fd = durability_->ring_fd();
         config.flusher_ring_fd = flusher_->ring_fd();
+        config.log_ring_fd = log_ring();
         config.ended_fd = wake_.get();
         config.zero_copy = array()->zero_copy != 0;
         config.cpus = cpus_of(i);
@@ -545,6 +580,7 @@ Status array_service::meet_queues() {
     device.ublk_char_fd = char_device_.get();
     device.control_ring_fd = durability_->ring_fd();
     device.flusher_ring_fd = flusher_->ring_fd();
+    device.log_ring_fd = log_ring();
     device.member_fds = members_.fds();
     device.lba_bytes = members_.present()[0]->logical_block_bytes;
     for (const auto& ns : namespaces_)
@@ -724,6 +760,9 @@ Status array_service::start_device() {
         rings.push_back(queue->ring_fd());
     durability::orders how;
     how.queue_rings = rings;
+    // Who waits for a failure to be recorded looks then.
+    if (log_)
+        how.queue_rings.push_back(log_ring());
     how.recorded = [this] {
         publish_members();
         tell_failures();
@@ -752,6 +791,8 @@ Status array_service::start_device() {
     // page to a worker: the kernel does not invalidate without waiting.
     drop_caches_of(members_);
     flusher_->go(rings);
+    if (log_)
+        log_->go(rings, durability_->ring_fd());
     for (auto& queue : queues_)
         queue->go(rings);
     const bool is_new = !recovering_;
