@@ -77,7 +77,7 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
     spec.layout = layouts.at(flags.layout);
     spec.chunk_sectors = static_cast<uint32_t>(*chunk >> RR_SECTOR_SHIFT);
     spec.clean = flags.assume_clean || flags.write_zeroes;
-    spec.bitmap = !flags.no_bitmap;
+    spec.policy = flags.no_bitmap ? md::consistency::resync : md::consistency::bitmap;
     for (const member_device& m : members)
         spec.member_sectors.push_back(m.sectors);
     if (!flags.size.empty()) {

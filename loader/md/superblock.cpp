@@ -19,6 +19,7 @@
 #include <bit>
 #include <cassert>
 #include <cerrno>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/io.h"
@@ -30,6 +31,7 @@ namespace {
 constexpr uint32_t sb_magic = 0xa92b4efc;
 constexpr uint32_t new_max_dev = 128;  // mdadm's: header and table fill 512 bytes
 constexpr uint64_t log_sectors = 2048;
+constexpr uint64_t log_sectors_least = 264;  // a header and 128 KiB: mdadm's least
 constexpr uint64_t bblog_size = 8;
 constexpr uint64_t mib_sectors = 2048;
 constexpr uint64_t headroom_most = 128 * mib_sectors;
@@ -245,8 +247,6 @@ void fill_new_constants(md_superblock& sb, const new_array& spec) {
     sb.resync_offset = spec.clean ? resync_none : 0;
     sb.bblog_sectors = bblog_size;
     sb.bblog_offset = static_cast<int32_t>(8 + log_sectors);
-    if (spec.bitmap)
-        name_bitmap(sb);
     sb.dev_roles.assign(new_max_dev, uint16_t{role_spare});
     for (uint32_t i = 0; i < sb.raid_disks; i++)
         sb.dev_roles[i] = static_cast<uint16_t>(i);
@@ -301,9 +301,57 @@ md_superblock with_facts(md_superblock own, const md_superblock& of) {
     return own;
 }
 
+const char* to_string(consistency policy) {
+    static constexpr std::array names = {"resync", "bitmap", "ppl"};
+    return names.at(static_cast<size_t>(policy));
+}
+
+std::optional<consistency> parse_consistency(const std::string& text) {
+    for (const auto policy : {consistency::resync, consistency::bitmap, consistency::ppl}) {
+        if (text == to_string(policy))
+            return policy;
+    }
+    return std::nullopt;
+}
+
+consistency consistency_of(const md_superblock& sb) {
+    return (sb.feature_map & ppl_features) != 0 ? consistency::ppl
+           : sb.has(feature_bitmap)             ? consistency::bitmap
+                                                : consistency::resync;
+}
+
+void clear_features(md_superblock& sb, uint32_t features) {
+    if ((sb.feature_map & features & (feature_bitmap | ppl_features)) != 0)
+        sb.log_place = 0;
+    sb.feature_map &= ~features;
+}
+
 void name_bitmap(md_superblock& sb) {
     sb.feature_map |= feature_bitmap;
     sb.log_place = sb_bytes / 512;
+}
+
+// Between superblock and data, the bad block log left alone whether it is in use or not.
+Status name_ppl(md_superblock& sb) {
+    const int64_t begin = int64_t{sb_sector + sb_bytes / 512};
+    const auto end = static_cast<int64_t>(sb.data_offset);
+    int64_t bad = end;
+    int64_t behind = end;
+    if (sb.bblog_sectors != 0 && int64_t{sb_sector} + sb.bblog_offset >= begin) {
+        bad = std::min(end, int64_t{sb_sector} + sb.bblog_offset);
+        behind = std::min(end, (bad + sb.bblog_sectors + 7) / 8 * 8);
+    }
+    for (const auto& [from, to] : {std::pair(begin, bad), std::pair(behind, end)}) {
+        const int64_t size = std::min(to - from, int64_t{log_sectors}) / 8 * 8;
+        if (size < int64_t{log_sectors_least} || from - int64_t{sb_sector} > INT16_MAX)
+            continue;
+        sb.feature_map = (sb.feature_map & ~ppl_features) | feature_ppl;
+        sb.log_place =
+            static_cast<int32_t>(from - int64_t{sb_sector}) | static_cast<int32_t>(size << 16);
+        return {};
+    }
+    return with_hint(fail(ENOSPC, "between superblock and data there is no room for a log"),
+                     "a write-intent bitmap needs less: consistency=bitmap");
 }
 
 uint32_t sb_csum(std::span<const uint8_t> block, uint32_t max_dev) {
@@ -372,6 +420,10 @@ Result<std::vector<md_superblock>> make_new(const new_array& spec) {
         return forward_error(!name ? name.error() : set_uuid.error());
     common.set_name = *name;
     common.set_uuid = *set_uuid;
+    if (spec.policy == consistency::bitmap)
+        name_bitmap(common);
+    if (Status ok = spec.policy == consistency::ppl ? name_ppl(common) : Status{}; !ok)
+        return forward_error(ok.error());
     std::vector<md_superblock> members(common.raid_disks, common);
     for (uint32_t role = 0; role < common.raid_disks; role++) {
         auto device_uuid = random_uuid();
@@ -414,7 +466,8 @@ Result<md_superblock> make_spare(const md_superblock& of, uint64_t sectors,
     sb.bblog_shift = 0;
     sb.bblog_sectors = 0;
     sb.bblog_offset = 0;
-    // A bitmap lies where the member's does, before the same data.
+    // A bitmap lies where the member's does, before the same data. A log it has when it is
+    // empty, and who has made it that says so.
     if (!sb.has(feature_bitmap))
         sb.log_place = 0;
     if (sb.dev_roles.size() <= number)

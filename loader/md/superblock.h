@@ -22,6 +22,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -62,6 +63,15 @@ enum feature : uint32_t {
     feature_raid0_layout = 1U << 12,
 };
 inline constexpr uint32_t ppl_features = feature_ppl | feature_multiple_ppls;
+
+// What is known after a crash of the rows that were being written.
+enum class consistency : uint8_t {
+    resync,  // nothing: all parity is recomputed
+    bitmap,  // where they lay (bitmap.h)
+    ppl,     // how to make their parity right (ppl.h)
+};
+[[nodiscard]] const char* to_string(consistency policy);
+[[nodiscard]] std::optional<consistency> parse_consistency(const std::string& text);
 
 using uuid = std::array<uint8_t, 16>;
 
@@ -120,8 +130,16 @@ struct md_superblock {
 // @own with all that is the array's, not the member's, as @of has it.
 [[nodiscard]] md_superblock with_facts(md_superblock own, const md_superblock& of);
 
+[[nodiscard]] consistency consistency_of(const md_superblock& sb);
+// The features in @features are off, and where a log or bitmap was is not told any more: a
+// tool that sets the bit again would find an old one there.
+void clear_features(md_superblock& sb, uint32_t features);
 // It tells of a bitmap from here on, where mdadm puts a new one: right behind it.
 void name_bitmap(md_superblock& sb);
+// It tells of a partial parity log, as mdadm does: right behind it, of a megabyte or what
+// there is room for; where that is too little, behind the bad block log. ENOSPC: nowhere,
+// and it is as it was.
+[[nodiscard]] Status name_ppl(md_superblock& sb);
 
 // Checksum of a superblock with its checksum field taken as zero.
 // @block holds at least the header and @max_dev roles.
@@ -149,7 +167,7 @@ struct new_array {
     std::vector<uint64_t> member_sectors;  // device sizes, by role
     uint64_t size_limit = 0;               // sectors used per member; 0: all
     bool clean = false;                    // parity is known to be right
-    bool bitmap = false;                   // it will have a write-intent bitmap
+    consistency policy = consistency::resync;
 };
 
 // Superblocks of a new array, by role, with random uuids; nothing is written.

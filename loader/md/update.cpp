@@ -13,15 +13,18 @@ namespace {
 
 constexpr uint32_t rebuild_bits = feature_recovery_offset | feature_recovery_bitmap;
 
-// Without its feature bit the place of a log or bitmap must not be kept: a
-// tool that sets the bit again would find an old log there.
-void clear_features(md_superblock& sb, uint32_t features) {
-    if ((sb.feature_map & features & (feature_bitmap | ppl_features)) != 0)
-        sb.log_place = 0;
-    sb.feature_map &= ~features;
-}
-
 }  // namespace
+
+Status change_consistency(md_superblock& sb, consistency policy) {
+    md_superblock changed = sb;
+    clear_features(changed, feature_bitmap | ppl_features);
+    if (policy == consistency::bitmap)
+        name_bitmap(changed);
+    Status ok = policy == consistency::ppl ? name_ppl(changed) : Status{};
+    if (ok)
+        sb = std::move(changed);
+    return ok;
+}
 
 superblock_writer write_to(std::vector<int> fd_by_role) {
     return [fds = std::move(fd_by_role)](uint32_t role, const md_superblock& sb) {
@@ -332,16 +335,17 @@ void array_metadata::reads_corrected(uint32_t role, uint32_t sectors) {
         sum = std::numeric_limits<uint32_t>::max();
 }
 
-Result<update_report> array_metadata::set_bitmap(bool there) {
+Result<update_report> array_metadata::set_consistency(consistency policy) {
+    for (uint32_t index = 0; policy == consistency::ppl && index <= members_.size(); index++) {
+        auto changed = at(index);
+        if (Status ok = changed ? change_consistency(*changed, policy) : Status{}; !ok)
+            return forward_error(ok.error());
+    }
     // One that was given up at the start is another one.
-    features_to_clear_ &= ~uint32_t{feature_bitmap};
+    features_to_clear_ &= ~(feature_bitmap | ppl_features);
     for (uint32_t index = 0; index <= members_.size(); index++) {
-        auto& sb = at(index);
-        if (!sb)
-            continue;
-        clear_features(*sb, feature_bitmap);
-        if (there)
-            name_bitmap(*sb);
+        if (at(index))
+            (void)change_consistency(*at(index), policy);
     }
     return write_as_it_is(std::nullopt);
 }

@@ -58,6 +58,9 @@
 
 namespace rr::md {
 
+// @sb tells of what @policy needs, and of nothing else of the kind. ENOSPC as of name_ppl().
+[[nodiscard]] Status change_consistency(md_superblock& sb, consistency policy);
+
 struct member_write_error {
     uint32_t role = 0;
     Error error;
@@ -138,8 +141,9 @@ public:
     // the next mark, which is then written also where nothing else is new.
     void reads_corrected(uint32_t role, uint32_t sectors);
 
-    // They tell of a bitmap whose pages are durable where name_bitmap() has it; or of none.
-    [[nodiscard]] Result<update_report> set_bitmap(bool there);
+    // They tell of a bitmap whose pages, or of logs that are, durable where
+    // change_consistency() has them; or of neither. ENOSPC: some member has no room for a log.
+    [[nodiscard]] Result<update_report> set_consistency(consistency policy);
 
     // The parity of every stripe is right again; nothing is written.
     void resync_finished() { synced_ = resync_none; }

@@ -96,7 +96,7 @@ Status array_service::add_bitmap(uint32_t chunk_sectors) {
         durability_->settle();
         bitmap_->begin(false, 0);
         durability_->use_bitmap(&*bitmap_);
-        auto written = metadata_->set_bitmap(true);
+        auto written = metadata_->set_consistency(md::consistency::bitmap);
         done = written ? Status{} : forward_error(written.error());
         if (written)
             lose_unwritten(*array(), *written);
@@ -107,7 +107,7 @@ Status array_service::add_bitmap(uint32_t chunk_sectors) {
 Status array_service::drop_bitmap() {
     Status done;
     durability_->run([&] {
-        auto written = metadata_->set_bitmap(false);
+        auto written = metadata_->set_consistency(md::consistency::resync);
         if (!written) {
             done = forward_error(written.error());
             return;

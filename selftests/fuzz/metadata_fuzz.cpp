@@ -293,7 +293,7 @@ const std::vector<md::md_superblock>& sound_members() {
         spec.name = "fuzz";
         spec.member_sectors.assign(4, 131072);
         spec.clean = true;
-        spec.bitmap = true;
+        spec.policy = md::consistency::bitmap;
         return md::make_new(spec).value();
     }();
     return made;

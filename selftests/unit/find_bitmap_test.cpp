@@ -14,7 +14,7 @@ class FindBitmap : public testing::Test {
 protected:
     FindBitmap() {
         md::new_array spec = four_members(sectors);
-        spec.bitmap = true;
+        spec.policy = md::consistency::bitmap;
         members_.found = must_make(spec);
         members_.devices.resize(4);
         members_.plan.set_uuid = members_.found[0].set_uuid;

@@ -169,7 +169,7 @@ class MdBitmapPlace : public testing::Test {
 protected:
     MdBitmapPlace() {
         md::new_array spec = four_members();
-        spec.bitmap = true;
+        spec.policy = md::consistency::bitmap;
         sb_ = must_make(spec)[0];
     }
     [[nodiscard]] uint64_t room(int64_t at) {
@@ -236,7 +236,7 @@ class MdBitmapOnDisk : public testing::Test {
 protected:
     MdBitmapOnDisk() : path_(dir_.file("m", 131072)), fd_(open_file(path_)) {
         md::new_array spec = four_members();
-        spec.bitmap = true;
+        spec.policy = md::consistency::bitmap;
         sb_ = must_make(spec)[0];
         EXPECT_TRUE(md::write_superblock(fd_.get(), sb_));
     }

@@ -470,10 +470,10 @@ TEST_F(MdReplace, WhatCannotBeginDoesNot) {
 
 TEST_F(MdReplace, ABitmapIsInItsSuperblockAsWell) {
     begin();
-    ASSERT_TRUE(array_->set_bitmap(true));
+    ASSERT_TRUE(array_->set_consistency(md::consistency::bitmap));
     EXPECT_TRUE(on_disk(4).has(md::feature_bitmap));
     EXPECT_EQ(on_disk(4).log_place, 8);
-    ASSERT_TRUE(array_->set_bitmap(false));
+    ASSERT_TRUE(array_->set_consistency(md::consistency::resync));
     EXPECT_FALSE(on_disk(4).has(md::feature_bitmap));
     EXPECT_EQ(on_disk(4).log_place, 0);
 }

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "md/assemble.h"
+#include "md/ppl.h"
 #include "md/superblock.h"
 #include "md/whitelist.h"
 #include "md_helpers.h"
@@ -424,6 +425,67 @@ TEST(MdChecksum, IsTheSumOfWordsWithTheCarryAdded) {
     bytes.fill(0xff);
     const uint64_t sum = 63 * 0xffffffffULL + 0xffff;
     EXPECT_EQ(md::sb_csum(bytes, 1), static_cast<uint32_t>((sum & 0xffffffff) + (sum >> 32)));
+}
+
+// --- Where a log goes.
+
+TEST(MdSuperblockPpl, ANewArrayHasItAsMdadmDoes) {
+    md::new_array spec = four_members();
+    spec.policy = md::consistency::ppl;
+    const auto made = must_make(spec);
+    const auto of_md = md::parse(load_vector("ppl4")[0].bytes);
+    ASSERT_TRUE(of_md);
+    EXPECT_EQ(made[0].feature_map, of_md->feature_map);
+    EXPECT_EQ(made[0].log_place, of_md->log_place);
+    EXPECT_EQ(made[0].bblog_offset, of_md->bblog_offset);
+    EXPECT_EQ(made[0].data_offset, of_md->data_offset);
+    EXPECT_EQ(md::consistency_of(made[0]), md::consistency::ppl);
+}
+
+TEST(MdSuperblockPpl, ItLiesOnNothingElse) {
+    // mdadm leaves so much for a bitmap, with the bad block log right behind.
+    for (const uint16_t before : {8, 128, 256, 264, 2048, 30000}) {
+        md_superblock sb = must_make(four_members())[0];
+        sb.data_offset = 262144;
+        sb.bblog_offset = 8 + before;
+        sb.bblog_sectors = 8;
+        sb.feature_map = md::feature_bad_blocks;
+        ASSERT_TRUE(md::name_ppl(sb));
+        const auto area = md::locate_ppl(sb);
+        ASSERT_TRUE(area) << before << ": " << area.error().what;
+        EXPECT_EQ(area->sector, before >= 264 ? 16U : 16U + before + 8U);
+        EXPECT_GE(area->sectors, 264U);
+    }
+}
+
+TEST(MdSuperblockPpl, WhereThereIsTooLittleRoomItIsNotNamed) {
+    md_superblock sb = must_make(four_members())[0];
+    sb.bblog_offset = 0;
+    sb.bblog_sectors = 0;
+    sb.data_offset = 16 + 256;
+    const auto before = md::serialize(sb);
+    const Status refused = md::name_ppl(sb);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().err, ENOSPC);
+    EXPECT_EQ(md::serialize(sb), before);
+    // As far as an offset of 16 bits reaches.
+    sb.data_offset = 400000;
+    sb.bblog_offset = 8 + 8;
+    sb.bblog_sectors = 40000;
+    EXPECT_FALSE(md::name_ppl(sb));
+}
+
+TEST(MdSuperblockPpl, ASpareHasNoneBeforeItIsNamed) {
+    md::new_array spec = four_members();
+    spec.policy = md::consistency::ppl;
+    const md_superblock of = must_make(spec)[0];
+    auto spare = md::make_spare(of, 131072, {});
+    ASSERT_TRUE(spare);
+    EXPECT_EQ(spare->log_place, 0);
+    EXPECT_EQ(md::consistency_of(*spare), md::consistency::resync);
+    ASSERT_TRUE(md::name_ppl(*spare));
+    EXPECT_EQ(spare->log_place, of.log_place);
+    EXPECT_TRUE(md::locate_ppl(*spare));
 }
 
 }  // namespace

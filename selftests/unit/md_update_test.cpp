@@ -114,11 +114,47 @@ TEST_F(MdUpdate, ABitmapThatWasGivenUpMayBeMadeAnew) {
     auto array = open(plan);
     ASSERT_TRUE(array.mark_dirty());
     EXPECT_EQ(on_disk(2).feature_map & md::feature_bitmap, 0U);
-    ASSERT_TRUE(array.set_bitmap(true));
+    ASSERT_TRUE(array.set_consistency(md::consistency::bitmap));
     EXPECT_NE(on_disk(2).feature_map & md::feature_bitmap, 0U);
     EXPECT_EQ(on_disk(2).log_place, 8);
     ASSERT_TRUE(array.mark_clean());
     EXPECT_NE(on_disk(2).feature_map & md::feature_bitmap, 0U);
+}
+
+TEST_F(MdUpdate, AnArrayHasALogOrABitmapOrNeither) {
+    auto array = open();
+    struct {
+        md::consistency policy;
+        uint32_t features;
+        int32_t place;
+    } const steps[] = {{md::consistency::ppl, md::feature_ppl, 8 | 2048 << 16},
+                       {md::consistency::bitmap, md::feature_bitmap, 8},
+                       {md::consistency::ppl, md::feature_ppl, 8 | 2048 << 16},
+                       {md::consistency::resync, 0, 0}};
+    for (const auto& step : steps) {
+        ASSERT_TRUE(array.set_consistency(step.policy));
+        for (uint32_t role = 0; role < 4; role++) {
+            EXPECT_EQ(on_disk(role).feature_map, step.features) << to_string(step.policy);
+            EXPECT_EQ(on_disk(role).log_place, step.place);
+            EXPECT_EQ(md::consistency_of(on_disk(role)), step.policy);
+        }
+    }
+    ASSERT_TRUE(array.set_consistency(md::consistency::ppl));
+    EXPECT_EQ(examine(paths_[2]).at("PPL"), "2048 sectors at offset 8 sectors from superblock");
+}
+
+TEST_F(MdUpdate, WithoutRoomForALogOnOneMemberAllStayAsTheyAre) {
+    auto plan = restart().value();
+    plan.members[1]->superblock.bblog_offset = 8 + 64;
+    plan.members[1]->superblock.bblog_sectors =
+        static_cast<uint16_t>(plan.members[1]->superblock.data_offset - 16 - 64 - 200);
+    auto array = open(plan);
+    const auto refused = array.set_consistency(md::consistency::ppl);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().err, ENOSPC);
+    EXPECT_FALSE(refused.error().hint.empty());
+    ASSERT_TRUE(array.mark_dirty());
+    EXPECT_EQ(on_disk(0).feature_map, 0U);
 }
 
 TEST_F(MdUpdate, RepeatedMarksWriteOnce) {

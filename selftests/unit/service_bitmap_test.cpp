@@ -33,7 +33,7 @@ protected:
                            uint64_t sectors = member_sectors)
         : array_(two_queues(region_sectors, sectors)) {
         md::new_array spec = test::four_members();
-        spec.bitmap = true;
+        spec.policy = md::consistency::bitmap;
         metadata_.emplace(
             test::state_of(spec), [](uint32_t, const md::md_superblock&) -> Status { return {}; },
             md::events_witness{

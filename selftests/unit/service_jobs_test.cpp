@@ -30,7 +30,7 @@ class ServiceJobs : public testing::Test {
 protected:
     ServiceJobs() : array_(config()) {
         md::new_array spec = test::four_members();
-        spec.bitmap = true;
+        spec.policy = md::consistency::bitmap;
         metadata_.emplace(test::state_of(spec),
                           [this](uint32_t role, const md::md_superblock& sb) -> Status {
                               disk_[role] = sb;
