@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/service_manager.h"
 #include "base/size.h"
+#include "md/superblock.h"
 
 namespace rr::cli {
 
@@ -63,6 +64,11 @@ std::string human_bytes(uint64_t bytes);
 
 // How much of a member a bit of the bitmap stands for: one sector at least, and whole ones.
 Result<uint64_t> parse_bitmap_chunk(const std::string& text);
+
+// Of a new array (docs/decisions/0036).
+inline constexpr md::consistency default_consistency = md::consistency::bitmap;
+// The refusal of @word, which is asked for twice.
+tl::unexpected<Error> resync_said_once(const std::string& word);
 
 // What changes between two versions of a store's keys, as diff_json() has it.
 void print_changes(const nlohmann::json& keys);

@@ -48,6 +48,15 @@ std::string human_bytes(uint64_t bytes) {
                      : fmt::format("{:.4g} {}", value, units[unit]);
 }
 
+tl::unexpected<Error> resync_said_once(const std::string& word) {
+    return with_hint(fail(EINVAL,
+                          "{}: after each crash all parity is recomputed, and where a "
+                          "member is missing then, the array does not start",
+                          word),
+                     "if that is what you want, say it twice; ppl and bitmap need no resync of "
+                     "everything");
+}
+
 Result<uint64_t> parse_bitmap_chunk(const std::string& text) {
     auto bytes = parse_bytes(text);
     if (bytes && (*bytes == 0 || *bytes % (1U << RR_SECTOR_SHIFT) != 0))

@@ -23,6 +23,7 @@ struct create_flags {
     std::string size;
     std::string bitmap_chunk;
     bool no_bitmap = false;
+    std::vector<std::string> consistency;
     bool assume_clean = false;
     bool write_zeroes = false;
     bool force = false;
@@ -66,6 +67,30 @@ void say_chunk(const create_flags& flags, uint64_t chunk) {
                    human_bytes(chunk), human_bytes(chunk * (members - 1)));
 }
 
+bool parity_is_right(const create_flags& flags) {
+    return flags.assume_clean || flags.write_zeroes;
+}
+
+// What it is to have in the end.
+Result<md::consistency> wanted_consistency(const create_flags& flags) {
+    if (flags.consistency.empty())
+        return flags.no_bitmap ? md::consistency::resync : default_consistency;
+    const auto& words = flags.consistency;
+    if (std::ranges::any_of(words, [&](const auto& word) { return word != words.front(); }))
+        return fail(EINVAL, "--consistency is given as {} and as {}", words.front(), words.back());
+    const auto policy = md::parse_consistency(words.front());
+    if (policy == md::consistency::resync && words.size() < 2)
+        return resync_said_once("--consistency resync");
+    return policy ? Result<md::consistency>(*policy)
+                  : fail(EINVAL, "--consistency {}: ppl, bitmap or resync", words.front());
+}
+
+// A log is of use from the moment that parity is right; a bitmap is until then.
+md::consistency first_consistency(const create_flags& flags, md::consistency wanted) {
+    return wanted == md::consistency::ppl && !parity_is_right(flags) ? md::consistency::bitmap
+                                                                     : wanted;
+}
+
 Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags,
                                                        const std::vector<member_device>& members) {
     md::new_array spec;
@@ -76,8 +101,11 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
     spec.name = flags.name;
     spec.layout = layouts.at(flags.layout);
     spec.chunk_sectors = static_cast<uint32_t>(*chunk >> RR_SECTOR_SHIFT);
-    spec.clean = flags.assume_clean || flags.write_zeroes;
-    spec.policy = flags.no_bitmap ? md::consistency::resync : md::consistency::bitmap;
+    spec.clean = parity_is_right(flags);
+    auto wanted = wanted_consistency(flags);
+    if (!wanted)
+        return forward_error(wanted.error());
+    spec.policy = first_consistency(flags, *wanted);
     for (const member_device& m : members)
         spec.member_sectors.push_back(m.sectors);
     if (!flags.size.empty()) {
@@ -103,6 +131,13 @@ int create(const context& ctx, const create_flags& flags) {
         flags.bitmap_chunk.empty() ? Result<uint64_t>(0) : parse_bitmap_chunk(flags.bitmap_chunk);
     if (!bitmap_chunk)
         return print_error(ctx, bitmap_chunk.error());
+    auto wanted = wanted_consistency(flags);
+    if (!wanted)
+        return print_error(ctx, wanted.error());
+    if (*wanted == md::consistency::resync)
+        print_line(stderr,
+                   "ringraid: without a log or a bitmap all parity is recomputed after a "
+                   "crash");
     options->create = creation{.superblocks =
                                    [flags](const std::vector<member_device>& members) {
                                        return new_superblocks(flags, members);
@@ -110,6 +145,7 @@ int create(const context& ctx, const create_flags& flags) {
                                .force = flags.force,
                                .serve = !flags.no_start,
                                .write_zeroes = flags.write_zeroes,
+                               .log_wanted = first_consistency(flags, *wanted) != *wanted,
                                .bitmap_chunk_sectors = *bitmap_chunk >> RR_SECTOR_SHIFT};
     return start_array(ctx, *options, flags.start.words_for_unit());
 }
@@ -130,9 +166,15 @@ void add_create(CLI::App& app, context& ctx) {
             {"left-symmetric", "left-asymmetric", "right-symmetric", "right-asymmetric"}));
     command->add_option("--size", flags->size, "bytes to use of each member (default: all)");
     command->add_option("--bitmap-chunk", flags->bitmap_chunk,
-                        "bytes of a member for each bit of the write-intent bitmap (default 64M)");
-    command->add_flag("--no-bitmap", flags->no_bitmap,
-                      "make none: after a crash all parity is recomputed");
+                        "bytes of a member for a bit of the bitmap (default 64M)");
+    command
+        ->add_option("--consistency", flags->consistency,
+                     "after a crash: ppl, bitmap, or resync, said twice")
+        ->check(CLI::IsMember({"ppl", "bitmap", "resync"}))
+        ->allow_extra_args(false);
+    command
+        ->add_flag("--no-bitmap", flags->no_bitmap, "neither bitmap nor log")
+        ->excludes("--consistency");
     command->add_flag("--assume-clean", flags->assume_clean,
                       "trust that parity is right already (all members zero)");
     command

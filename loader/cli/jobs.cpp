@@ -190,6 +190,7 @@ public:
         bitmap_ = {{"command", "bitmap"}};
         latency_ = {{"command", "latency"}};
         readd_ = {{"command", "re-add"}};
+        consistency_ = {{"command", "consistency"}};
     }
 
     Status take(const std::string& word) {
@@ -204,6 +205,8 @@ public:
         }
         if (key == "bitmap-chunk")
             return take_chunk(value);
+        if (key == "consistency" && md::parse_consistency(value))
+            return take_consistency(value);
         if (key == "latency" && (value == "on" || value == "off")) {
             latency_["on"] = value == "on";
             return {};
@@ -215,7 +218,8 @@ public:
         return with_hint(
             fail(EINVAL, "{} is no setting", word),
             "sync-min=KIB and sync-max=KIB: KiB/s of each member; sync-max=0 is as "
-            "fast as they are. bitmap=internal or bitmap=none; bitmap-chunk=BYTES. "
+            "fast as they are. consistency=ppl, consistency=bitmap, or consistency=resync "
+            "said twice. bitmap=internal or bitmap=none; bitmap-chunk=BYTES. "
             "latency=on or latency=off. re-add=yes or re-add=no. configured: the rates, "
             "latency and re-add of ringraid config");
     }
@@ -231,11 +235,18 @@ public:
         return ok ? take_rate("sync-max", set.at("sync-max").value) : ok;
     }
 
+    // What was to be said twice was.
+    [[nodiscard]] Status check() const {
+        if (resyncs_ == 1)
+            return resync_said_once("consistency=resync");
+        return {};
+    }
+
     [[nodiscard]] std::vector<nlohmann::json> orders() const {
         std::vector<nlohmann::json> out;
         if (rates_named_)
             out.push_back(rates_);
-        for (const nlohmann::json& one : {bitmap_, latency_, readd_}) {
+        for (const nlohmann::json& one : {consistency_, bitmap_, latency_, readd_}) {
             if (one.size() > 1)
                 out.push_back(one);
         }
@@ -255,6 +266,15 @@ private:
         return {};
     }
 
+    Status take_consistency(const std::string& value) {
+        if (consistency_.contains("policy") && consistency_["policy"] != value)
+            return fail(EINVAL, "consistency={} and consistency={}",
+                        text_in(consistency_, "policy"), value);
+        consistency_["policy"] = value;
+        resyncs_ += value == md::to_string(md::consistency::resync) ? 1 : 0;
+        return {};
+    }
+
     Status take_chunk(const std::string& text) {
         auto value = parse_bitmap_chunk(text);
         if (!value)
@@ -263,7 +283,8 @@ private:
         return {};
     }
 
-    nlohmann::json rates_, bitmap_, latency_, readd_;
+    nlohmann::json rates_, bitmap_, latency_, readd_, consistency_;
+    uint32_t resyncs_ = 0;
     bool rates_named_ = false;
 };
 
@@ -277,20 +298,27 @@ int set(const context& ctx, const std::string& array, const std::vector<std::str
         if (!ok)
             return print_error(ctx, ok.error());
     }
+    if (Status ok = wanted.check(); !ok)
+        return print_error(ctx, ok.error());
     Result<nlohmann::json> told = *status;
+    bool later = false;
     for (const nlohmann::json& order : wanted.orders()) {
         told = ask_array(array, order, change_timeout_ms);
         if (!told)
             break;
+        later = later || told->value("later", false);
     }
-    return answer(ctx, told, "set");
+    return answer(ctx, told,
+                  later ? "set: the log begins when parity is right, ringraid watch" : "set");
 }
 
 }  // namespace
 
 std::vector<std::string> live_setting_words() {
-    return {"sync-min=",  "sync-max=",   "bitmap=internal", "bitmap=none", "bitmap-chunk=",
-            "latency=on", "latency=off", "re-add=yes",      "re-add=no",   "configured"};
+    return {"sync-min=",       "sync-max=",          "bitmap=internal",   "bitmap=none",
+            "bitmap-chunk=",   "latency=on",         "latency=off",       "re-add=yes",
+            "re-add=no",       "configured",         "consistency=ppl",   "consistency=bitmap",
+            "consistency=resync"};
 }
 
 void add_add(CLI::App& app, context& ctx) {
@@ -380,8 +408,9 @@ void add_jobs(CLI::App& app, context& ctx) {
     setting->add_option("array", *array, "name, uuid or block device")->required();
     setting
         ->add_option("settings", *words,
-                     "sync-min=KIB, sync-max=KIB, bitmap=internal|none, bitmap-chunk=BYTES, "
-                     "latency=on|off, re-add=yes|no, configured")
+                     "sync-min=KIB, sync-max=KIB, consistency=ppl|bitmap|resync, "
+                     "bitmap=internal|none, bitmap-chunk=BYTES, latency=on|off, "
+                     "re-add=yes|no, configured")
         ->required();
     setting->callback([array, words, &ctx] {
         ctx.run = [array, words, &ctx] { return set(ctx, *array, *words); };

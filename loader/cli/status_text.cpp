@@ -55,6 +55,13 @@ void add_headline(page& to, const nlohmann::json& s) {
     to.line(line);
 }
 
+// What a crash costs.
+std::string consistency_words(const std::string& policy) {
+    return policy == "ppl"      ? "partial parity log"
+           : policy == "bitmap" ? "write-intent bitmap"
+                                : "a resync of everything after a crash";
+}
+
 void add_shape(page& to, const nlohmann::json& s) {
     to.plain("size", human_bytes(s.value("size_bytes", uint64_t{0})));
     to.plain("layout", fmt::format("{}, {} chunks", text_in(s, "layout"),
@@ -65,6 +72,11 @@ void add_shape(page& to, const nlohmann::json& s) {
     to.plain("xor", text_in(s, "xor"));
     to.plain("events", fmt::format("{}, superblocks {}", s.value("events", uint64_t{0}),
                                    s.value("clean", false) ? "clean" : "dirty"));
+    if (s.contains("consistency"))
+        to.plain("consistency", fmt::format("{}{}", consistency_words(text_in(s, "consistency")),
+                                            text_in(s, "consistency_wanted").empty()
+                                                ? ""
+                                                : "; a partial parity log when parity is right"));
     if (const nlohmann::json bitmap = s.value("bitmap", nlohmann::json()); bitmap.is_object())
         to.plain("bitmap", fmt::format("{} bits of {}, {} set", bitmap.value("bits", uint64_t{0}),
                                        human_bytes(bitmap.value("chunk_bytes", uint64_t{0})),

@@ -19,7 +19,7 @@ namespace rr {
 namespace {
 
 md::md_superblock with_bitmap(md::md_superblock sb) {
-    md::name_bitmap(sb);
+    (void)md::change_consistency(sb, md::consistency::bitmap);
     return sb;
 }
 
@@ -78,28 +78,29 @@ Result<uint32_t> array_service::choose_chunk(uint64_t wanted_sectors) const {
     return md::choose_bitmap_chunk(array()->member_sectors, room, wanted_sectors);
 }
 
+// In the metadata's thread, or before there is one.
+Status array_service::put_bitmap(uint32_t chunk_sectors) {
+    name_in_plan(md::consistency::bitmap);
+    members_.bitmap.emplace(set_uuid_, array()->member_sectors, chunk_sectors, true);
+    make_bitmap();
+    const md::bitmap& image = bitmap_->image();
+    write_bitmap(image, image.all_pages());
+    // Who has none is out before any superblock tells of one.
+    durability_->settle();
+    bitmap_->begin(false, 0);
+    auto written = metadata_->set_consistency(md::consistency::bitmap);
+    if (!written)
+        return forward_error(written.error());
+    lose_unwritten(*array(), *written);
+    return {};
+}
+
 Status array_service::add_bitmap(uint32_t chunk_sectors) {
     Status done;
     durability_->run([&] {
-        {
-            std::lock_guard hold(parts_lock_);
-            for (auto& member : members_.plan.members) {
-                if (member)
-                    md::name_bitmap(member->superblock);
-            }
-        }
-        members_.bitmap.emplace(set_uuid_, array()->member_sectors, chunk_sectors, true);
-        make_bitmap();
-        const md::bitmap& image = bitmap_->image();
-        write_bitmap(image, image.all_pages());
-        // Who has none is out before any superblock tells of one.
-        durability_->settle();
-        bitmap_->begin(false, 0);
-        durability_->use_bitmap(&*bitmap_);
-        auto written = metadata_->set_consistency(md::consistency::bitmap);
-        done = written ? Status{} : forward_error(written.error());
-        if (written)
-            lose_unwritten(*array(), *written);
+        done = put_bitmap(chunk_sectors);
+        if (bitmap_)
+            durability_->use_bitmap(&*bitmap_);
     });
     return done;
 }
@@ -117,11 +118,8 @@ Status array_service::drop_bitmap() {
         durability_->use_bitmap(nullptr);
         // What waits for a region waits no more.
         durability_->wake_queues();
+        name_in_plan(md::consistency::resync);
         std::lock_guard hold(parts_lock_);
-        for (auto& member : members_.plan.members) {
-            if (member)
-                member->superblock.feature_map &= ~uint32_t{md::feature_bitmap};
-        }
         bitmap_.reset();
     });
     return done;
@@ -148,6 +146,8 @@ Result<nlohmann::json> array_service::change_bitmap(const nlohmann::json& reques
     Status done;
     if (bitmap_)
         done = drop_bitmap();
+    if (done && array()->log_roles != 0)
+        done = drop_log();
     if (done && wanted)
         done = add_bitmap(*sectors);
     if (!done)

@@ -157,7 +157,10 @@ Result<md::md_superblock> array_service::new_spare(const member_device& device) 
     const md::md_superblock* of = some_superblock();
     if (of == nullptr)
         return fail(ENODEV, "no member is left");
-    return md::make_spare(*of, device.sectors, spare_numbers());
+    auto own = md::make_spare(*of, device.sectors, spare_numbers());
+    if (Status ok = own ? name_log(*own) : Status{}; !ok)
+        return forward_error(ok.error());
+    return own;
 }
 
 Status array_service::hold_spare(member_device&& device) {
@@ -206,6 +209,8 @@ Status array_service::give_role(uint32_t role, spare_device&& spare, bool by_bit
         return forward_error(made.error());
     md::md_superblock own = std::move(*made);
     own.device_uuid = spare.superblock.device_uuid;
+    if (Status ok = name_log(own); !ok)
+        return ok;
     // Long before the flag that makes plans heed it, however a CPU orders its loads.
     array()->job.frontier = array()->job.next = 0;
     array()->job.by_region = 0;
@@ -225,6 +230,8 @@ Status array_service::give_role(uint32_t role, spare_device&& spare, bool by_bit
             !ok)
             return ok;
     }
+    if (Status ok = members_.logged ? give_log(role, own) : Status{}; !ok)
+        return ok;
     auto written = metadata_->begin_rebuild(role, std::move(own), by_bitmap);
     if (!written)
         return forward_error(written.error());

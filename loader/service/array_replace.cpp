@@ -207,6 +207,8 @@ Status array_service::finish_replacement() {
     if (done) {
         flusher_->set_member(role, members_.devices[role]->fd.get());
         flusher_->set_member(index, -1);
+        if (members_.logged)
+            log_->set_place(role, log_place(role));
     }
     for (auto& queue : queues_) {
         if (!done)
@@ -243,6 +245,16 @@ Status array_service::change_places(std::optional<member_device>& old) {
             lose_member(*array(), members_, index, ok.error());
             return ok;
         }
+    }
+    // Nothing is in flight, and what its log had is durable on the others and on it.
+    const auto& copy = metadata_->replacement();
+    auto area = copy && members_.logged ? md::locate_ppl(*copy) : Result<md::sector_range>({});
+    Status emptied = !members_.logged ? Status{}
+                     : area           ? md::write_empty_ppl(fd, set_uuid_, *area)
+                                      : Status(forward_error(area.error()));
+    if (!emptied) {
+        lose_member(*array(), members_, index, emptied.error());
+        return emptied;
     }
     auto written = metadata_->replacement_finished();
     if (!written) {

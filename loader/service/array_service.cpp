@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "service/closing.h"
 #include "service/name_link.h"
+#include "service/parity_log.h"
 #include "service/report.h"
 #include "service/socket.h"
 
@@ -68,6 +69,7 @@ Status array_service::run() {
         }
         if (life_ == life_state::serving)
             ask_for_return();
+        look_for_wanted_log();
         if (host_ == engine_host::bpf && life_ == life_state::serving && !arena_->is_published())
             pin_arena_again();
         uint64_t count;
@@ -151,8 +153,10 @@ std::vector<array_service::order> array_service::taken_orders() {
 
 Result<nlohmann::json> array_service::change(const nlohmann::json& request) {
     const std::string command = request.value("command", "");
-    static const std::set<std::string> of_devices = {"add",     "remove",   "spare",   "bitmap",
-                                                     "replace", "replaced", "release", "return"};
+    static const std::set<std::string> of_devices = {"add",     "remove",   "spare",
+                                                     "bitmap",  "replace",  "replaced",
+                                                     "release", "return",   "log",
+                                                     "consistency"};
     if (!of_devices.contains(command))
         return upgrade(request);
     auto done = change_devices(command, request);
@@ -169,13 +173,19 @@ Result<nlohmann::json> array_service::change_devices(const std::string& command,
         return add_devices(request);
     if (command == "remove")
         return remove_device(request);
+    if (command == "bitmap" && members_.logged && text_in(request, "kind") == "none")
+        return with_hint(fail(EINVAL, "the array has a log, and no bitmap"),
+                         "ringraid set has consistency=");
     if (command == "bitmap")
         return change_bitmap(request);
+    if (command == "consistency")
+        return change_consistency(request);
     if (command == "replace")
         return replace_member(request);
     Status done = command == "replaced"  ? finish_replacement()
                   : command == "release" ? release_replacement()
                   : command == "return"  ? return_member()
+                  : command == "log"     ? take_up_wanted_log()
                                          : use_spare();
     if (!done)
         return forward_error(done.error());
@@ -381,6 +391,8 @@ Status array_service::settle_members() {
     else  // killed from here on, nobody needs the arena, whatever happens to the
           // members
         life_record()->phase = RR_LIFE_CLOSED;
+    if (clean && members_.logged)
+        leave_logs_empty(members_, static_cast<uint32_t>(array()->state & RR_STATE_MISSING));
     return clean;
 }
 

@@ -62,6 +62,7 @@
 #include "service/handover.h"
 #include "service/kept_state.h"
 #include "service/life.h"
+#include "service/log_orders.h"
 #include "service/membership.h"
 #include "service/places.h"
 #include "service/predecessor.h"
@@ -301,8 +302,30 @@ private:
     [[nodiscard]] md::events_witness witness();
     Result<nlohmann::json> change_bitmap(const nlohmann::json& request);
     [[nodiscard]] Result<uint32_t> choose_chunk(uint64_t wanted_sectors) const;
+    Status put_bitmap(uint32_t chunk_sectors);
     Status add_bitmap(uint32_t chunk_sectors);
     Status drop_bitmap();
+
+    // array_consistency.cpp
+    [[nodiscard]] md::consistency policy() const;
+    void want_log(bool wanted);
+    void find_wanted_log();
+    Status empty_logs_now();
+    Status keep_bitmap_meanwhile();
+    void name_in_plan(md::consistency policy);
+    Status tell_consistency(md::consistency policy);
+    Status empty_logs_while_serving();
+    Status begin_logging();
+    Status end_logging();
+    [[nodiscard]] Status whole_for_log() const;
+    [[nodiscard]] log_steps log_changes();
+    Status add_log();
+    Status drop_log();
+    Status name_log(md::md_superblock& own) const;
+    Status give_log(uint32_t role, const md::md_superblock& own);
+    void look_for_wanted_log();
+    Status take_up_wanted_log();
+    Result<nlohmann::json> change_consistency(const nlohmann::json& request);
 
     // array_handover.cpp
     [[nodiscard]] nlohmann::json handover_setting() const;
@@ -351,6 +374,9 @@ private:
     std::atomic<bool> readd_{false};
     std::chrono::steady_clock::time_point next_return_look_;
     std::string return_refused_;   // why, the last time
+    bool logs_are_empty_ = false;  // this start has seen to that
+    bool log_wanted_ = false;      // as soon as parity is right
+    std::chrono::steady_clock::time_point next_log_try_;
     bool release_waits_ = false;   // of a replacement that was given up
     bool stop_is_wanted_ = false;  // as soon as nobody uses it
     Fd char_device_;

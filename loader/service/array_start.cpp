@@ -166,6 +166,10 @@ Status array_service::finish_start() {
         finish_unserved();
         return {};
     }
+    if (!recovering_)
+        written = do_steps({{"emptying the logs", &array_service::empty_logs_now}});
+    if (!written)
+        return written;
     Status serving = do_steps({{"marking the array dirty", &array_service::mark_dirty},
                                {"starting the device", &array_service::start_device}});
     if (!serving)
@@ -346,6 +350,7 @@ Status array_service::open_cold() {
     for (const md::excluded_device& out : members_.plan.excluded)
         log_info("{} is left out: {}", out.path, out.reason);
     parity_right_ = !members_.plan.needs_resync;
+    find_wanted_log();
     // From here on it is found by name.
     return places_->write_state(state_file());
 }
@@ -513,18 +518,12 @@ log_thread::place array_service::log_place(uint32_t role) const {
                 : log_thread::place{};
 }
 
-// Where the superblocks name a partial parity log, and it is empty.
+// Also where rows are not logged yet: the rings of the queues know it.
 Status array_service::make_log() {
     log_thread::places where{};
-    uint32_t roles = 0;
-    for (uint32_t role = 0; role < members_.devices.size(); role++) {
+    for (uint32_t role = 0; members_.logged && role < members_.devices.size(); role++)
         where[role] = log_place(role);
-        if (where[role].fd >= 0)
-            roles |= 1U << role;
-    }
-    array()->log_roles = roles != 0 ? (1U << members_.devices.size()) - 1 : 0;
-    if (roles == 0)
-        return {};
+    array()->log_roles = members_.logged ? (1U << members_.devices.size()) - 1 : 0;
     // The block layer leaves FUA out where there is no cache; commands go as they are.
     array()->log_fua = ~0U;
     for (uint32_t role = 0; role < members_.devices.size() && options_.passthrough; role++) {
@@ -631,7 +630,11 @@ Status array_service::empty_new_members() {
 }
 
 Status array_service::write_new_superblocks() {
-    return options_.create && !recovering_ ? write_creation(members_) : Status{};
+    if (!options_.create || recovering_)
+        return {};
+    want_log(options_.create->log_wanted);
+    logs_are_empty_ = true;
+    return write_creation(members_);
 }
 
 Status array_service::open_metadata() {
@@ -666,10 +669,13 @@ Status array_service::replay_logs() {
     }
     log_recovery_ = describe_recovery(*done);
     members_.logs.reset();
+    logs_are_empty_ = true;
     if (done->parity_right) {
         metadata_->resync_finished();
         parity_right_ = true;
     }
+    if (!parity_right_ && members_.logged)
+        return keep_bitmap_meanwhile();
     if (!parity_right_ || members_.plan.forced)
         return {};
     auto clean = metadata_->mark_clean();
@@ -772,7 +778,13 @@ Status array_service::start_device() {
             ask_for("release");
     };
     how.jobs.replace = [this] { ask_for("replaced"); };
-    how.jobs.flush = [this](uint32_t role) { return flush_one(role); };
+    how.jobs.flush = [this](uint32_t role) {
+        // What it was filled with was computed of the others' blocks, and where there is a log
+        // nothing is computed again.
+        if (array()->log_roles != 0)
+            flush_all();
+        return flush_one(role);
+    };
     how.jobs.tell = [this](const std::string& event, const nlohmann::json& more) {
         tell(event, more);
     };

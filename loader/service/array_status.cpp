@@ -62,7 +62,7 @@ std::optional<life_event> event_of(const std::string& command, bool force) {
         return life_event::fail;
     // All that parks the queues.
     if (command == "upgrade" || command == "handover" || command == "add" || command == "remove" ||
-        command == "replace" || command == "bitmap")
+        command == "replace" || command == "bitmap" || command == "consistency")
         return life_event::upgrade;
     if (command == "job" || command == "latency" || command == "re-add")
         return life_event::fail;
@@ -350,6 +350,8 @@ nlohmann::json array_service::full_status() const {
             {"arena_bytes", a->bytes},
             {"events", __atomic_load_n(&life_record()->events, __ATOMIC_SEQ_CST)},
             {"clean", durability_ && durability_->is_clean()},
+            {"consistency", md::to_string(policy())},
+            {"consistency_wanted", log_wanted_ ? nlohmann::json("ppl") : nlohmann::json()},
             {"bitmap", bitmap_ ? bitmap_->status() : nlohmann::json()},
             {"fence", fence_ ? fence_->status() : nlohmann::json()},
             {"log_recovery", log_recovery_},

@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "resync/zeroes.h"
+#include "service/parity_log.h"
 
 namespace rr {
 namespace {
@@ -92,6 +93,12 @@ Status plan_bitmap(const creation& what, array_members& members) {
     return {};
 }
 
+Status write_log(const array_members& members, size_t role) {
+    auto area = md::locate_ppl(members.found[role]);
+    return area ? md::write_empty_ppl(members.devices[role]->fd.get(), members.plan.set_uuid, *area)
+                : Status(forward_error(area.error()));
+}
+
 }  // namespace
 
 Result<array_members> plan_creation(const creation& what, const std::vector<std::string>& paths) {
@@ -125,6 +132,7 @@ Result<array_members> plan_creation(const creation& what, const std::vector<std:
     }
     if (Status ok = plan_bitmap(what, out); !ok)
         return forward_error(ok.error());
+    settle_on_logs(out);
     return out;
 }
 
@@ -161,6 +169,8 @@ Status write_creation(const array_members& members) {
         if (members.bitmap)
             ok = md::write_bitmap(members.devices[role]->fd.get(), members.found[role],
                                   *members.bitmap, members.bitmap->all_pages());
+        if (members.logged)
+            ok = write_log(members, role);
         if (ok)
             ok = md::write_superblock(members.devices[role]->fd.get(), members.found[role]);
         for (size_t made = 0; !ok && made <= role; made++)

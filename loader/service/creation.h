@@ -25,6 +25,7 @@ struct creation {
     bool serve = true;                  // or leave it at the superblocks and the parity
     bool write_zeroes = false;          // by the members themselves: parity is right then
     bool parity_later = false;          // not served here: who serves it computes parity
+    bool log_wanted = false;            // the array gets one as soon as parity is right
     uint64_t bitmap_chunk_sectors = 0;  // 0: md's default. Where the superblocks have one
 };
 

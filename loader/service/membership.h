@@ -48,6 +48,7 @@ struct array_members {
     std::optional<replacement_device> replacement;
     std::optional<md::bitmap> bitmap;  // as read, or of a new array; until it is served
     std::optional<parity_logs> logs;   // to be replayed before it is served
+    bool logged = false;               // every member has a log, which is kept (parity_log.h)
     uint32_t logical_block_bytes = 512;
 
     [[nodiscard]] std::vector<const member_device*> present() const;

@@ -6,11 +6,15 @@
 #include <random>
 
 #include "base/log.h"
+#include "ringraid/abi.h"
 
 namespace rr {
 namespace {
 
 constexpr uint32_t stripes_looked_at = 32;
+// Of a cell as long as there is, with md's tail: less than mdadm's least.
+constexpr uint64_t log_sectors_least = 264;
+static_assert(log_sectors_least >= 8 + RR_CELL_BYTES_MAX / 512 + 16);
 constexpr size_t lost_lines_most = 20;
 
 // The log's feature is off with the next superblock, and what else may be named in its place.
@@ -48,17 +52,23 @@ void put_bitmap_in_its_place(array_members& members) {
     change_superblocks(members, [](md::md_superblock& sb) { sb = with_bitmap(sb); });
 }
 
-void say_policy(const array_members& members) {
-    log_info("{}: the partial parity log is given up: ringraid does not write one. {}",
+void give_up(array_members& members) {
+    put_bitmap_in_its_place(members);
+    log_info("{}: the partial parity log is given up: it has no room for ours on each member. {}",
              members.plan.name,
              members.bitmap ? "The array has a write-intent bitmap instead"
                             : "After a crash all parity is recomputed; when no member is missing, "
-                              "ringraid set has bitmap=internal");
+                              "ringraid set has consistency=bitmap");
+}
+
+// Where it is, of one that is given up: as it was found.
+const md::md_superblock& log_superblock(const array_members& members, uint32_t role) {
+    return members.logged ? members.plan.members[role]->superblock : members.found[role];
 }
 
 Result<std::optional<md::ppl_unit>> read_log(const array_members& members, uint32_t role) {
     const member_device& device = *members.devices[role];
-    return md::read_ppl(device.fd.get(), members.found[role], members.plan.geometry, role,
+    return md::read_ppl(device.fd.get(), log_superblock(members, role), members.plan.geometry, role,
                         device.logical_block_bytes);
 }
 
@@ -70,23 +80,6 @@ bool has_entries(const std::optional<md::ppl_unit>& unit) {
 uint64_t sectors_there(const array_members& members, uint32_t role) {
     const auto& half = members.plan.rebuilding;
     return half && half->role == role ? half->sectors : members.plan.member_sectors;
-}
-
-Status empty_logs(const array_members& members) {
-    for (uint32_t role = 0; role < members.devices.size(); role++) {
-        if (!members.devices[role])
-            continue;
-        auto area = md::locate_ppl(members.found[role]);
-        if (!area)
-            continue;
-        if (Status ok =
-                md::write_empty_ppl(members.devices[role]->fd.get(), members.plan.set_uuid, *area);
-            !ok)
-            return with_hint(fail(ok.error().err, "cannot empty the log of {}: {}",
-                                  members.devices[role]->path, ok.error().what),
-                             "look at the kernel log");
-    }
-    return {};
 }
 
 // The last stripe and some by chance. An unreadable one says nothing.
@@ -110,7 +103,49 @@ void look_at_parity(const array_members& members, uint64_t seed, log_recovery& d
 
 }  // namespace
 
+void settle_on_logs(array_members& members) {
+    members.logged = members.plan.has_ppl;
+    change_superblocks(members, [&members](md::md_superblock& sb) {
+        if (!members.plan.has_ppl)
+            return md::clear_features(sb, md::ppl_features);
+        // It was being taken up, or given up, when it was cut off.
+        const bool named = md::consistency_of(sb) == md::consistency::ppl ||
+                           md::change_consistency(sb, md::consistency::ppl);
+        auto area = md::locate_ppl(sb);
+        if (!named || !area || area->sectors < log_sectors_least)
+            members.logged = false;
+    });
+    // What the whitelist has asked for, of each superblock by itself, is so of all or of none.
+    if (members.logged)
+        members.plan.features_to_clear &= ~md::ppl_features;
+    else if (members.plan.has_ppl)
+        members.plan.features_to_clear |= md::ppl_features;
+}
+
+std::vector<md::member_write_error> empty_logs(const array_members& members, uint32_t without) {
+    std::vector<md::member_write_error> failed;
+    for (uint32_t role = 0; role < members.devices.size(); role++) {
+        const auto& member = members.plan.members[role];
+        if (!members.devices[role] || !member || (without >> role & 1) != 0)
+            continue;
+        auto area = md::locate_ppl(log_superblock(members, role));
+        if (!area)
+            continue;
+        if (Status ok =
+                md::write_empty_ppl(members.devices[role]->fd.get(), members.plan.set_uuid, *area);
+            !ok)
+            failed.push_back({role, ok.error()});
+    }
+    return failed;
+}
+
+void leave_logs_empty(const array_members& members, uint32_t without) {
+    for (const md::member_write_error& one : empty_logs(members, without))
+        log_error("the log of member {} is not empty: {}", one.role, describe(one.error));
+}
+
 Status find_parity_logs(array_members& members, bool force) {
+    settle_on_logs(members);
     if (!members.plan.has_ppl)
         return {};
     if (!members.plan.clean) {
@@ -142,8 +177,8 @@ Status find_parity_logs(array_members& members, bool force) {
         logs.sound = logs.sound && any;
         members.logs = std::move(logs);
     }
-    put_bitmap_in_its_place(members);
-    say_policy(members);
+    if (!members.logged)
+        give_up(members);
     return {};
 }
 
@@ -174,8 +209,10 @@ Result<log_recovery> recover_from_logs(const array_members& members, uint64_t se
                          "replace the cable or add the missing member, then assemble again: the "
                          "log is kept. Or force: blocks of the missing member may read wrong "
                          "there");
-    if (Status ok = empty_logs(members); !ok)
-        return forward_error(ok.error());
+    for (const md::member_write_error& one : empty_logs(members))
+        return with_hint(fail(one.error.err, "cannot empty the log of {}: {}",
+                              members.devices[one.role]->path, one.error.what),
+                         "look at the kernel log");
     if (!members.plan.degraded() && members.logs->sound && done.replayed.sectors_failed == 0 &&
         members.plan.resync_from == 0) {
         look_at_parity(members, seed, done);

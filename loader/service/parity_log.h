@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// An array that md served with a partial parity log (md/ppl.h): rows that a crash cut off
-// are recovered, and the log is given up.
-//
-// It is given up because the engine does not write one. With its feature bit left on, md
-// would later replay what is in it over parity that was written since, and would start the
-// array dirty and degraded, trusting a log that nobody kept. The order:
+// An array that has a partial parity log (md/ppl.h), md's or ours: rows that a crash cut off
+// are recovered, and all logs are empty before a client is served. The order:
 //
 //   read       every log believed whole, or of no use; nothing is written
 //   replay     parity of rows in flight; durable
 //   empty      every member's log: cut off here, what is left is replayed again
-//   clean      superblocks without the log's feature: nothing is in flight
+//   clean      superblocks: nothing is in flight
 //   dirty      as at every start, and only then clients
 //
-// A complete array gets a write-intent bitmap in the log's place, where it has room: after
-// the next crash parity is computed of what was being written, not of everything.
+// From there on the log is the engine's (bpf/engine/log.h). It is given up, and a bitmap takes
+// its place, where
+//
+//   a member has no room for ours       for good
+//   parity is not known to be right     until it is (array_consistency.cpp): md, which knows
+//                                       no better, would call the array clean after a crash
+//                                       when a single entry is there
+//
+// The superblocks have no log's feature then, before the first write: md would later replay
+// what is in it over parity that was written since.
 //
 // What a log is worth:
 //
@@ -40,10 +44,20 @@
 
 namespace rr {
 
-// Reads the logs where @members.plan has some that are to be replayed, into @members.logs,
-// and has the array served without. After find_bitmap(). EBADMSG and others: the array is
-// degraded, and a member's log cannot be believed or read, without @force.
+// Says in @members.logged whether the array has logs that can be kept, and has all superblocks
+// to be written agree. After find_bitmap().
+void settle_on_logs(array_members& members);
+
+// That, and reads the logs that are to be replayed, into @members.logs. EBADMSG and others:
+// the array is degraded, and a member's log cannot be believed or read, without @force.
 [[nodiscard]] Status find_parity_logs(array_members& members, bool force);
+
+// The logs of all members that are there, but for roles in @without: empty, and durable. Who
+// takes no writes is returned.
+[[nodiscard]] std::vector<md::member_write_error> empty_logs(const array_members& members,
+                                                             uint32_t without = 0);
+// The same where nobody needs it any more: after a clean stop.
+void leave_logs_empty(const array_members& members, uint32_t without);
 
 struct log_recovery {
     replay_report replayed;

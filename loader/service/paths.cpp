@@ -18,6 +18,7 @@ array_paths::array_paths(const md::uuid& id) {
     log = directory + "/log";
     events = directory + "/events";
     check = fmt::format("{}/{}.check", kept_directory, name);
+    wanted_log = fmt::format("{}/{}.ppl", kept_directory, name);
     arena_file = fmt::format("{}/arena-{}", directory, boot_id());
     pins = fmt::format("{}/{}", pin_directory, name);
     arena_pin = pins + "/arena";

@@ -18,6 +18,7 @@
 // What stays says nothing of data:
 //
 //   /var/lib/ringraid/UUID.check     how far a check came (scrub_note.h)
+//   /var/lib/ringraid/UUID.ppl       it is to have a log (array_consistency.cpp)
 #pragma once
 
 #include <string>
@@ -36,6 +37,7 @@ struct array_paths {
     std::string log;
     std::string events;
     std::string check;
+    std::string wanted_log;
     std::string arena_file;
     std::string arena_pin;
     std::string pins;  // the directory of what is pinned

@@ -22,6 +22,7 @@
 #include "service/heritage.h"
 #include "service/leave_alone.h"
 #include "service/name_link.h"
+#include "service/parity_log.h"
 #include "service/report.h"
 
 extern "C" {
@@ -296,6 +297,7 @@ arena_memory predecessor::take_arena() {
 Status predecessor::settle(array_members& members) {
     rr_array* a = array();
     take_as_left(members, *a, *life());
+    settle_on_logs(members);
     md::array_metadata metadata(members.metadata_state(), md::write_to(members.fds()),
                                 life_witness(*life()));
     const failures_so_far before(*a);
@@ -306,6 +308,8 @@ Status predecessor::settle(array_members& members) {
     }
     // Killed from here on, nobody needs the arena, whatever happens to the members.
     life()->phase = RR_LIFE_CLOSED;
+    if (members.logged)
+        leave_logs_empty(members, static_cast<uint32_t>(a->state & RR_STATE_MISSING));
     for (uint32_t role = 0; role < members.devices.size(); role++) {
         if (members.devices[role] && !counts_on(*this, role))
             members.plan.missing.push_back(role);

@@ -10,6 +10,7 @@
 #include "service/array_service.h"
 #include "service/closing.h"
 #include "service/heritage.h"
+#include "service/parity_log.h"
 #include "service/report.h"
 
 extern "C" {
@@ -143,6 +144,8 @@ Status array_service::take_over(predecessor& left) {
     const failures_so_far before(*array());
     reconcile_members();
     find_bitmap(members_);
+    settle_on_logs(members_);
+    find_wanted_log();
     Status served = open_durability();
     if (served) {
         make_bitmap();
@@ -166,6 +169,7 @@ Status array_service::serve_what_was_left() {
                      {"writing superblocks", &array_service::open_metadata},
                      {"writing superblocks", &array_service::mark_dirty},
                      {"writing rows again", &array_service::redo_rows},
+                     {"emptying the logs", &array_service::empty_logs_now},
                      {"opening the store", &array_service::open_store},
                      {"loading the program", &array_service::make_queues}});
 }

@@ -80,6 +80,7 @@ nlohmann::json describe_superblock(const md::md_superblock& sb) {
                           {"data_offset_bytes", sb.data_offset << RR_SECTOR_SHIFT},
                           {"events", sb.events},
                           {"clean", sb.clean()},
+                          {"consistency", md::to_string(md::consistency_of(sb))},
                           {"role", role_text(sb)},
                           {"array_state", array_state(sb)},
                           {"corrected_read_sectors", sb.corrected_reads},

@@ -64,6 +64,24 @@ protected:
         EXPECT_TRUE(read_exact(open_file(paths_[role]).get(), out, sector * 512));
         return out;
     }
+    void expect_empty_logs(const array_members& m) {
+        for (uint32_t role = 0; role < 4; role++) {
+            auto left = md::read_ppl(open_file(paths_[role]).get(), m.found[role], m.plan.geometry,
+                                     role, 512);
+            ASSERT_TRUE(left && *left);
+            EXPECT_TRUE((*left)->entries.empty());
+        }
+    }
+    // What its superblocks become.
+    void write_clean(const array_members& m) {
+        md::array_metadata metadata(m.metadata_state(),
+                                    [this](uint32_t role, const md::md_superblock& sb) {
+                                        superblocks_[role] = sb;
+                                        return Status{};
+                                    });
+        metadata.resync_finished();
+        ASSERT_TRUE(metadata.mark_clean());
+    }
     uint64_t data() const { return superblocks_[0].data_offset; }
 
     scratch_dir dir_;
@@ -71,48 +89,109 @@ protected:
     std::vector<std::string> paths_;
 };
 
-TEST_F(ParityLog, RowsAreRecoveredAndTheLogIsGivenUp) {
+TEST_F(ParityLog, RowsAreRecoveredAndTheLogIsKept) {
     log_entry();
     array_members m = members();
     ASSERT_TRUE(find_parity_logs(m, false));
     ASSERT_TRUE(m.logs);
     EXPECT_TRUE(m.logs->sound);
+    EXPECT_TRUE(m.logged);
+    EXPECT_FALSE(m.bitmap);
     const auto done = recover_from_logs(m, 1);
     ASSERT_TRUE(done) << done.error().what;
     EXPECT_TRUE(done->parity_right) << "chunk 1 has zeroes, and so has all else";
     EXPECT_EQ(done->replayed.entries, 1U);
     EXPECT_EQ(get(3, data(), 4096), std::vector<uint8_t>(4096, 0x5a));
-    for (uint32_t role = 0; role < 4; role++) {
-        auto left = md::read_ppl(open_file(paths_[role]).get(), superblocks_[role], m.plan.geometry,
-                                 role, 512);
-        ASSERT_TRUE(left && *left);
-        EXPECT_TRUE((*left)->entries.empty());
-    }
-    // What its superblocks become: no log, a bitmap in its place.
-    ASSERT_TRUE(m.bitmap);
-    EXPECT_EQ(m.bitmap->count(), m.bitmap->bits());
-    md::array_metadata metadata(m.metadata_state(),
-                                [this](uint32_t role, const md::md_superblock& sb) {
-                                    superblocks_[role] = sb;
-                                    return Status{};
-                                });
-    metadata.resync_finished();
-    ASSERT_TRUE(metadata.mark_clean());
+    expect_empty_logs(m);
+    write_clean(m);
     for (const md::md_superblock& sb : superblocks_) {
         EXPECT_TRUE(sb.clean());
+        EXPECT_EQ(sb.feature_map, md::feature_multiple_ppls);
+        EXPECT_EQ(sb.log_place, 8 | 2048 << 16);
+    }
+}
+
+// A member whose own log is too small for ours.
+TEST_F(ParityLog, WithoutRoomForOursItIsGivenUpForABitmap) {
+    log_entry();
+    superblocks_[1].log_place = 8 | 128 << 16;
+    array_members m = members();
+    ASSERT_TRUE(find_parity_logs(m, false));
+    EXPECT_FALSE(m.logged);
+    const auto done = recover_from_logs(m, 1);
+    ASSERT_TRUE(done) << done.error().what;
+    EXPECT_EQ(get(3, data(), 4096), std::vector<uint8_t>(4096, 0x5a));
+    expect_empty_logs(m);
+    ASSERT_TRUE(m.bitmap);
+    EXPECT_EQ(m.bitmap->count(), m.bitmap->bits());
+    write_clean(m);
+    for (const md::md_superblock& sb : superblocks_) {
         EXPECT_EQ(sb.feature_map, md::feature_bitmap);
         EXPECT_GE(md::bitmap_room(sb), m.bitmap->bytes());
     }
 }
 
-TEST_F(ParityLog, OfACleanArrayItIsGivenUpOnly) {
+TEST_F(ParityLog, OfACleanArrayItIsNotReplayed) {
     log_entry();
     for (md::md_superblock& sb : superblocks_)
         sb.resync_offset = md::resync_none;
     array_members m = members();
     ASSERT_TRUE(find_parity_logs(m, false));
     EXPECT_FALSE(m.logs) << "its entries are of rows that are whole";
-    EXPECT_TRUE(m.bitmap);
+    EXPECT_TRUE(m.logged);
+    EXPECT_TRUE(empty_logs(m).empty());
+    expect_empty_logs(m);
+}
+
+// Cut off while superblocks were told of it, or while it was given up: the freshest decides.
+TEST_F(ParityLog, AllSuperblocksAgreeWithTheFreshest) {
+    for (uint32_t role = 1; role < 4; role++) {
+        superblocks_[role].feature_map = 0;
+        superblocks_[role].log_place = 0;
+        superblocks_[role].resync_offset = superblocks_[0].resync_offset = md::resync_none;
+        superblocks_[role].events = superblocks_[0].events - 1;
+    }
+    array_members taken_up = members();
+    ASSERT_TRUE(find_parity_logs(taken_up, false));
+    EXPECT_TRUE(taken_up.logged);
+    for (const auto& member : taken_up.plan.members)
+        EXPECT_TRUE(md::locate_ppl(member->superblock));
+    for (uint32_t role = 1; role < 4; role++)
+        superblocks_[role].events = superblocks_[0].events + 1;
+    array_members given_up = members();
+    ASSERT_TRUE(find_parity_logs(given_up, false));
+    EXPECT_FALSE(given_up.logged);
+    for (const auto& member : given_up.plan.members)
+        EXPECT_EQ(member->superblock.feature_map, 0U);
+}
+
+// As above, with a member missing: no bitmap takes its place, and no superblock may tell of a log.
+TEST_F(ParityLog, WhatIsGivenUpWithoutAMemberIsToldOfNowhere) {
+    superblocks_[1].log_place = 8 | 128 << 16;
+    superblocks_[2].feature_map = 0;
+    superblocks_[2].log_place = 0;
+    for (md::md_superblock& sb : superblocks_)
+        sb.resync_offset = md::resync_none;
+    superblocks_[0].events++;
+    array_members m = members(3);
+    ASSERT_TRUE(find_parity_logs(m, false));
+    EXPECT_FALSE(m.logged);
+    EXPECT_FALSE(m.bitmap);
+    write_clean(m);
+    for (uint32_t role = 0; role < 3; role++) {
+        EXPECT_EQ(superblocks_[role].feature_map, 0U) << role;
+        EXPECT_EQ(superblocks_[role].log_place, 0) << role;
+    }
+}
+
+TEST_F(ParityLog, WhoTakesNoEmptyLogIsTold) {
+    array_members m = members();
+    ASSERT_TRUE(find_parity_logs(m, false));
+    m.devices[2]->fd = open_file(paths_[2], O_RDONLY);
+    const auto failed = empty_logs(m);
+    ASSERT_EQ(failed.size(), 1U);
+    EXPECT_EQ(failed[0].role, 2U);
+    EXPECT_TRUE(empty_logs(m, 1U << 2).empty()) << "it is out";
 }
 
 TEST_F(ParityLog, WithoutEntriesParityIsRecomputed) {
