@@ -5,9 +5,14 @@
 // A power cut leaves of each unit in flight any sectors. Then, now and then, a member is
 // gone for good, and the others must tell what it held: all that nobody was writing, and
 // of what was written in rows of its own. Recovery itself is cut off, too, and begun again.
+//
+// What a missing member was to get is the old or the new, as it is written alone. A member
+// that fails while a row is written to it and to others, and that is recorded before the
+// others have theirs: there it may be neither (docs/fault-model.md), if the log names it.
 #include "log.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -187,6 +192,7 @@ bool world::recover_entry(uint32_t role, const md::ppl_unit& unit, const md::ppl
                 lacks |= ((gone | missing_at(row)) >> from & 1) != 0;
                 sum ^= disks[from].at(row);
             }
+            named_[row] |= lacks && rows.disks > 1 ? gone | missing_at(row) : 0;
             say("log {} unit {} at {}: row {} of {} disks from {}{}", role, unit.generation,
                 unit.place, row, rows.disks, rows.index, lacks ? ", one of which is missing" : "");
             if (lacks)
@@ -226,6 +232,32 @@ bool world::recover_logs(uint32_t gone, uint32_t budget) {
     for (uint32_t role = 0; role < plan.config.members; role++)
         disks[role].flush();
     return true;
+}
+
+// Before the arena is gone: rows that are being written to a role that failed after that
+// had been planned, and to others.
+void world::note_torn() {
+    torn_.assign(size_t{plan.stripes} * plan.config.chunk_sectors, 0);
+    named_ = torn_;
+    const uint32_t epoch = static_cast<uint32_t>(arena->state >> RR_STATE_EPOCH_SHIFT);
+    const uint32_t shift = arena->unit_shift - RR_SECTOR_SHIFT;
+    for (uint32_t n = 0; n < arena->queues * arena->slots; n++) {
+        const rr_slot& s = *rr_host_slot(arena, n / arena->slots, n % arena->slots);
+        if (s.phase != RR_PHASE_WRITE || s.op != RR_OP_WRITE || s.epoch == epoch)
+            continue;
+        for (uint32_t roles = s.write_mask & s.data_mask & superblock_missing_; roles != 0;
+             roles &= roles - 1) {
+            const auto role = static_cast<uint32_t>(std::countr_zero(roles));
+            if ((s.data_mask & ~(1U << role)) == 0)
+                continue;
+            for (uint32_t row = 0; row < torn_.size(); row++) {
+                const uint32_t in_cell = row & ((1U << (arena->cell_shift - RR_SECTOR_SHIFT)) - 1);
+                if (cell_of(row) == s.cell && in_cell >= s.from[role] && in_cell < s.to[role] &&
+                    (s.units[role] >> (in_cell >> shift) & 1) != 0)
+                    torn_[row] |= 1U << role;
+            }
+        }
+    }
 }
 
 // All that the start after a power cut does with the logs, and a cut in the middle of it.

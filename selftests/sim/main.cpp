@@ -139,8 +139,10 @@ int report(const options& o, const job* jobs, bool died) {
                 sum.bitmaps, sum.region_waits, sum.returned, sum.back_members, sum.partial,
                 sum.deaths);
         if (sum.logs)
-            fmt::print("#   logs {}: {} units, {} rows recovered, {} cuts with a member lost\n",
-                       sum.logs, sum.units, sum.recovered, sum.lost_with_power);
+            fmt::print(
+                "#   logs {}: {} units, {} rows recovered, {} cuts with a member lost, {} that "
+                "left neither\n",
+                sum.logs, sum.units, sum.recovered, sum.lost_with_power, sum.neither);
         fmt::print("{} {} {}: {} schedules, {} requests, {} failures\n", failed ? "not ok" : "ok",
                    ++number, name, sum.schedules, sum.requests, failed);
     }

@@ -1271,9 +1271,10 @@ void world::kill() {
         redo(chance_.below(6));
     redo(UINT32_MAX);
     make_durable();
-    if (plan.log && plan.what == kind::power_cut && chance_.below(4) == 0)
-        return power_cut();
+    const bool power = plan.log && plan.what == kind::power_cut && chance_.below(4) == 0;
     restart_arena({memory_, layout_.bytes});
+    if (power)
+        return power_cut();
     format_logs();
     covered = written;
     job.again = true;
@@ -1291,6 +1292,7 @@ void world::power_cut() {
     away = 0;
     parked_ = true;
     drop_in_flight();
+    note_torn();
     const array_config& c = plan.config;
     for (uint32_t role = 0; role < devices(); role++)
         disks[role].power_cut(chance_);
@@ -1331,6 +1333,7 @@ void world::power_cut() {
         recover(0);
     if (!failure_.empty())
         return;
+    bool neither = false;
     for (uint32_t i = 0; i < plan.stripes; i++) {
         const uint32_t parity = rr_parity_member(&arena->geometry, plan.stripe[i]);
         for (uint32_t s = 0; s < c.chunk_sectors; s++) {
@@ -1343,12 +1346,15 @@ void world::power_cut() {
                 const uint32_t role = rr_data_member(&arena->geometry, parity, d);
                 const uint64_t value = gone >> role & 1 ? others : disks[role].at(row);
                 sum ^= value;
-                if (!planted(row) &&
-                    !reference.settle(i * full_stripe() + d * c.chunk_sectors + s, value))
+                if (planted(row) ||
+                    reference.settle(i * full_stripe() + d * c.chunk_sectors + s, value))
+                    continue;
+                if ((gone & torn_[row] & named_[row] & 1U << role) == 0)
                     return wrong(
                         "after a power cut stripe {} chunk {} sector {} (role {}) holds a wrong "
                         "value",
                         i, d, s, role);
+                neither = true;
             }
             if (!gone && !resync && !plan.bitmap && !plan.log)
                 disks[parity].format(row, sum);
@@ -1357,6 +1363,12 @@ void world::power_cut() {
                     "after a power cut parity of stripe {} sector {} is wrong, and no bit says so",
                     i, s);
         }
+    }
+    if (neither) {
+        // What such a sector is from now on the model cannot tell.
+        sum_->neither++;
+        over_ = true;
+        return;
     }
     for (client_request& r : requests_)
         r.busy = false;

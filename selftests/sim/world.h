@@ -177,6 +177,7 @@ struct totals {
     uint64_t bitmaps = 0, region_waits = 0, returned = 0, back_members = 0, partial = 0, deaths = 0;
     uint64_t gathered = 0;  // writes that another one's operation carried
     uint64_t logs = 0, units = 0, recovered = 0, lost_with_power = 0;  // rows
+    uint64_t neither = 0;  // cuts that left a failed member's sector neither old nor new
     uint64_t rmw = 0, rcw = 0, full = 0, recon = 0, payload = 0, retries = 0, flushes = 0;
 };
 
@@ -413,6 +414,7 @@ private:
     bool recover_logs(uint32_t gone, uint32_t budget);
     void recover(uint32_t gone);
     void lose_with_power();
+    void note_torn();
 
     void strike(uint32_t index);
     void make_judge();
@@ -481,6 +483,9 @@ private:
     std::optional<log_writer> log_writer_;
     std::array<log_disk, RR_MEMBERS_MAX> log_disks_;
     bool log_poll_planned_ = false;
+    // By row: roles that failed while it was written to them and to others; and those that
+    // a log names, among others, where they are missing.
+    std::vector<uint32_t> torn_, named_;
     totals* sum_ = nullptr;
 };
 
