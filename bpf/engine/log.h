@@ -38,6 +38,9 @@
  * first, as if it were left alone; then it, and that is parity alone: each sector of it is
  * the old one or the new. The same of a member that is being rebuilt: the superblocks may
  * say less of it than job.frontier.
+ * A member that fails when its row is being written was not known to be missing. If that is
+ * in the superblocks, and the power goes, before the others have theirs, its blocks of that
+ * write may be neither; the unit names them, and so does a start.
  *
  * Every parity that is written is logged, a repair's too, as a whole row, without partial
  * parity: what is in the newest unit is done again after a power cut, and would undo it.
