@@ -172,8 +172,7 @@ void add_create(CLI::App& app, context& ctx) {
                      "after a crash: ppl, bitmap, or resync, said twice")
         ->check(CLI::IsMember({"ppl", "bitmap", "resync"}))
         ->allow_extra_args(false);
-    command
-        ->add_flag("--no-bitmap", flags->no_bitmap, "neither bitmap nor log")
+    command->add_flag("--no-bitmap", flags->no_bitmap, "neither bitmap nor log")
         ->excludes("--consistency");
     command->add_flag("--assume-clean", flags->assume_clean,
                       "trust that parity is right already (all members zero)");

@@ -315,9 +315,9 @@ int set(const context& ctx, const std::string& array, const std::vector<std::str
 }  // namespace
 
 std::vector<std::string> live_setting_words() {
-    return {"sync-min=",       "sync-max=",          "bitmap=internal",   "bitmap=none",
-            "bitmap-chunk=",   "latency=on",         "latency=off",       "re-add=yes",
-            "re-add=no",       "configured",         "consistency=ppl",   "consistency=bitmap",
+    return {"sync-min=",         "sync-max=",  "bitmap=internal", "bitmap=none",
+            "bitmap-chunk=",     "latency=on", "latency=off",     "re-add=yes",
+            "re-add=no",         "configured", "consistency=ppl", "consistency=bitmap",
             "consistency=resync"};
 }
 

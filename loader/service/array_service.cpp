@@ -153,10 +153,9 @@ std::vector<array_service::order> array_service::taken_orders() {
 
 Result<nlohmann::json> array_service::change(const nlohmann::json& request) {
     const std::string command = request.value("command", "");
-    static const std::set<std::string> of_devices = {"add",     "remove",   "spare",
-                                                     "bitmap",  "replace",  "replaced",
-                                                     "release", "return",   "log",
-                                                     "consistency"};
+    static const std::set<std::string> of_devices = {"add",     "remove",     "spare",   "bitmap",
+                                                     "replace", "replaced",   "release", "return",
+                                                     "log",     "consistency"};
     if (!of_devices.contains(command))
         return upgrade(request);
     auto done = change_devices(command, request);
