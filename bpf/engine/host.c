@@ -100,3 +100,8 @@ int rr_host_fail(struct rr_array *a, rr_u32 role, rr_s32 error)
 {
 	return rr_member_fail(a, role, error);
 }
+
+int rr_host_suspect(struct rr_array *a, rr_u32 role, rr_s32 error)
+{
+	return rr_suspect_untold(a, role, error);
+}

@@ -48,6 +48,12 @@ int rr_host_fuse_slot(struct rr_array *a, rr_u32 queue, rr_u32 slot, rr_xor_fn x
 /* Takes @role out of use: 1 now, 0 it was out, -1 it is the second failure. */
 int rr_host_fail(struct rr_array *a, rr_u32 role, rr_s32 error);
 
+/*
+ * 1: @error of an I/O on @role is none yet: it is issued again, or believed, when @role is no
+ * suspect any more. The caller tells the control plane.
+ */
+int rr_host_suspect(struct rr_array *a, rr_u32 role, rr_s32 error);
+
 #ifdef __cplusplus
 }
 #endif

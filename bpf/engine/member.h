@@ -143,9 +143,8 @@ RR_STEP int rr_unsynced_at(rr_array_t *a, rr_u64 state, rr_u64 cell)
 	return (state & RR_STATE_RESYNC) && rr_job_has_to(a, cell);
 }
 
-/* 1: @res of an I/O on @role, no success, waits for the control plane to look. */
-RR_FN int rr_suspect(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 role,
-		     rr_s32 res)
+/* As rr_suspect(), for who tells the control plane in another way. */
+RR_STEP int rr_suspect_untold(rr_array_t *a, rr_u32 role, rr_s32 res)
 {
 	rr_u32 bit = 1U << (role & (RR_MEMBERS_MAX - 1));
 	rr_u64 state, seen, found;
@@ -168,6 +167,15 @@ RR_FN int rr_suspect(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_
 			break;
 		seen = found;
 	}
+	return 1;
+}
+
+/* 1: @res of an I/O on @role, no success, waits for the control plane to look. */
+RR_FN int rr_suspect(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 role,
+		     rr_s32 res)
+{
+	if (!rr_suspect_untold(a, role, res))
+		return 0;
 	q->notify = 1;
 	return 1;
 }

@@ -13,6 +13,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "base/quiet_thread.h"
+#include "engine/words.h"
 
 extern "C" {
 #include "engine/host.h"
@@ -32,6 +33,9 @@ static_assert(2 * (unsigned{RR_MEMBERS_MAX} + RR_QUEUES_MAX + 2) <= sq_entries);
 constexpr __kernel_timespec look_again{.tv_sec = 0, .tv_nsec = 10'000'000};
 // As rows are patient.
 constexpr uint32_t retries_most = 1000;
+// And each look that found all members well takes as much of it: rr_retries_looked() of
+// bpf/engine/engine.h.
+constexpr uint32_t retries_looked = retries_most / 32 + 1;
 
 // Says nothing about the medium: rr_transient() of bpf/engine/member.h.
 bool is_transient(int result) {
@@ -108,7 +112,7 @@ io_uring_sqe* log_thread::next_sqe() {
 }
 
 void log_thread::write(uint32_t role, uint64_t sector, std::span<const uint8_t> bytes) {
-    units_[role] = {bytes, sector, 0};
+    units_[role] = {bytes, sector};
     write_again(role);
 }
 
@@ -133,7 +137,32 @@ void log_thread::unit_over(uint32_t role, int result) {
         again_at_ = std::chrono::steady_clock::now() + std::chrono::nanoseconds(look_again.tv_nsec);
         return;
     }
-    writer_.written(role, result < 0 ? -result : EIO);
+    u.error = result < 0 ? -result : EIO;
+    if (rr_host_suspect(array_, role, -u.error) == 0)
+        return writer_.written(role, u.error);
+    suspects_ |= 1U << role;
+    control_waits_ = true;
+}
+
+void log_thread::look_at_suspects() {
+    const auto waiting = static_cast<uint32_t>(load(array_->suspects));
+    for (uint32_t roles = suspects_ & ~waiting; roles != 0; roles &= roles - 1)
+        judged(static_cast<uint32_t>(std::countr_zero(roles)));
+}
+
+// It was looked: the unit is written again, or its error is the member's own. Where the array
+// is broken the members may be another host's, and nothing is written.
+void log_thread::judged(uint32_t role) {
+    unit& u = units_[role];
+    suspects_ &= ~(1U << role);
+    const uint64_t state = load(array_->state);
+    if (load(array_->well) != 0)
+        u.retries += retries_looked;
+    if ((state & RR_STATE_BROKEN) != 0 || rr_state_is_out(state, role) != 0 ||
+        u.retries >= retries_most)
+        writer_.written(role, u.error);
+    else
+        write_again(role);
 }
 
 void log_thread::send(int ring, uint64_t message, uint64_t token) {
@@ -149,7 +178,7 @@ void log_thread::tell_control() {
 }
 
 bool log_thread::waits() const {
-    return control_waits_ || again_ != 0 || writer_.waits();
+    return control_waits_ || again_ != 0 || suspects_ != 0 || writer_.waits();
 }
 
 int log_thread::submit(bool sleep) {
@@ -174,6 +203,7 @@ bool log_thread::turn() {
         take(cqe->user_data, cqe->res);
         io_uring_cqe_seen(&ring_, cqe);
     }
+    look_at_suspects();
     writer_.look();
     tell_control();
     return writer_.may_sleep();

@@ -14,9 +14,10 @@
 // do. Messages either way may be lost, which costs time only: queues look at each tick,
 // and this thread every 10 ms while somebody waits.
 //
-// What says nothing about the medium is written again, as rows are. A unit that could not be
-// written puts its member out (rr_array.state), as a row would; the control plane is told,
-// and records it before anybody is answered.
+// What says nothing about the medium is written again, as rows are, and so is what the control
+// plane has to judge first (docs/decisions/0037). A unit that could not be written puts its
+// member out (rr_array.state), as a row would; the control plane is told, and records it before
+// anybody is answered.
 //
 // Memory is had at the start: no write waits for any. The block device is written, also of
 // members that are driven by NVMe commands: the log is no place that those write.
@@ -74,6 +75,8 @@ private:
     void write(uint32_t role, uint64_t sector, std::span<const uint8_t> bytes);
     void write_again(uint32_t role);
     void unit_over(uint32_t role, int result);
+    void look_at_suspects();
+    void judged(uint32_t role);
     void send(int ring, uint64_t message, uint64_t token);
     void tell_control();
     int submit(bool sleep);
@@ -87,9 +90,11 @@ private:
         std::span<const uint8_t> bytes;
         uint64_t sector = 0;
         uint32_t retries = 0;
+        int error = 0;  // what it is to be judged by
     };
     std::array<unit, RR_MEMBERS_MAX> units_{};  // in flight, by role
     uint32_t again_ = 0;                        // roles, whose write said nothing about the medium
+    uint32_t suspects_ = 0;                     // roles, whose error waits for a look
     std::chrono::steady_clock::time_point again_at_;
     io_uring ring_{};
     bool ring_ready_ = false;

@@ -171,6 +171,76 @@ TEST_F(LogThread, AMemberThatTakesNoUnitIsOutAndTheControlPlaneHearsOfIt) {
     ::close(no_file[1]);
 }
 
+// As a member behind a network: nobody has failed before it was looked.
+class LogThreadJudged : public LogThread {
+protected:
+    void SetUp() override {
+        LogThread::SetUp();
+        if (IsSkipped())
+            return;
+        ASSERT_EQ(::pipe(away_.data()), 0);
+        array_->judged = 1;
+    }
+    void TearDown() override {
+        LogThread::TearDown();
+        ::close(away_[0]);
+        ::close(away_[1]);
+    }
+    // The control plane was told that there is a suspect.
+    void hear() {
+        ASSERT_EQ(message(2), rr_token(RR_TOKEN_MESSAGE, 0, 0));
+        ASSERT_EQ(static_cast<uint32_t>(load(array_->suspects)), 1U << parity);
+    }
+    void clear(bool well) {
+        store(array_->well, rr_u32{well});
+        __atomic_fetch_and(&array_->suspects, ~rr_u64{1U << parity}, __ATOMIC_SEQ_CST);
+    }
+    std::array<int, 2> away_{};
+};
+
+TEST_F(LogThreadJudged, AnOutageFailsNobody) {
+    go(away_[0]);
+    const rr_slot* s = ask(0, 0);
+    for (int i = 0; i < 100; i++) {
+        ASSERT_NO_FATAL_FAILURE(hear());
+        clear(false);
+    }
+    ASSERT_NO_FATAL_FAILURE(hear());
+    EXPECT_EQ(load(array_->state), 0U);
+    EXPECT_EQ(load(rr_host_queue(array_, 0)->log_answered), 0U);
+    ASSERT_EQ(::dup2(file_, away_[0]), away_[0]);
+    clear(false);
+    (void)message(0);
+    EXPECT_EQ(load(rr_host_queue(array_, 0)->log_answered), 1U);
+    EXPECT_NE(s->log & RR_LOG_SHARE, 0);
+    EXPECT_EQ(newest()->generation, 1U);
+    EXPECT_EQ(load(array_->state), 0U);
+}
+
+TEST_F(LogThreadJudged, AnErrorThatStaysIsTheMembersOwn) {
+    go(away_[0]);
+    const rr_slot* s = ask(0, 0);
+    int looks = 0;
+    for (; looks < 100 && message(2) != 0 && load(array_->state) == 0; looks++)
+        clear(true);
+    EXPECT_EQ(looks, 32);
+    (void)message(0);
+    EXPECT_EQ(load(array_->state) & RR_STATE_MISSING, 1U << parity);
+    EXPECT_EQ(s->log & RR_LOG_SHARE, 0);
+}
+
+TEST_F(LogThreadJudged, WhoIsFoundAwayIsWrittenNoMore) {
+    go(away_[0]);
+    const rr_slot* s = ask(0, 0);
+    ASSERT_NO_FATAL_FAILURE(hear());
+    rr_host_fail(array_, parity, -ENOLINK);
+    ASSERT_EQ(::dup2(file_, away_[0]), away_[0]);
+    clear(false);
+    (void)message(0);
+    EXPECT_EQ(s->log & RR_LOG_SHARE, 0);
+    EXPECT_FALSE(newest());
+}
+
 TEST_F(LogThread, HasTheNewMembersLogFromItsStart) {
     go(file_);
     for (uint32_t i = 0; i < 3; i++) {
