@@ -321,6 +321,9 @@ nlohmann::json array_service::full_status() const {
         counters.erase("punts");
         counters.erase("flush_punts");
     }
+    // Before the state, which a job that ends makes whole first: never degraded, and no job.
+    const nlohmann::json job =
+        durability_->jobs() != nullptr ? durability_->jobs()->status() : nlohmann::json::object();
     return {{"schema", json_schema},
             {"ok", true},
             {"name", members_.plan.name},
@@ -361,8 +364,7 @@ nlohmann::json array_service::full_status() const {
             {"durable_epoch", a->durable_epoch},
             {"members", member_status()},
             {"spares", spare_status()},
-            {"job", durability_->jobs() != nullptr ? durability_->jobs()->status()
-                                                   : nlohmann::json::object()},
+            {"job", job},
             {"latency", latency_of(a)},
             {"counters", counters}};
 }
