@@ -23,7 +23,9 @@ left_over() {
 	local kind
 	for kind in prog map link; do bpftool -j $kind show | jq -c '.[] | [.type, .name, .id]'; done
 	find /sys/fs/bpf /dev/shm "$tmp" | grep -v "^$tmp/\(count\|log\)" | sort
-	cat /proc/[0-9]*/task/[0-9]*/comm 2>/dev/null | grep '^iou-' | sort
+	# The daemon's own come and go.
+	cat /proc/[0-9]*/task/[0-9]*/comm 2>/dev/null | grep '^iou-' |
+		grep -vxFf <(cd "/proc/$(st pid)/task" && printf 'iou-wrk-%s\n' *) | sort
 }
 
 # end_of PID: by kill -9, without bash's word of it.
