@@ -136,7 +136,8 @@ create_md() {
 	rates 1000 $no_limit_kib
 }
 create_ringraid() {
-	ringraid create bench "${members[@]}" --force --chunk ${chunk_kib}K --engine "$competitor"
+	ringraid create bench "${members[@]}" --force --chunk ${chunk_kib}K --engine "$competitor" \
+		--consistency bitmap
 	rates 1000 $no_limit_kib
 }
 

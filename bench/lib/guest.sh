@@ -117,19 +117,16 @@ up() {
 	md-tuned) md_up resync; md_tune ;;
 	md-bitmap) md_up bitmap; md_tune ;;
 	md-ppl) md_up ppl; md_tune ;;
-	bpf | user) ringraid_up "$1" ;;
+	bpf | user) ringraid_up "$1" --consistency bitmap ;;
 	bpf-xor)
 		quietly insmod /bench/uring_bpf_xor.ko
-		ringraid_up bpf
+		ringraid_up bpf --consistency bitmap
 		ringraid --json status | jq -e '.xor == "the kernel'\''s uring_bpf_xor"' >/dev/null ||
 			fail "parity is computed by $(ringraid --json status | jq -r .xor)"
 		;;
-	bpf-nvme) ringraid_up bpf --passthrough ;;
+	bpf-nvme) ringraid_up bpf --consistency bitmap --passthrough ;;
 	bpf-resync) ringraid_up bpf --no-bitmap ;;
-	bpf-bitmap)
-		! ringraid create --help | grep -e --consistency >/dev/null || set -- "$1" --consistency bitmap
-		ringraid_up bpf "${@:2}"
-		;;
+	bpf-bitmap) ringraid_up bpf --consistency bitmap ;;
 	bpf-ppl) ringraid_up bpf --consistency ppl ;;
 	null) floor_up null "$(blockdev --getsize64 "${members[0]}")" ;;
 	linear) floor_up linear "${members[0]}" ;;

@@ -110,6 +110,12 @@ bool is_same(const std::string& configured, const std::string& living) {
             living.find_first_not_of("0123456789.") == std::string::npos);
 }
 
+// What it has, or is to have when parity is right.
+nlohmann::json living_consistency(const nlohmann::json& status) {
+    const std::string wanted = text_in(status, "consistency_wanted");
+    return wanted.empty() ? status.value("consistency", nlohmann::json()) : nlohmann::json(wanted);
+}
+
 // Of a daemon that answers.
 void take_living(settings_map& settings, const std::string& uuid) {
     auto status = ask_array(uuid, {{"command", "status"}}, status_ms);
@@ -132,6 +138,7 @@ void take_living(settings_map& settings, const std::string& uuid) {
         hold(name, status->value(name, nlohmann::json()), started);
     hold("sync-min", job.value("sync_min_kib", nlohmann::json()), set_since);
     hold("sync-max", job.value("sync_max_kib", nlohmann::json()), set_since);
+    hold("consistency", living_consistency(*status), "its superblocks");
 }
 
 // Those that have a section, and those that run.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/settings.h"
 #include "cli/start.h"
 #include "cli/unit.h"
 #include "base/text.h"
@@ -23,7 +24,8 @@ struct create_flags {
     std::string size;
     std::string bitmap_chunk;
     bool no_bitmap = false;
-    std::vector<std::string> consistency;
+    std::vector<std::string> consistency;  // as given
+    md::consistency usual_consistency = default_consistency;
     bool assume_clean = false;
     bool write_zeroes = false;
     bool force = false;
@@ -73,8 +75,10 @@ bool parity_is_right(const create_flags& flags) {
 
 // What it is to have in the end.
 Result<md::consistency> wanted_consistency(const create_flags& flags) {
+    if (flags.no_bitmap)
+        return md::consistency::resync;
     if (flags.consistency.empty())
-        return flags.no_bitmap ? md::consistency::resync : default_consistency;
+        return flags.bitmap_chunk.empty() ? flags.usual_consistency : md::consistency::bitmap;
     const auto& words = flags.consistency;
     if (std::ranges::any_of(words, [&](const auto& word) { return word != words.front(); }))
         return fail(EINVAL, "--consistency is given as {} and as {}", words.front(), words.back());
@@ -120,7 +124,14 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
     return md::make_new(spec);
 }
 
-int create(const context& ctx, const create_flags& flags) {
+// Of a new array of that name, where the command line does not say.
+md::consistency usual_consistency(const std::string& name) {
+    const std::string word = machine_config().array(name, "").at("consistency").value;
+    return md::parse_consistency(word).value_or(default_consistency);
+}
+
+int create(const context& ctx, create_flags flags) {
+    flags.usual_consistency = usual_consistency(flags.name);
     auto options = flags.start.options(flags.name);
     if (!options)
         return print_error(ctx, options.error());

@@ -221,7 +221,7 @@ public:
             "fast as they are. consistency=ppl, consistency=bitmap, or consistency=resync "
             "said twice. bitmap=internal or bitmap=none; bitmap-chunk=BYTES. "
             "latency=on or latency=off. re-add=yes or re-add=no. configured: the rates, "
-            "latency and re-add of ringraid config");
+            "latency, re-add and consistency of ringraid config");
     }
 
     // What the configuration says of an array that runs.
@@ -231,6 +231,9 @@ public:
         rates_["min_kib"] = rates_["max_kib"] = uint64_t{0};
         latency_["on"] = set.at("latency").value == "on";
         readd_["on"] = set.at("re-add").value == "yes";
+        // What is not configured is as the array has it. A file says resync once.
+        if (const std::string& policy = set.at("consistency").value; !policy.empty())
+            consistency_["policy"] = policy;
         Status ok = take_rate("sync-min", set.at("sync-min").value);
         return ok ? take_rate("sync-max", set.at("sync-max").value) : ok;
     }

@@ -45,6 +45,7 @@ constexpr auto array_rules = std::to_array<setting_rule>({
     {"no-path-timeout", kind::number, "", "seconds to wait out an outage (60 over fabrics, else 0)",
      0, day_s},
     {"re-add", kind::choice, "no", "yes no"},
+    {"consistency", kind::choice, "", "ppl bitmap resync"},
     {"reserve", kind::choice, "auto", "auto yes no"},
 });
 

@@ -22,8 +22,7 @@ logs=$work
 trap 'rm -rf -- "$dir"; remove_work' EXIT
 hole=$RINGRAID_BUILD/vm-tests/hole
 
-kinds=(md-none md-ppl resync bitmap)
-! in_root "$RINGRAID_BUILD/ringraid" create --help | grep -e --consistency >/dev/null || kinds+=(ppl)
+kinds=(md-none md-ppl resync bitmap ppl)
 # specs: KIND:CACHE:ENGINE. Of caches and engines each has its turn.
 specs() {
 	local i=0 kind caches=(back through) engines=(bpf user)

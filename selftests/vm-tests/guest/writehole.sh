@@ -64,10 +64,7 @@ served() {
 	md-none) quietly mdadm --create "$md" "${shape[@]}" --bitmap=none --consistency-policy=resync "${made[@]}" ;;
 	md-ppl) quietly mdadm --create "$md" "${shape[@]}" --consistency-policy=ppl "${made[@]}" ;;
 	resync) start t "${made[@]}" "${own[@]}" --no-bitmap ;;
-	bitmap)
-		! ringraid create --help | grep -e --consistency >/dev/null || own+=(--consistency bitmap)
-		start t "${made[@]}" "${own[@]}"
-		;;
+	bitmap) start t "${made[@]}" "${own[@]}" --consistency bitmap ;;
 	ppl) start t "${made[@]}" "${own[@]}" --consistency ppl ;;
 	*) fail "no kind $kind" ;;
 	esac

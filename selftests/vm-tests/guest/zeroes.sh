@@ -46,6 +46,9 @@ born_in_sync() {
 	dirty
 	quietly ringraid create t "${members[@]}" --chunk 64K --size ${size}M --write-zeroes --no-start --layout right-asymmetric
 	judge "${members[@]}"
+	dirty
+	quietly ringraid create t "${members[@]}" --chunk 64K --size ${size}M --write-zeroes --no-start --force --consistency bitmap
+	judge "${members[@]}"
 	for d in "${members[@]}"; do mdadm -X "$d" | grep -q '0 dirty' || { mdadm -X "$d"; fail "bits are set on $d"; }; done
 	again "${members[@]}"
 	fill
