@@ -43,14 +43,7 @@ each() {
 }
 
 competitors=("$@")
-if [ $# -eq 0 ]; then
-	competitors=(md-tuned md-bitmap md-ppl bpf-resync bpf-bitmap)
-	if ringraid create --help | grep -e --consistency >/dev/null; then
-		competitors+=(bpf-ppl)
-	else
-		say "bpf-ppl: left out: ringraid create has no --consistency"
-	fi
-fi
+[ $# -ne 0 ] || competitors=(md-tuned md-bitmap md-ppl bpf-resync bpf-bitmap bpf-ppl)
 for c in "${competitors[@]}"; do
 	say "$c"
 	members=("${prompt[@]}")
