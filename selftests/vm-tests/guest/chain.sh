@@ -24,8 +24,8 @@ left_over() {
 	for kind in prog map link; do bpftool -j $kind show | jq -c '.[] | [.type, .name, .id]'; done
 	find /sys/fs/bpf /dev/shm "$tmp" | grep -v "^$tmp/\(count\|log\)" | sort
 	# The daemon's own come and go.
-	cat /proc/[0-9]*/task/[0-9]*/comm 2>/dev/null | grep '^iou-' |
-		grep -vxFf <(cd "/proc/$(st pid)/task" && printf 'iou-wrk-%s\n' *) | sort
+	cat /proc/[0-9]*/task/[0-9]*/comm 2>/dev/null | sed -n '/^iou-/p' | sort |
+		{ grep -vxFf <(cd "/proc/$(st pid)/task" && printf 'iou-wrk-%s\n' *) || true; }
 }
 
 # end_of PID: by kill -9, without bash's word of it.
