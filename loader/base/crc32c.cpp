@@ -29,8 +29,9 @@ namespace {
     uint64_t sum = 0xffffffff;
     const uint8_t* at = bytes.data();
     const uint8_t* const end = at + bytes.size();
-    for (; end - at >= 64; at += 64) {
-        for (int i = 0; i < 64; i += 8)
+    for (; end - at >= 128; at += 128) {
+#pragma GCC unroll 16
+        for (int i = 0; i < 128; i += 8)
             sum = eight(sum, at + i);
     }
     for (; end - at >= 8; at += 8)

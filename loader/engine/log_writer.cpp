@@ -184,8 +184,9 @@ uint64_t log_writer::gather(log& l) {
 // Where it ends nobody finds a header. The sectors to write.
 uint64_t log_writer::end_unit(log& l, uint64_t sectors) {
     const auto loud = [&l](uint64_t from, uint64_t to) {
-        for (uint64_t i = from < header_sectors ? 0 : from - header_sectors + 1; i < to; i++)
-            l.quiet[i] = false;
+        const uint64_t first = from < header_sectors ? 0 : from - header_sectors + 1;
+        std::fill(l.quiet.begin() + static_cast<ptrdiff_t>(first),
+                  l.quiet.begin() + static_cast<ptrdiff_t>(to), false);
     };
     const uint64_t end = l.place + sectors;
     const bool quiet = l.quiet[end];
