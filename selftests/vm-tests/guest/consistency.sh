@@ -219,4 +219,32 @@ degraded() {
 	judge /dev/disk0 /dev/disk4 /dev/disk1 /dev/disk3
 }
 
-play made killed torn of_md changed waits degraded
+# What a new array gets, and one that runs, by ringraid.conf.
+configured() {
+	local conf=/etc/ringraid/ringraid.conf
+	mkdir -p "${conf%/*}"
+	printf '[array]\nconsistency = bitmap\n[array t]\nconsistency = ppl\n' >$conf
+	wipe "${disks[@]}"
+	start t "${disks[@]}" --chunk 64K --assume-clean --engine "$(engine)"
+	has ppl
+	quietly ringraid set t consistency=bitmap
+	has bitmap
+	ringraid config >"$tmp/config"
+	grep -q "^consistency *= bitmap .*its superblocks; not $conf:4" "$tmp/config" || { cat "$tmp/config"; fail "not what holds"; }
+	quietly ringraid set t configured
+	has ppl
+	stop
+	start u "${disks[@]}" --chunk 64K --assume-clean --force
+	has bitmap
+	stop
+	start t "${disks[@]}" --chunk 64K --assume-clean --force --bitmap-chunk 1M
+	has bitmap
+	stop
+	echo 'consistency = resync' >>$conf
+	start t "${disks[@]}" --chunk 64K --assume-clean --force
+	has resync
+	stop
+	rm $conf
+}
+
+play made killed torn of_md changed waits degraded configured
