@@ -71,9 +71,9 @@ const volatile struct rr_program_config ring_at = {
 #define rr_host_offsets() (&ring_at.at)
 #define rr_host_clock()	  bpf_ktime_get_ns()
 
-RR_STEP long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct ublksrv_io_desc *d)
+RR_STEP long rr_host_descriptor(rr_u64 table, rr_u32 tag, struct ublksrv_io_desc *d)
 {
-	const void *from = (const void *)(ring->descriptors + (rr_u64)tag * sizeof(*d));
+	const void *from = (const void *)(table + (rr_u64)tag * sizeof(*d));
 
 	/* The table is a mapping of ublk's own memory: no region can hold it. */
 	return bpf_copy_from_user(d, sizeof(*d), from);

@@ -163,7 +163,8 @@ RR_FN int rr_retry_one(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	return 1;
 }
 
-RR_STEP void rr_tick(rr_array_t *a, rr_queue_t *q)
+/* Apart, as rr_latency_begin(). */
+RR_FN int rr_tick(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 {
 	rr_u32 n = q->retry_count;
 	rr_u64 token;
@@ -184,6 +185,7 @@ RR_STEP void rr_tick(rr_array_t *a, rr_queue_t *q)
 			rr_complete(a, q, token & ~RR_TOKEN_SUSPECT,
 				    token & RR_TOKEN_SUSPECT ? -RR_EREMOTEIO : -RR_EIO);
 	}
+	return 0;
 }
 
 /* Each waiter for a row lock tries once, in order. */

@@ -115,16 +115,19 @@ RR_FN int rr_job_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	return 0;
 }
 
+/* As rr_job_write(), of a block that could not be read. */
+RR_STEP int rr_job_mend(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_u32 role)
+{
+	a->job.mended[role & (RR_MEMBERS_MAX - 1)]++;
+	return rr_job_write(a, q, slot, role);
+}
+
 /* The replaced member was read, or could not be: then the others say what it held. */
 RR_FN int rr_job_replace(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u32 role = a->replaced & (RR_MEMBERS_MAX - 1);
 
-	if (s->plan == RR_PLAN_REBUILD) {
-		a->job.mended[role]++;
-		return rr_job_write(a, q, slot, role);
-	}
 	if (s->bad == RR_NO_ROLE) {
 		rr_job_write_roles(a, q, slot, rr_replacement_bit(a->geometry.members));
 		return 0;
@@ -196,15 +199,18 @@ RR_FN int rr_job_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		return rr_job_unreadable(a, q, slot);
 	if (kind == RR_JOB_REBUILD)
 		return rr_job_write(a, q, slot, s->role);
-	if (kind == RR_JOB_REPLACE)
+	if (kind == RR_JOB_REPLACE) {
+		/* From here, and not below: the program's stack ends with a cell's write. */
+		if (s->plan == RR_PLAN_REBUILD)
+			return rr_job_mend(a, q, slot, a->replaced);
 		return rr_job_replace(a, q, slot);
+	}
 	if (s->bad == RR_NO_ROLE)
 		return rr_job_compare(a, q, slot);
 	/* Data that parity was not computed from cannot be computed from it. */
 	if (kind == RR_JOB_RESYNC && s->bad != s->parity)
 		return rr_job_unreadable(a, q, slot);
-	a->job.mended[s->bad & (RR_MEMBERS_MAX - 1)]++;
-	return rr_job_write(a, q, slot, s->bad);
+	return rr_job_mend(a, q, slot, s->bad);
 }
 
 /* Takes a slot for the next cell. The caller knows that one is free. */

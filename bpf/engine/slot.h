@@ -439,7 +439,7 @@ RR_FN int rr_slot_choose(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 		rmw = RR_NO_WAY;
 	if (partial & lost_bit)
 		rcw = RR_NO_WAY;
-	if (missing == s->parity) {
+	if (missing_bit == parity_bit) {
 		s->plan = RR_PLAN_PAYLOAD;
 		/* Parity may have failed since the lock was taken: what is kept is not read. */
 		reads = rr_slot_torn(s) & ~kept;
@@ -464,7 +464,7 @@ RR_FN int rr_slot_choose(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 		rr_count(q, recon_cells, 1);
 	}
 	/* A bad block of an active member is rewritten whole while we have it. */
-	if (s->bad != RR_NO_ROLE && missing == RR_NO_ROLE && s->plan == RR_PLAN_RECON)
+	if (s->bad != RR_NO_ROLE && !missing_bit && s->plan == RR_PLAN_RECON)
 		s->write_mask |= lost_bit;
 	s->read_mask = reads;
 	q->kept_cells +=

@@ -5,7 +5,7 @@
  * The includer gives the ring's parts and:
  *
  *   rr_host_t                          what its own functions need, as first argument
- *   rr_host_descriptor(ring, tag, &d)  copy ublk's descriptor of a request
+ *   rr_host_descriptor(table, tag, &d) copy ublk's descriptor of a request
  *   rr_host_offsets()                  struct rr_ring_offsets
  *   rr_host_clock()                    ns, for latency.h
  *   rr_host_fuses()                    it sets rr_queue.fused; and then
@@ -48,8 +48,12 @@ enum {
 
 #define rr_ring_word(base, offset) (*(volatile rr_u32 *)((base) + (offset)))
 
-RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, rr_u64 token,
-			    rr_s32 res)
+/*
+ * Something of a client, whose descriptors are in @table. Apart, for the program's stack: all
+ * that the engine does stands on a turn's frame.
+ */
+RR_FN int rr_step_client(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 table,
+			 rr_u64 token, rr_s32 res)
 {
 	rr_u32 tag = rr_token_index(token) & (RR_DEPTH_MAX - 1);
 	struct ublksrv_io_desc d;
@@ -62,7 +66,7 @@ RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, 
 	if (res == -RR_ENOMEM) {
 		if (!rr_retry_later(q, token))
 			rr_client_again(a, q, token);
-		return;
+		return 0;
 	}
 	if (res) {
 		q->fetches--;
@@ -70,10 +74,10 @@ RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, 
 			q->gone = q->job_look = 1;
 		else
 			q->last_error = res;
-		return;
+		return 0;
 	}
 	r = rr_request_at(a, q, tag);
-	if (rr_host_descriptor(ring, tag, &d))
+	if (rr_host_descriptor(table, tag, &d))
 		d = (struct ublksrv_io_desc){}; /* no sectors: refused */
 	r->op = d.op_flags & RR_UBLK_OP_MASK;
 	r->sectors = d.nr_sectors;
@@ -85,6 +89,7 @@ RR_STEP void rr_step_client(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, 
 		rr_park_request(a, q, tag);
 	else
 		rr_request_start(a, q, tag);
+	return 0;
 }
 
 RR_STEP int rr_message_lost(rr_s32 res)
@@ -104,7 +109,7 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 	q->inflight--;
 	switch (kind) {
 	case RR_TOKEN_CLIENT:
-		rr_step_client(a, q, ring, token, res);
+		rr_step_client(a, q, ring->descriptors, token, res);
 		break;
 	case RR_TOKEN_WAKE:
 		/* A wake-up lost for want of memory is sent again; a ring that is gone waits for

@@ -14,12 +14,9 @@ static __thread const struct rr_ring_offsets *offsets;
 
 #define rr_host_offsets() offsets
 
-static inline long rr_host_descriptor(struct rr_ring *ring, rr_u32 tag, struct ublksrv_io_desc *d)
+static inline long rr_host_descriptor(rr_u64 table, rr_u32 tag, struct ublksrv_io_desc *d)
 {
-	const struct ublksrv_io_desc *table =
-		(const struct ublksrv_io_desc *)(uintptr_t)ring->descriptors;
-
-	memcpy(d, &table[tag], sizeof(*d));
+	memcpy(d, (const struct ublksrv_io_desc *)(uintptr_t)table + tag, sizeof(*d));
 	return 0;
 }
 

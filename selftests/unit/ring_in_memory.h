@@ -38,7 +38,7 @@ const rr_ring_offsets* rr_host_offsets() {
     return rr::test::ring_at;
 }
 
-long rr_host_descriptor(rr_ring*, rr_u32, ublksrv_io_desc* d) {
+long rr_host_descriptor(rr_u64, rr_u32, ublksrv_io_desc* d) {
     *d = rr::test::next_request;
     return 0;
 }
