@@ -109,6 +109,7 @@ RR_FN int rr_slot_borrow(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	if (s->keeps == RR_KEEPS_NOTHING)
 		rr_kept_forget(a, s, 0xffff);
 	roles = rr_borrow_roles(a, s, units);
+	found = 0;
 	rr_for_roles (role, roles) {
 		has = rr_load(o->kept[role]) & units;
 		if (roles == (s->data_mask | 1U << s->parity))
@@ -117,13 +118,14 @@ RR_FN int rr_slot_borrow(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 			rr_borrow_run(a, rr_buffer(a, q, slot, role),
 				      rr_buffer(a, first, other, role), run);
 		s->kept[role] |= has;
+		found |= has;
 	}
 	if (rr_load_fenced(o->life) != life) {
 		rr_kept_forget(a, s, units);
 		return 0;
 	}
 	s->keeps = RR_KEEPS;
-	q->borrowed_cells++;
+	q->borrowed_cells += found != 0;
 	return 1;
 }
 

@@ -123,6 +123,14 @@ TEST_F(EngineKept, AnotherQueueFindsIt) {
     EXPECT_EQ(a_.queue(1)->borrowed_cells, 2U);
 }
 
+TEST_F(EngineKept, NothingIsBorrowedForAWholeStripe) {
+    EXPECT_EQ(write(8, 4, 0), 2U);
+    EXPECT_EQ(write(0, (members - 1) * chunk, 1), 0U);
+    EXPECT_EQ(a_.queue(1)->borrowed_cells, 0U);
+    EXPECT_EQ(write(chunk + 8, 4, 0), 0U);
+    EXPECT_EQ(a_.queue(0)->borrowed_cells, 1U);
+}
+
 // The other queue needs its slots for other cells.
 TEST_F(EngineKept, WhatAnotherSlotHasNoMoreIsRead) {
     EXPECT_EQ(write(8, 4, 0), 2U);
