@@ -132,8 +132,12 @@ RR_FN int rr_log_partial(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	} else {
 		if (s->plan == RR_PLAN_RECON)
 			rr_slot_xor(a, q, slot, s->lost, rr_all_roles(a) & ~(1U << s->lost));
-		if (rr_slot_partial(a, s))
+		if (rr_slot_partial(a, s)) {
 			rr_log_sum(a, q, slot);
+			/* Else it is less to compute parity anew. */
+			if (2 * rr_count_bits(s->data_mask) < a->geometry.members)
+				s->log |= RR_LOG_FOLDS;
+		}
 	}
 	s->log |= RR_LOG_PARTIAL;
 	return 0;

@@ -609,7 +609,7 @@ RR_STEP void rr_slot_use_new(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 
-	if (s->plan == RR_PLAN_RMW)
+	if (s->plan == RR_PLAN_RMW || (s->log & RR_LOG_FOLDS))
 		rr_slot_fold(a, q, slot);
 	else if (s->plan != RR_PLAN_PAYLOAD)
 		rr_slot_xor(a, q, slot, s->parity, rr_all_roles(a) & ~(1U << s->parity));

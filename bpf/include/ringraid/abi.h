@@ -247,6 +247,7 @@ enum rr_phase {
 enum rr_slot_log {
 	RR_LOG_PARTIAL = 1 << 0, /* the buffer of parity is the partial parity, once */
 	RR_LOG_SHARE = 1 << 1,	 /* its rows are in the newest unit of the log */
+	RR_LOG_FOLDS = 1 << 2,	 /* what is written is folded into it; else parity is computed */
 };
 
 enum rr_plan {
