@@ -184,9 +184,13 @@ away() {
 	eventually "the array goes on" goes_on $((before + 20))
 }
 
-# All members are away for a while: clients pause.
+# All members are away for a while: clients pause. What is logged first waits as well.
 outage() {
-	array --bitmap-chunk 1M
+	outage_of --bitmap-chunk 1M
+	outage_of --consistency ppl
+}
+outage_of() {
+	array "$@"
 	clients
 	away sleep 2
 	away sleep 1
