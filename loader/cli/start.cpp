@@ -333,8 +333,10 @@ namespace {
 int report_unit(const context& ctx, const md::uuid& id, const start_words& words, bool made) {
     if (Status ok = own_array(id, words.kept); !ok)
         return print_error(ctx, ok.error());
-    if (Status ok = start_unit(id, words.once); !ok)
-        return print_error(ctx, ok.error());
+    if (Status ok = start_unit(id, words.once); !ok) {
+        const int code = print_error(ctx, ok.error());
+        return ok.error().err == EBADE ? exit_fenced : code;
+    }
     auto served = ask_array(md::to_string(id), {{"command", "status"}}, answer_ms);
     if (!served)
         return print_error(ctx, served.error());

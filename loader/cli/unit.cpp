@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "cli/unit.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -8,11 +9,14 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/io.h"
 #include "base/text.h"
+#include "cli/start.h"
 #include "service/ownership.h"
 #include "service/paths.h"
 #include "service/places.h"
@@ -32,12 +36,24 @@ std::string unit_name(const md::uuid& id) {
     return "ringraid@" + blkid_form(id) + ".service";
 }
 
-// The exit code of `systemctl VERB UNIT`; below 0: it cannot be run.
-int systemctl(const char* verb, const std::string& unit) {
-    std::string program = "systemctl", quiet = "--quiet", order = verb, name = unit;
-    std::array<char*, 5> words = {program.data(), quiet.data(), order.data(), name.data(), nullptr};
+// The exit code of `systemctl WORDS`; below 0: it cannot be run. Its output goes to @out, if
+// that is a descriptor.
+int systemctl(std::vector<std::string> words, int out = -1) {
+    words.insert(words.begin(), "systemctl");
+    std::vector<char*> pointers;
+    pointers.reserve(words.size() + 1);
+    for (std::string& word : words)
+        pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    if (::posix_spawn_file_actions_init(&actions) != 0)
+        return -1;
     pid_t child = 0;
-    if (::posix_spawnp(&child, "systemctl", nullptr, nullptr, words.data(), environ) != 0)
+    int err = out < 0 ? 0 : ::posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    if (err == 0)
+        err = ::posix_spawnp(&child, "systemctl", &actions, nullptr, pointers.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+    if (err != 0)
         return -1;
     int status = 0;
     while (::waitpid(child, &status, 0) < 0) {
@@ -45,6 +61,25 @@ int systemctl(const char* verb, const std::string& unit) {
             return -1;
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// The daemon's last exit code; below 0: systemd does not say.
+int last_exit_code(const std::string& unit) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+        return -1;
+    const Fd read_end(ends[0]);
+    Fd write_end(ends[1]);
+    // It fits into the pipe.
+    const int code =
+        systemctl({"show", "--property=ExecMainStatus", "--value", unit}, write_end.get());
+    write_end.reset();
+    std::array<char, 16> said{};
+    const ssize_t n = ::read(read_end.get(), said.data(), said.size());
+    int found = -1;
+    if (code == 0 && n > 0)
+        std::from_chars(said.data(), said.data() + n, found);
+    return found;
 }
 
 // Words for one start, gone when it is over.
@@ -120,8 +155,14 @@ Status start_unit(const md::uuid& id, const std::string& once) {
         return words.written();
     const std::string unit = unit_name(id);
     // The first may join a start of udev's, with the disks as they were a moment ago.
-    if (systemctl("start", unit) == 0 || systemctl("start", unit) == 0)
+    const std::vector<std::string> start = {"--quiet", "start", unit};
+    if (systemctl(start) == 0 || systemctl(start) == 0)
         return {};
+    if (last_exit_code(unit) == exit_fenced)
+        return with_hint(fail(EBADE, "another host has the members reserved"),
+                         fmt::format("journalctl -b -u {} says which; if it is dead or cut off: "
+                                     "ringraid assemble --take-over",
+                                     unit));
     return with_hint(fail(EIO, "{} did not start", unit),
                      fmt::format("journalctl -b -u {} says why", unit));
 }
