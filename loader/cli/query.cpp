@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // status, stats, fail and stop: questions and orders to a daemon that runs.
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/process.h"
+#include "base/run_program.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/measure.h"
@@ -24,6 +26,7 @@ namespace {
 
 constexpr int ask_timeout_ms = 10000;
 constexpr int stop_timeout_ms = 120000;
+constexpr std::chrono::seconds settle_time(10);
 
 int health_code(const std::string& state) {
     for (array_health h : {array_health::healthy, array_health::degraded, array_health::failed}) {
@@ -196,7 +199,13 @@ int stop(const context& ctx, const std::string& array, bool force, const last_or
     Status ended = first ? end_exports(names) : Status();
     if (!ended)
         return print_error(ctx, ended.error());
-    auto answer = ask_array(array, {{"command", "stop"}, {"force", force}}, stop_timeout_ms);
+    const nlohmann::json order = {{"command", "stop"}, {"force", force}};
+    auto answer = ask_array(array, order, stop_timeout_ms);
+    // Of a device that is new or has just been closed the user may be udev.
+    if (!answer && answer.error().err == EBUSY && names.empty()) {
+        (void)run_program({"/usr/bin/udevadm", "settle", "--timeout=5"}, "", settle_time);
+        answer = ask_array(array, order, stop_timeout_ms);
+    }
     const int err = answer ? 0 : answer.error().err;
     if (force && (err == EOWNERDEAD || (err == ENOENT && md::parse_uuid(array)))) {
         const int code = drop(ctx, array, how);
