@@ -48,6 +48,9 @@ RR_STEP rr_u32 rr_borrow_roles(rr_array_t *a, rr_slot_t *s, rr_u32 units)
 	rr_u32 partial = rr_slot_partial(a, s);
 	rr_u32 modified = s->data_mask | 1U << s->parity;
 
+	/* What the rows' other chunks will be asked for as the stream goes on. */
+	if (s->op == RR_OP_READ)
+		return rr_all_roles(a);
 	if (!partial)
 		return 0;
 	if (rr_count_bits(units) * a->geometry.members <= RR_BORROWED_MAX)

@@ -28,8 +28,13 @@
  * A successor begins with nothing (restart_arena()). A slot's `life` advances before its
  * buffers are used for something else, for those who look at them from other queues.
  *
+ * Reads do the same where a member is missing, and nothing else is the matter: a stream
+ * reads by rows (start.h), what its slots have read of a row is kept for the chunk of it
+ * that is rebuilt, and what that has read for those behind it. Writes have nothing of it,
+ * and end it as they end what others keep.
+ *
  * Cost: of a write one look into kept_at[], a load and a store for each unit.
- * Nothing of a read.
+ * Nothing of a read in a whole array.
  */
 #ifndef RINGRAID_ENGINE_KEPT_H
 #define RINGRAID_ENGINE_KEPT_H
@@ -92,6 +97,14 @@ RR_STEP rr_u32 rr_slot_who(rr_array_t *a, rr_queue_t *q, rr_u32 slot)
 	return q->id * a->slots + slot + 1;
 }
 
+/* What is kept is of use in this state: to writes in a whole array, to reads in a degraded one. */
+RR_STEP int rr_kept_may(rr_u32 op, rr_u64 state)
+{
+	rr_u32 what = (rr_u32)state;
+
+	return op == RR_OP_READ ? what && !(what & ~(rr_u32)RR_STATE_MISSING) : !what;
+}
+
 /* Nothing is kept from here on, and who copies it elsewhere gets to know that. */
 RR_STEP void rr_kept_ends(rr_slot_t *s)
 {
@@ -118,9 +131,9 @@ RR_FN int rr_kept_locked(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_u32 others = 0;
 	rr_u32 unit;
 
-	if (s->keeps && (rr_state_epoch(state) != s->epoch || (rr_u32)state))
+	if (s->keeps && (rr_state_epoch(state) != s->epoch || !rr_kept_may(s->op, state)))
 		rr_kept_ends(s);
-	if ((rr_u32)state)
+	if (!rr_kept_may(s->op, state))
 		return 0;
 	if (!s->keeps)
 		return s->lock_mask;
@@ -169,17 +182,42 @@ RR_FN int rr_kept_roles(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 	return (int)found;
 }
 
-/* The write is through: what the buffers hold is what the members hold. */
+/* As above for a read: those of @roles of which all that it needs is kept. */
+RR_FN int rr_kept_rows(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
+		       rr_u32 roles)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 hull = s->plan == RR_PLAN_REBUILD ? rr_lock_mask(a, s->lo, s->hi) : 0;
+	rr_u32 found = 0;
+	rr_u32 role;
+
+	s->keeps = RR_KEEPS_LATER;
+	rr_for_roles (role, roles) {
+		if (!((hull ? hull : s->units[role]) & ~s->kept[role]))
+			found |= 1U << role;
+	}
+	return (int)found;
+}
+
+/* It was planned as one that is kept: of a read, one that has locked its rows. */
+RR_STEP int rr_kept_planned(rr_slot_t *s)
+{
+	if (s->op == RR_OP_READ)
+		return s->locked;
+	return s->plan == RR_PLAN_RMW || s->plan == RR_PLAN_RCW;
+}
+
+/* The slot is through: what the buffers hold is what the members hold. */
 RR_FN int rr_kept_note(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u32 roles = rr_all_roles(a);
 	rr_u64 state = rr_load(a->state);
+	int parts = s->plan == RR_PLAN_RMW || s->plan == RR_PLAN_READ;
 	rr_u32 role;
 
-	if (s->error || s->bad != RR_NO_ROLE || (rr_u32)state ||
-	    rr_state_epoch(state) != s->epoch ||
-	    (s->plan != RR_PLAN_RMW && s->plan != RR_PLAN_RCW)) {
+	if (s->error || s->bad != RR_NO_ROLE || !rr_kept_may(s->op, state) ||
+	    rr_state_epoch(state) != s->epoch || !rr_kept_planned(s)) {
 		s->keeps = RR_KEEPS_NOTHING;
 		return 0;
 	}
@@ -189,8 +227,12 @@ RR_FN int rr_kept_note(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	}
 	if (s->plan == RR_PLAN_RMW)
 		roles = s->data_mask | 1U << s->parity;
+	else if (s->plan == RR_PLAN_READ)
+		roles = s->data_mask;
+	else if (s->plan == RR_PLAN_REBUILD)
+		roles &= ~(1U << s->role);
 	rr_for_roles (role, roles) {
-		if (s->plan == RR_PLAN_RMW)
+		if (parts)
 			s->kept[role] |=
 				s->units[role] & rr_kept_units(a, s->from[role], s->to[role]);
 		else
@@ -201,7 +243,7 @@ RR_FN int rr_kept_note(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 	return 0;
 }
 
-/* Before the lock that was taken for a write is released. */
+/* Before the lock of a slot that wrote, or keeps what it read, is released. */
 RR_FN int rr_kept_release(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);

@@ -4,6 +4,7 @@
  *
  *   write:   LOCK -> READ [-> LOG] -> COPY_IN -> WRITE -> free (LOG: log.h)
  *   rebuild: LOCK -> READ -> COPY_OUT [-> REPAIR] -> free
+ *   by rows: LOCK [-> READ] -> COPY_OUT -> free (kept.h)
  *   read through a buffer: READ -> COPY_OUT -> free (on an error: rebuild)
  *   job:     LOCK -> READ [-> WRITE] -> free (job.h)
  *
@@ -57,13 +58,13 @@ RR_STEP int rr_slot_fused(rr_array_t *a, rr_queue_t *q, rr_slot_t *s)
 	       !(rr_request_at(a, q, s->tag)->flags & RR_REQ_COPY);
 }
 
-/* The free @slot, with nothing done yet. What it keeps is of use to a write alone. */
+/* The free @slot, with nothing done yet. What it keeps the caller has looked at. */
 RR_STEP void rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 
 	rr_free_take(a, q, slot);
-	if (op != RR_OP_WRITE || !s->keeps)
+	if (op == RR_OP_JOB || !s->keeps)
 		rr_kept_ends(s);
 	s->tag = tag;
 	s->op = op;
@@ -275,14 +276,14 @@ RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_slot_tell_plan(a, q, slot);
 	if (s->log)
 		rr_log_leave(a, q, slot);
-	if (s->op == RR_OP_WRITE && s->phase == RR_PHASE_WRITE)
+	if (s->phase == (s->op == RR_OP_WRITE ? RR_PHASE_WRITE : RR_PHASE_COPY_OUT))
 		rr_kept_note(a, q, slot);
 	else
 		s->keeps = RR_KEEPS_NOTHING;
 	rr_store(s->phase, RR_PHASE_FREE);
 	if (s->locked) {
 		s->locked = 0;
-		if (wrote)
+		if (wrote || s->keeps)
 			rr_kept_release(a, q, slot);
 		wake = rr_lock_release(a, s->lock, s->lock_mask);
 		if (wake >> q->id & 1)
@@ -495,22 +496,52 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	return rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_IN);
 }
 
-/* Rebuild of s->role for a read: needs every other member. */
-RR_FN int rr_slot_plan_rebuild(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+/*
+ * The role that a read has to have rebuilt, or RR_NO_ROLE. While it waited for its lock the
+ * one that was missing may have come back, and another one may have failed.
+ */
+RR_STEP rr_u32 rr_slot_rebuilds(rr_array_t *a, rr_queue_t *q, rr_slot_t *s, rr_u32 missing)
+{
+	if (s->bad != RR_NO_ROLE)
+		return s->bad;
+	if (missing != RR_NO_ROLE)
+		return s->data_mask >> (missing & (RR_MEMBERS_MAX - 1)) & 1 ? missing : RR_NO_ROLE;
+	return rr_request_at(a, q, s->tag)->flags & RR_REQ_ROWS ? RR_NO_ROLE : s->role;
+}
+
+/* A read that has its rows locked: of what it wants, or of every member but the one rebuilt. */
+RR_FN int rr_slot_plan_read(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u64 state = rr_load(a->state);
 	rr_u32 missing = rr_missing_at(a, state, s->cell);
+	rr_u32 lost = rr_slot_rebuilds(a, q, s, missing);
+	rr_u32 kept = 0;
 
-	/* A broken array has rows of which only a part was written. */
-	if ((state & RR_STATE_BROKEN) || rr_unsynced_at(a, state, s->cell) ||
-	    (missing != RR_NO_ROLE && missing != s->role))
-		return rr_slot_finish(a, q, slot, -RR_EIO);
-	s->plan = RR_PLAN_REBUILD;
-	s->read_mask = rr_all_roles(a) & ~(1U << s->role);
-	rr_count(q, slot_reads, a->geometry.members - 1);
-	rr_count(q, rebuilt_reads, 1);
+	s->epoch = rr_state_epoch(state);
+	s->plan = RR_PLAN_READ;
+	s->read_mask = s->data_mask;
+	if (lost != RR_NO_ROLE) {
+		/* A broken array has rows of which only a part was written. */
+		if ((state & RR_STATE_BROKEN) || rr_unsynced_at(a, state, s->cell) ||
+		    (missing != RR_NO_ROLE && missing != lost))
+			return rr_slot_finish(a, q, slot, -RR_EIO);
+		s->role = lost;
+		s->plan = RR_PLAN_REBUILD;
+		s->read_mask = rr_all_roles(a) & ~(1U << lost);
+		rr_count(q, rebuilt_reads, 1);
+	}
+	if (s->keeps)
+		kept = rr_kept_rows(a, q, slot, s->read_mask);
+	/* Who rebuilds goes on when a read is done. */
+	if (lost != RR_NO_ROLE && kept == s->read_mask)
+		kept &= kept - 1;
+	q->kept_cells += kept != 0;
+	s->read_mask &= ~kept;
+	if (!s->read_mask)
+		return rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT);
 	rr_slot_enter(a, q, slot, RR_PHASE_READ, s->read_mask);
+	rr_count(q, slot_reads, s->pending);
 	return 0;
 }
 
@@ -542,14 +573,15 @@ RR_FN int rr_slot_lock(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, r
 		s->apart--;
 	else if (s->behind.head != RR_NIL)
 		rr_slot_take_along(a, q, slot);
-	if (s->op == RR_OP_WRITE) {
-		rr_slot_borrow(a, q, slot, rr_kept_locked(a, q, slot));
-		rr_slot_plan_write(a, q, slot);
-	} else if (s->op == RR_OP_JOB) {
+	if (s->op == RR_OP_JOB) {
 		rr_job_plan(a, q, slot);
-	} else {
-		rr_slot_plan_rebuild(a, q, slot);
+		return 1;
 	}
+	rr_slot_borrow(a, q, slot, rr_kept_locked(a, q, slot));
+	if (s->op == RR_OP_WRITE)
+		rr_slot_plan_write(a, q, slot);
+	else
+		rr_slot_plan_read(a, q, slot);
 	return 1;
 }
 
@@ -623,9 +655,9 @@ RR_FN int rr_slot_read_done(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	if (s->error)
 		return rr_slot_finish(a, q, slot, s->error);
 	if (s->plan == RR_PLAN_READ) {
-		if (s->bad != RR_NO_ROLE)
-			return rr_slot_lock(a, q, slot);
-		return rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT);
+		if (s->bad == RR_NO_ROLE)
+			return rr_slot_enter_copy(a, q, slot, RR_PHASE_COPY_OUT);
+		return s->locked ? rr_slot_plan_read(a, q, slot) : rr_slot_lock(a, q, slot);
 	}
 	if (s->plan == RR_PLAN_REBUILD) {
 		if (!rr_slot_fused(a, q, s))

@@ -15,6 +15,11 @@
  *   D0  ......======   what D0 and D2 have to give lies in D1's rows: it comes
  *   D1  ============   out of D1's slots, and no direct read is left. Without
  *   D2  =====.......   D1's first half, that of D2 would be read directly.
+ *
+ * Where a stream's requests want a part of a stripe each, the others' rows come with other
+ * requests. A read that goes on where one of late has ended is taken for part of a stream:
+ * all that it wants goes through slots, which keep it (kept.h) until D1's turn has come,
+ * and then what that has read. Others do not pay for what nobody will ask for.
  */
 #ifndef RINGRAID_ENGINE_START_H
 #define RINGRAID_ENGINE_START_H
@@ -57,7 +62,8 @@ RR_FN int rr_read_chunk(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 	if (part.from >= part.to)
 		return 0;
 	if (rr_role_out(a, role, rr_member_cell(a, p.stripe, part.to - 1)) ||
-	    (r->rebuilt >> (role & 15) & 1) || (r->flags & RR_REQ_COPY) || !a->zero_copy) {
+	    (r->rebuilt >> (role & 15) & 1) || (r->flags & (RR_REQ_COPY | RR_REQ_ROWS)) ||
+	    !a->zero_copy) {
 		r->want[role & (RR_MEMBERS_MAX - 1)] = rr_part_cells(a, part.from, part.to);
 		r->wanted_roles |= 1U << role;
 		return 0;
@@ -245,13 +251,29 @@ RR_FN int rr_write_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_A
 	return 1;
 }
 
+/* A free slot for a read of @cell: that which keeps rows of it, if they are of use, or any. */
+RR_STEP rr_u32 rr_read_slot(rr_array_t *a, rr_queue_t *q, rr_request_t *r, rr_u64 cell)
+{
+	rr_u32 slot = q->kept_at[rr_kept_place(cell)];
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+
+	if ((r->flags & RR_REQ_ROWS) && slot < a->slots && s->phase == RR_PHASE_FREE &&
+	    s->op == RR_OP_READ && s->cell == cell)
+		return slot;
+	slot = q->free_slot;
+	rr_slot_at(a, q, slot)->keeps = RR_KEEPS_NOTHING;
+	return slot;
+}
+
 /* One wanted cell of a read becomes a slot. The caller knows that one is free. */
 RR_FN int rr_read_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
 	rr_u32 role = rr_lowest_bit(r->wanted_roles);
 	rr_u32 cell = rr_lowest_bit(r->want[role & (RR_MEMBERS_MAX - 1)]);
-	rr_u32 slot = q->free_slot;
+	rr_u32 slot = rr_read_slot(a, q, r,
+				   rr_member_cell(a, rr_request_place(a, r).stripe,
+						  cell << (a->cell_shift - RR_SECTOR_SHIFT)));
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 
 	rr_slot_new(a, q, RR_OP_READ, tag, slot);
@@ -264,7 +286,8 @@ RR_FN int rr_read_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	rr_slot_init_read(a, q, slot, cell);
 	s->lock = rr_lock_index(s->cell);
 	s->lock_mask = rr_lock_mask(a, s->lo, s->hi);
-	if (!(r->rebuilt >> role & 1) && !rr_role_out(a, role, s->cell) &&
+	if (!(r->flags & RR_REQ_ROWS) && !(r->rebuilt >> role & 1) &&
+	    !rr_role_out(a, role, s->cell) &&
 	    ((r->flags & (RR_REQ_COPY | RR_REQ_PICK)) || !a->zero_copy)) {
 		s->plan = RR_PLAN_READ;
 		rr_count(q, slot_reads, 1);
@@ -307,6 +330,44 @@ RR_STEP rr_u32 rr_read_rebuilt(rr_array_t *a, rr_request_t *r)
 	return 1U << missing;
 }
 
+#define RR_READ_ENDS 256 /* that are remembered */
+
+/* Where a read that has ended at @sector is remembered. */
+RR_STEP rr_lock_t *rr_read_end_at(rr_array_t *a, rr_u64 sector)
+{
+	return rr_lock_at(a, rr_lock_index(sector) & (RR_READ_ENDS - 1));
+}
+
+/* 1: it goes on where a read of late has ended, or one of its length is between them. */
+RR_STEP int rr_read_streams(rr_array_t *a, rr_request_t *r)
+{
+	rr_u64 end = r->sector + r->sectors;
+	rr_u64 before = r->sector - r->sectors;
+
+	rr_store(rr_read_end_at(a, end)->read_end, (rr_u32)end);
+	return rr_load(rr_read_end_at(a, r->sector)->read_end) == (rr_u32)r->sector ||
+	       rr_load(rr_read_end_at(a, before)->read_end) == (rr_u32)before;
+}
+
+/* Decides whether a part of a stripe, in a degraded array, is read by rows. */
+RR_FN int rr_read_by_rows(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_u64 state = rr_load(a->state);
+	struct rr_place p = rr_request_place(a, r);
+	rr_u32 all = (a->geometry.members - 1) << a->geometry.chunk_shift;
+
+	if (!rr_kept_may(RR_OP_READ, state) || !rr_read_streams(a, r) ||
+	    rr_state_missing(state) == p.parity || r->sectors == all)
+		return 0;
+	r->flags |= RR_REQ_ROWS;
+	/* One slot for all that is wanted of a row. */
+	if (!r->rebuilt)
+		r->rebuilt = 1U << rr_data_member(&a->geometry, p.parity,
+						  p.start >> a->geometry.chunk_shift);
+	return 0;
+}
+
 RR_FN int rr_read_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
@@ -320,6 +381,8 @@ RR_FN int rr_read_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, 
 	rr_count(q, read_sectors, r->sectors);
 	r->pending = 1;
 	r->rebuilt = rr_read_rebuilt(a, r);
+	if (rr_load(a->state) & RR_STATE_MISSING)
+		rr_read_by_rows(a, q, tag);
 	rr_for (i, RR_MEMBERS_MAX) {
 		if (first + i > last || first + i >= chunks)
 			break;

@@ -369,6 +369,17 @@ void choose_gathering(schedule& s, rng r) {
     s.big = r.between(5, 60);
 }
 
+// Readers that go through stripes, by parts of a chunk or a little more.
+void choose_streams(schedule& s, rng r) {
+    const uint32_t chunk = s.config.chunk_sectors;
+    if (s.what == kind::crowd || r.below(3) == 0)
+        return;
+    s.streams = r.between(100, 950);
+    s.stream_sectors = r.below(3) ? std::max(chunk >> r.below(4), 1U) : r.between(1, 2 * chunk);
+    if (chunk >= 512)
+        s.stream_sectors = std::min(s.stream_sectors, 256U);
+}
+
 // Where parity is right and no bitmap is; short areas, so that units begin anew.
 void choose_log(schedule& s, rng r) {
     s.log = !s.bitmap && !s.resync && r.below(s.what == kind::power_cut ? 8 : 2) != 0;
@@ -423,6 +434,7 @@ schedule make_schedule(uint64_t seed, uint32_t requests) {
     choose_gathering(s, rng(seed ^ 0x6a73));
     choose_outages(s, rng(seed ^ 0x0a6e));
     choose_log(s, rng(seed ^ 0x109));
+    choose_streams(s, rng(seed ^ 0x57e));
     return s;
 }
 

@@ -7,9 +7,9 @@
 // Arrays are huge and sparse: the stripes are neighbours at random places, and
 // some are chosen so that their cells share a row lock.
 //
-// Jobs, the bitmap, what comes together and outages are chosen last and by seeds of their own: what
-// a schedule was without them it still is. With a bitmap the stripes move together, so that regions
-// are few.
+// Jobs, the bitmap, what comes together, streams and outages are chosen last and by seeds of their
+// own: what a schedule was without them it still is. With a bitmap the stripes move together, so
+// that regions are few.
 #pragma once
 
 #include <array>
@@ -97,6 +97,9 @@ struct schedule {
     uint32_t readd = 0;         // chance that a lost member comes back with what it had
     uint32_t deaths = 0;        // of the control plane at work with it
     bool death_at_io = false;   // or at a word
+
+    uint32_t streams = 0;         // chance that a read goes on where another one has ended
+    uint32_t stream_sectors = 0;  // such a read's
 
     uint32_t together = 0;  // chance that a request does not come alone in its turn
 

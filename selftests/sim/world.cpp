@@ -122,6 +122,7 @@ void world::prepare() {
     heap_.clear();
     failure_.clear();
     submitted_ = outstanding_ = serial_ = 0;
+    stream_stripe_ = stream_at_ = 0;
     clock = 1;
     writes_answered = 0;
     over_ = false;
@@ -669,12 +670,23 @@ void world::trigger_faults() {
         }
 }
 
+void world::follow_stream(request_shape& q) {
+    q.stripe = stream_stripe_;
+    q.start = stream_at_;
+    q.sectors = std::min(plan.stream_sectors, full_stripe() - stream_at_);
+    stream_at_ = (stream_at_ + q.sectors) % full_stripe();
+    if (stream_at_ == 0)
+        stream_stripe_ = (stream_stripe_ + 1) % plan.client_stripes();
+}
+
 void world::client_submit(uint32_t queue, uint32_t tag) {
     if (submitted_ >= plan.requests)
         return;
     submitted_++;
     outstanding_++;
-    const request_shape shape = make_request(plan, chance_);
+    request_shape shape = make_request(plan, chance_);
+    if (shape.op == RR_OP_READ && !shape.refused && chance_.per_mille(plan.streams))
+        follow_stream(shape);
     client_request& r = request(queue, tag);
     r.busy = true;
     r.op = shape.op;

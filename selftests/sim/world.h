@@ -333,6 +333,7 @@ private:
     void drain(uint32_t queue, bool all);
     void take(uint32_t queue, const rr_action& a);
 
+    void follow_stream(request_shape& q);
     void client_submit(uint32_t queue, uint32_t tag);
     void client_start(uint32_t queue, uint32_t tag);
     void answer(uint32_t queue, uint32_t tag, int32_t result);
@@ -454,6 +455,7 @@ private:
     std::array<uint32_t, queues_max> seen_{};  // actions checked so far
     std::array<bool, schedule::faults_max> triggered_{}, struck_{};
     uint32_t submitted_ = 0, outstanding_ = 0, serial_ = 0;
+    uint32_t stream_stripe_ = 0, stream_at_ = 0;  // where a stream of reads goes on
     std::array<call, queues_max + 3> calls_{};
     uint32_t depth_ = 0, active_ = 0;  // calls under way; mask of their threads
     uint32_t until_ = 0;               // accesses to shared words until others take a turn

@@ -101,8 +101,9 @@ protected:
 
 TEST_P(EngineRead, ABlockIsReadOnce) {
     for (uint32_t missing = 0; missing <= members_; missing++) {
-        small_array a(config_, missing < members_ ? 1U << missing : 0);
         each_request([&](uint32_t start, uint32_t sectors) {
+            // A new one, or a stream would find what it has read before.
+            small_array a(config_, missing < members_ ? 1U << missing : 0);
             std::vector<bool> needed(members_ * chunk_);
             for (uint32_t i = 0; i < sectors; i++) {
                 const rr_location at = rr_locate(&a->geometry, stripe * full() + start + i);

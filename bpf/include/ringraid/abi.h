@@ -215,6 +215,7 @@ enum rr_request_flags {
 	RR_REQ_QUEUED = 1 << 2, /* in rr_queue.slot_wait */
 	RR_REQ_PICK = 1 << 3,	/* a long direct read failed: cell by cell */
 	RR_REQ_ONE = 1 << 4,	/* a write of one cell */
+	RR_REQ_ROWS = 1 << 5,	/* read through slots that keep what they have read */
 };
 
 struct rr_request {
@@ -316,9 +317,10 @@ struct rr_slot {
 struct rr_lock {
 	rr_u64 units; /* mask of locked units, any cell that hashes here */
 	rr_u8 waiting[RR_QUEUES_MAX];
-	/* By unit, the slot (among all, plus one) that wrote it last and keeps it: engine/kept.h */
+	/* By unit, the slot (among all, plus one) that had it last and keeps it: engine/kept.h */
 	rr_u16 holder[RR_UNITS_MAX];
-	rr_u32 pad[2];
+	rr_u32 read_end; /* where a read has ended: engine/start.h */
+	rr_u32 pad;
 };
 
 enum rr_act {
