@@ -58,6 +58,7 @@ public:
     // Makes the ring.
     Status open(const places& where);
     [[nodiscard]] int ring_fd() const { return ring_.ring_fd; }
+    [[nodiscard]] log_writer::totals counted() const { return writer_.counted(); }
     // The rings of the queues, to which it answers, and the control plane's, which is told
     // of failures; then the thread runs. A RR_TOKEN_MESSAGE to ring_fd() makes it look:
     // queues send that, and who has stored durable_epoch.

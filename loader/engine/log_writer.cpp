@@ -206,6 +206,7 @@ void log_writer::write_unit(uint32_t role) {
     if (l.place + sectors + tail_sectors > l.sectors)
         l.place = 0;
     md::build_ppl_unit(l.unit->span(), set_uuid_, ++l.generation, entries_);
+    l.entries = entries_.size();
     const uint64_t with_end = end_unit(l, sectors);
     l.writing = true;
     const uint64_t place = l.place;
@@ -246,10 +247,13 @@ void log_writer::look() {
 void log_writer::written(uint32_t role, int error) {
     log& l = logs_[role];
     l.writing = false;
-    if (error != 0)
+    if (error != 0) {
         how_.fail(role, error);
-    else
+    } else {
         store(array_->log_open[role], static_cast<uint32_t>(l.in_unit.size()));
+        units_ += 1;
+        entries_written_ += l.entries;
+    }
     answer(l.in_unit, error == 0);
     wake_answered();
 }

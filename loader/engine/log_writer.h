@@ -29,6 +29,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -70,6 +71,13 @@ public:
     [[nodiscard]] bool waits() const;
     [[nodiscard]] bool is_writing(uint32_t role) const { return logs_[role].writing; }
 
+    // Since it was made; from any thread.
+    struct totals {
+        uint64_t units = 0;
+        uint64_t entries = 0;
+    };
+    [[nodiscard]] totals counted() const { return {units_, entries_written_}; }
+
     // An area that takes a unit of any one slot.
     [[nodiscard]] static uint64_t sectors_least(uint32_t cell_bytes);
 
@@ -82,6 +90,7 @@ private:
         uint64_t place = 0;  // of the next unit
         uint64_t generation = 0;
         bool writing = false;
+        size_t entries = 0;       // of the unit that is being written
         std::vector<bool> quiet;  // by sector
         std::vector<ask> waiting;
         std::vector<ask> in_unit;
@@ -112,6 +121,7 @@ private:
     std::vector<ask> elsewhere_;              // their rows have no log
     std::vector<md::new_ppl_entry> entries_;  // of the unit that is being built
     uint32_t answered_ = 0;                   // mask of queues
+    std::atomic<uint64_t> units_{0}, entries_written_{0};
 };
 
 }  // namespace rr

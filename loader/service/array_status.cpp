@@ -317,6 +317,9 @@ nlohmann::json array_service::full_status() const {
     counters["kept_cells"] = kept_cells;
     counters["borrowed_cells"] = borrowed_cells;
     counters["gathered_writes"] = gathered;
+    const log_writer::totals logged = log_ ? log_->counted() : log_writer::totals{};
+    counters["log_units"] = logged.units;
+    counters["log_entries"] = logged.entries;
     if (!program_ || !program_->counts_punts()) {
         counters.erase("punts");
         counters.erase("flush_punts");

@@ -132,7 +132,10 @@ TEST_F(LogWriter, AnswersWithSharesWhenTheUnitIsDurable) {
     ask(1, 1, 1, 0, 8);
     writer_->look();
     EXPECT_EQ(answered(0) + answered(1), 0U);
+    EXPECT_EQ(writer_->counted().units, 0U);
     writer_->written(parity_, 0);
+    EXPECT_EQ(writer_->counted().units, 1U);
+    EXPECT_EQ(writer_->counted().entries, 2U);
     EXPECT_EQ(answered(0), 1U);
     EXPECT_EQ(answered(1), 1U);
     EXPECT_EQ(rr_host_queue(array_, 1)->log_answer[0], 1);

@@ -53,6 +53,8 @@ made() {
 	array
 	ppl "${disks[@]}"
 	fill
+	counts log_units 0 || fail "no unit is counted"
+	[ "$(counter log_entries)" -ge "$(counter log_units)" ] || fail "$(counter log_entries) entries in $(counter log_units) units"
 	stop
 	empty "${disks[@]}"
 	mdadm --examine /dev/disk2 | grep -q 'State : clean' || fail "it is not clean"
