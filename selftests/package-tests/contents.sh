@@ -18,7 +18,7 @@ in_root bash -euo pipefail -c '
 	[ "$("$work/unpacked/usr/sbin/ringraid" --version)" = "ringraid $version" ] ||
 		{ echo "the program calls itself $("$work/unpacked/usr/sbin/ringraid" --version)"; exit 1; }
 	for page in 5/ringraid.conf.5 7/ringraid.7 8/ringraid.8; do
-		zcat "$work/unpacked/usr/share/man/man$page.gz" | grep -qx "[.]Os ringraid $version" ||
+		zcat "$work/unpacked/usr/share/man/man$page.gz" | grep -x "[.]Os ringraid $version" >/dev/null ||
 			{ echo "$page is of another version"; exit 1; }
 	done
 
