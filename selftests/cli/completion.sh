@@ -41,9 +41,9 @@ values() {
 
 # typed SHELL-COMMAND KEYS TEXT: after KEYS the screen has TEXT.
 typed() {
-	local session=c$RANDOM i screen='' socket
+	local session=c$BASHPID i screen=''
 	# Its own: the server of the one before may be about to end, as it has no session any more.
-	socket=$(mktemp -u -p "$tmp" tmux.XXXXXX)
+	local socket=$tmp/tmux-$session
 	tmux -S "$socket" -f /dev/null new-session -d -s "$session" -x 80 -y 24 "$1"
 	for ((i = 0; i < 100; i++)); do
 		screen=$(tmux -S "$socket" capture-pane -p -t "$session")
