@@ -49,6 +49,7 @@ namespace rr::md {
 
 inline constexpr size_t ppl_header_bytes = 4096;
 inline constexpr uint32_t ppl_entries_most = 148;
+inline constexpr uint64_t ppl_sectors_least = 264;  // a header and 128 KiB: mdadm's least
 
 // Where the member's log is, as md rounds it. EINVAL: not between superblock and data, or on
 // a bad block log.

@@ -23,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "base/io.h"
+#include "md/ppl.h"
 #include "ringraid/geometry.h"
 
 namespace rr::md {
@@ -31,7 +32,6 @@ namespace {
 constexpr uint32_t sb_magic = 0xa92b4efc;
 constexpr uint32_t new_max_dev = 128;  // mdadm's: header and table fill 512 bytes
 constexpr uint64_t log_sectors = 2048;
-constexpr uint64_t log_sectors_least = 264;  // a header and 128 KiB: mdadm's least
 constexpr uint64_t bblog_size = 8;
 constexpr uint64_t mib_sectors = 2048;
 constexpr uint64_t headroom_most = 128 * mib_sectors;
@@ -343,7 +343,7 @@ Status name_ppl(md_superblock& sb) {
     }
     for (const auto& [from, to] : {std::pair(begin, bad), std::pair(behind, end)}) {
         const int64_t size = std::min(to - from, int64_t{log_sectors}) / 8 * 8;
-        if (size < int64_t{log_sectors_least} || from - int64_t{sb_sector} > INT16_MAX)
+        if (size < int64_t{ppl_sectors_least} || from - int64_t{sb_sector} > INT16_MAX)
             continue;
         sb.feature_map = (sb.feature_map & ~ppl_features) | feature_ppl;
         sb.log_place =

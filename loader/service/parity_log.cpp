@@ -13,8 +13,7 @@ namespace {
 
 constexpr uint32_t stripes_looked_at = 32;
 // Of a cell as long as there is, with md's tail: less than mdadm's least.
-constexpr uint64_t log_sectors_least = 264;
-static_assert(log_sectors_least >= 8 + RR_CELL_BYTES_MAX / 512 + 16);
+static_assert(md::ppl_sectors_least >= 8 + RR_CELL_BYTES_MAX / 512 + 16);
 constexpr size_t lost_lines_most = 20;
 
 // The log's feature is off with the next superblock, and what else may be named in its place.
@@ -112,7 +111,7 @@ void settle_on_logs(array_members& members) {
         const bool named = md::consistency_of(sb) == md::consistency::ppl ||
                            md::change_consistency(sb, md::consistency::ppl);
         auto area = md::locate_ppl(sb);
-        if (!named || !area || area->sectors < log_sectors_least)
+        if (!named || !area || area->sectors < md::ppl_sectors_least)
             members.logged = false;
     });
     // What the whitelist has asked for, of each superblock by itself, is so of all or of none.
