@@ -105,3 +105,13 @@ int rr_host_suspect(struct rr_array *a, rr_u32 role, rr_s32 error)
 {
 	return rr_suspect_untold(a, role, error);
 }
+
+int rr_host_transient(rr_s32 result)
+{
+	return rr_transient(result);
+}
+
+rr_u32 rr_host_retries_looked(rr_u32 retries)
+{
+	return rr_retries_looked(retries);
+}

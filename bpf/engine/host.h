@@ -54,6 +54,11 @@ int rr_host_fail(struct rr_array *a, rr_u32 role, rr_s32 error);
  */
 int rr_host_suspect(struct rr_array *a, rr_u32 role, rr_s32 error);
 
+/* 1: @result of an I/O says nothing about the medium. */
+int rr_host_transient(rr_s32 result);
+/* What an I/O has had of its patience after a look that found all well; 0: all of it. */
+rr_u32 rr_host_retries_looked(rr_u32 retries);
+
 #ifdef __cplusplus
 }
 #endif

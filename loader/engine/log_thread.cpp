@@ -31,17 +31,6 @@ constexpr unsigned sq_entries = 128;
 static_assert(2 * (unsigned{RR_MEMBERS_MAX} + RR_QUEUES_MAX + 2) <= sq_entries);
 
 constexpr __kernel_timespec look_again{.tv_sec = 0, .tv_nsec = 10'000'000};
-// As rows are patient.
-constexpr uint32_t retries_most = 1000;
-// And each look that found all members well takes as much of it: rr_retries_looked() of
-// bpf/engine/engine.h.
-constexpr uint32_t retries_looked = retries_most / 32 + 1;
-
-// Says nothing about the medium: rr_transient() of bpf/engine/member.h.
-bool is_transient(int result) {
-    return result >= 0 || result == -EAGAIN || result == -EINTR || result == -ENOMEM ||
-           result == -ECANCELED;
-}
 
 }  // namespace
 
@@ -132,7 +121,7 @@ void log_thread::unit_over(uint32_t role, int result) {
     unit& u = units_[role];
     if (result == static_cast<int>(u.bytes.size()))
         return writer_.written(role, 0);
-    if (is_transient(result) && u.retries++ < retries_most) {
+    if (rr_host_transient(result) != 0 && u.retries++ < RR_RETRIES_MAX) {
         again_ |= 1U << role;
         again_at_ = std::chrono::steady_clock::now() + std::chrono::nanoseconds(look_again.tv_nsec);
         return;
@@ -156,10 +145,12 @@ void log_thread::judged(uint32_t role) {
     unit& u = units_[role];
     suspects_ &= ~(1U << role);
     const uint64_t state = load(array_->state);
-    if (load(array_->well) != 0)
-        u.retries += retries_looked;
-    if ((state & RR_STATE_BROKEN) != 0 || rr_state_is_out(state, role) != 0 ||
-        u.retries >= retries_most)
+    bool is_patient = u.retries < RR_RETRIES_MAX;
+    if (load(array_->well) != 0) {
+        u.retries = rr_host_retries_looked(u.retries);
+        is_patient = u.retries != 0;
+    }
+    if ((state & RR_STATE_BROKEN) != 0 || rr_state_is_out(state, role) != 0 || !is_patient)
         writer_.written(role, u.error);
     else
         write_again(role);
