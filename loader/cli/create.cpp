@@ -25,7 +25,6 @@ struct create_flags {
     std::string bitmap_chunk;
     bool no_bitmap = false;
     std::vector<std::string> consistency;  // as given
-    md::consistency usual_consistency = default_consistency;
     bool assume_clean = false;
     bool write_zeroes = false;
     bool force = false;
@@ -73,12 +72,18 @@ bool parity_is_right(const create_flags& flags) {
     return flags.assume_clean || flags.write_zeroes;
 }
 
+// Of a new array of that name, where the command line does not say.
+md::consistency usual_consistency(const std::string& name) {
+    const std::string word = machine_config().array(name, "").at("consistency").value;
+    return md::parse_consistency(word).value_or(default_consistency);
+}
+
 // What it is to have in the end.
 Result<md::consistency> wanted_consistency(const create_flags& flags) {
     if (flags.no_bitmap)
         return md::consistency::resync;
     if (flags.consistency.empty())
-        return flags.bitmap_chunk.empty() ? flags.usual_consistency : md::consistency::bitmap;
+        return flags.bitmap_chunk.empty() ? usual_consistency(flags.name) : md::consistency::bitmap;
     const auto& words = flags.consistency;
     if (std::ranges::any_of(words, [&](const auto& word) { return word != words.front(); }))
         return fail(EINVAL, "--consistency is given as {} and as {}", words.front(), words.back());
@@ -96,6 +101,7 @@ md::consistency first_consistency(const create_flags& flags, md::consistency wan
 }
 
 Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags,
+                                                       md::consistency policy,
                                                        const std::vector<member_device>& members) {
     md::new_array spec;
     auto chunk = chunk_bytes(flags);
@@ -106,10 +112,7 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
     spec.layout = layouts.at(flags.layout);
     spec.chunk_sectors = static_cast<uint32_t>(*chunk >> RR_SECTOR_SHIFT);
     spec.clean = parity_is_right(flags);
-    auto wanted = wanted_consistency(flags);
-    if (!wanted)
-        return forward_error(wanted.error());
-    spec.policy = first_consistency(flags, *wanted);
+    spec.policy = policy;
     for (const member_device& m : members)
         spec.member_sectors.push_back(m.sectors);
     if (!flags.size.empty()) {
@@ -124,14 +127,7 @@ Result<std::vector<md::md_superblock>> new_superblocks(const create_flags& flags
     return md::make_new(spec);
 }
 
-// Of a new array of that name, where the command line does not say.
-md::consistency usual_consistency(const std::string& name) {
-    const std::string word = machine_config().array(name, "").at("consistency").value;
-    return md::parse_consistency(word).value_or(default_consistency);
-}
-
-int create(const context& ctx, create_flags flags) {
-    flags.usual_consistency = usual_consistency(flags.name);
+int create(const context& ctx, const create_flags& flags) {
     auto options = flags.start.options(flags.name);
     if (!options)
         return print_error(ctx, options.error());
@@ -149,14 +145,15 @@ int create(const context& ctx, create_flags flags) {
         print_line(stderr,
                    "ringraid: without a log or a bitmap all parity is recomputed after a "
                    "crash");
+    const md::consistency first = first_consistency(flags, *wanted);
     options->create = creation{.superblocks =
-                                   [flags](const std::vector<member_device>& members) {
-                                       return new_superblocks(flags, members);
+                                   [flags, first](const std::vector<member_device>& members) {
+                                       return new_superblocks(flags, first, members);
                                    },
                                .force = flags.force,
                                .serve = !flags.no_start,
                                .write_zeroes = flags.write_zeroes,
-                               .log_wanted = first_consistency(flags, *wanted) != *wanted,
+                               .log_wanted = first != *wanted,
                                .bitmap_chunk_sectors = *bitmap_chunk >> RR_SECTOR_SHIFT};
     return start_array(ctx, *options, flags.start.words_for_unit());
 }
