@@ -27,11 +27,10 @@ fs::path disk_of(const std::string& kernel_name, const std::string& sysfs) {
     return fs::exists(node / "partition", error) ? node.parent_path() : node;
 }
 
-// LIO gives the array's uuid for a serial; its model is the export's name, cut to 16
-// characters, which those of other machines may have, too.
+// LIO gives the array's uuid for a serial. Its name for the disk is that of the kind of
+// backstore, the same for all.
 bool is_lun(const fs::path& disk, const export_spec& spec) {
-    if (padded_line(disk / "device/vendor") != "LIO-ORG" ||
-        padded_line(disk / "device/model") != spec.name.substr(0, 16))
+    if (padded_line(disk / "device/vendor") != "LIO-ORG")
         return false;
     std::ifstream page(disk / "device/vpd_pg80", std::ios::binary);
     const std::string serial{std::istreambuf_iterator<char>(page), {}};

@@ -70,7 +70,7 @@ TEST_F(ExportClients, OfIscsiHaveItsSerial) {
     for (const char* name : {"sda", "sdb", "sdc"}) {
         const std::string place = std::string("target/") + name + "/block";
         disk(name, place, "device/vendor", "LIO-ORG ");
-        std::ofstream(sysfs_ / "devices" / place / name / "device/model") << "data-iscsi      \n";
+        std::ofstream(sysfs_ / "devices" / place / name / "device/model") << "IBLOCK          \n";
     }
     const auto page = [this](const char* name, const std::string& uuid) {
         std::ofstream(sysfs_ / "class/block" / name / "device/vpd_pg80", std::ios::binary)
