@@ -37,6 +37,10 @@ bool is_lun(const fs::path& disk, const export_spec& spec) {
     return serial.empty() || serial.find(uuid_of(spec)) != std::string::npos;
 }
 
+bool is_of_nbd(const fs::path& disk) {
+    return disk.filename().string().starts_with("nbd");
+}
+
 bool shows(const fs::path& disk, const export_spec& spec) {
     switch (spec.kind) {
         case export_kind::nvme_tcp:
@@ -44,13 +48,13 @@ bool shows(const fs::path& disk, const export_spec& spec) {
         case export_kind::iscsi:
             return is_lun(disk, spec);
         case export_kind::nbd:
-            return disk.filename().string().starts_with("nbd");
+        case export_kind::vhost_user:
+            return is_of_nbd(disk);
         case export_kind::vduse:
-            return disk.string().find('/' + spec.name + "/virtio") != std::string::npos;
+            return disk.string().find('/' + spec.name + "/virtio") != std::string::npos ||
+                   (spec.driver == "vhost_vdpa" && is_of_nbd(disk));
         case export_kind::fuse:
             return padded_line(disk / "loop/backing_file") == spec.path;
-        case export_kind::vhost_user:
-            break;
     }
     return false;
 }

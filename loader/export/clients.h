@@ -14,7 +14,8 @@
 namespace rr {
 
 // The name of the export that the disk with this kernel name shows. Of NBD the kernel knows
-// only that it is a disk of NBD: while one is exported, each of them may be it.
+// only that it is a disk of NBD: while one is exported, each of them may be it; so may it
+// while vhost-user or vhost_vdpa are, of which programs as nbdkit make NBD.
 [[nodiscard]] std::optional<std::string> export_shown_by(const std::string& kernel_name,
                                                          const std::vector<export_spec>& exports,
                                                          const std::string& sysfs = "/sys");

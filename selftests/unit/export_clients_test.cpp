@@ -61,6 +61,8 @@ TEST_F(ExportClients, AreTold) {
     EXPECT_EQ(shown("loop1"), "");
     EXPECT_EQ(shown("nbd0"), "data-nbd");
     EXPECT_EQ(shown("gone"), "");
+    std::erase_if(exports_, [](const export_spec& e) { return e.kind != export_kind::vhost_user; });
+    EXPECT_EQ(shown("nbd0"), "data-vhost-user") << "a program made NBD of it";
     exports_.clear();
     EXPECT_EQ(shown("nbd0"), "");
 }
