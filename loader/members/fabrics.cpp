@@ -46,15 +46,12 @@ std::vector<fabrics_path> remote(const std::vector<fs::path>& controllers) {
             continue;
         out.push_back({at.filename(), transport, first_line(at / "address"),
                        first_line(at / "subsysnqn"), first_line(at / "state"),
-                       first_line(at / "fast_io_fail_tmo")});
+                       first_line(at / "fast_io_fail_tmo"), first_line(at / "ctrl_loss_tmo")});
     }
     return out;
 }
 
-}  // namespace
-
-std::vector<fabrics_path> fabrics_paths(dev_t device, const std::string& sysfs) {
-    const fs::path node = fmt::format("{}/dev/block/{}:{}", sysfs, major(device), minor(device));
+std::vector<fabrics_path> paths_of(const fs::path& node) {
     std::error_code gone;
     const fs::path real = fs::canonical(node, gone);
     if (gone)
@@ -64,8 +61,26 @@ std::vector<fabrics_path> fabrics_paths(dev_t device, const std::string& sysfs) 
     return gone ? std::vector<fabrics_path>{} : remote(controllers_of(of));
 }
 
+}  // namespace
+
+std::vector<fabrics_path> fabrics_paths(dev_t device, const std::string& sysfs) {
+    return paths_of(fmt::format("{}/dev/block/{}:{}", sysfs, major(device), minor(device)));
+}
+
+std::vector<fabrics_path> fabrics_paths_of(const std::string& name, const std::string& sysfs) {
+    return paths_of(fs::path(sysfs) / "class/block" / name);
+}
+
 std::vector<fabrics_path> all_fabrics_paths(const std::string& sysfs) {
     return remote(controllers_of(sysfs + "/class/nvme"));
+}
+
+std::string fabrics_wait(const fabrics_path& path) {
+    for (const std::string* limit : {&path.fast_io_fail, &path.ctrl_loss}) {
+        if (!limit->empty() && *limit != "off")
+            return *limit + " s";
+    }
+    return "for ever";
 }
 
 std::string fabrics_warning(const std::string& device, const std::vector<fabrics_path>& paths) {
@@ -75,9 +90,9 @@ std::string fabrics_warning(const std::string& device, const std::vector<fabrics
         return "";
     return fmt::format(
         "{} ({}, {}): fast_io_fail_tmo is off: while its connection is away the whole array "
-        "waits, up to ctrl_loss_tmo; echo 5 >/sys/class/nvme/{}/fast_io_fail_tmo, or connect "
+        "waits, {} (ctrl_loss_tmo); echo 5 >/sys/class/nvme/{}/fast_io_fail_tmo, or connect "
         "with --fast_io_fail_tmo=5",
-        device, unset->controller, unset->transport, unset->controller);
+        device, unset->controller, unset->transport, fabrics_wait(*unset), unset->controller);
 }
 
 }  // namespace rr

@@ -22,6 +22,7 @@ protected:
         put(parent / name / "address", "traddr=10.0.0.1,trsvcid=4420");
         put(parent / name / "state", "live");
         put(parent / name / "fast_io_fail_tmo", limit);
+        put(parent / name / "ctrl_loss_tmo", "600");
         return parent / name;
     }
     // The block device 259:@number, of @device.
@@ -31,6 +32,8 @@ protected:
         fs::create_directories(root_ / "dev/block");
         fs::create_directory_symlink(device / name,
                                      root_ / "dev/block" / fmt::format("259:{}", number));
+        fs::create_directories(root_ / "class/block");
+        fs::create_directory_symlink(device / name, root_ / "class/block" / name);
         return makedev(259, number);
     }
     static void put(const fs::path& file, const std::string& text) {
@@ -55,6 +58,9 @@ TEST_F(MemberFabrics, ANamespaceHasItsControllersAndAHeadItsSubsystems) {
     ASSERT_EQ(one.size(), 1U);
     EXPECT_EQ(one[0].controller, "nvme1");
     EXPECT_EQ(one[0].transport, "tcp");
+    const auto by_name = fabrics_paths_of("nvme1n1", root_);
+    ASSERT_EQ(by_name.size(), 1U);
+    EXPECT_EQ(by_name[0].controller, "nvme1");
     EXPECT_EQ(fabrics_warning("/dev/nvme1n1", one), "");
 
     const fs::path subsystem = root_ / "devices/nvme-subsys2";
@@ -66,7 +72,20 @@ TEST_F(MemberFabrics, ANamespaceHasItsControllersAndAHeadItsSubsystems) {
     const auto two = fabrics_paths(disk("nvme2n1", 2, subsystem), root_);
     ASSERT_EQ(two.size(), 2U);
     EXPECT_EQ(two[0].controller, "nvme2");
-    EXPECT_NE(fabrics_warning("/dev/nvme2n1", two).find("nvme3"), std::string::npos);
+    const std::string warning = fabrics_warning("/dev/nvme2n1", two);
+    EXPECT_NE(warning.find("nvme3"), std::string::npos);
+    EXPECT_NE(warning.find("600 s"), std::string::npos);
+}
+
+TEST_F(MemberFabrics, IoWaitsForTheFirstLimitThatIsSet) {
+    fabrics_path path;
+    path.fast_io_fail = "5";
+    path.ctrl_loss = "600";
+    EXPECT_EQ(fabrics_wait(path), "5 s");
+    path.fast_io_fail = "off";
+    EXPECT_EQ(fabrics_wait(path), "600 s");
+    path.ctrl_loss = "off";
+    EXPECT_EQ(fabrics_wait(path), "for ever");
 }
 
 }  // namespace

@@ -71,6 +71,35 @@ reserved() {
 	at a
 }
 
+# What would make an array wait, and whether its members are fenced, is told before it happens.
+# shellcheck disable=SC2016 # jq's
+told_before() {
+	local limit
+	array
+	ringraid --json features >"$tmp/log"
+	[ "$(jq -c '.fabrics.members | map(select(.array == "t" and .reservations.available)) | length' "$tmp/log")" = 8 ] ||
+		{ cat "$tmp/log"; fail "not both hosts' ways to four members that can be reserved"; }
+	limit=$(controller a 1)/fast_io_fail_tmo
+	echo -1 >"$limit"
+	ringraid features >"$tmp/log"
+	if ! grep -q "$(basename "$(controller a 1)") : .* an array waits 600 s" "$tmp/log" ||
+		[ "$(grep -c 'an array waits' "$tmp/log")" != 1 ]; then
+		cat "$tmp/log"
+		fail "features does not say what an array would wait for"
+	fi
+	unplug a 2
+	eventually "a connection is away" is_away a 2
+	ringraid --json features >"$tmp/log"
+	[ "$(jq -c '.fabrics.members | length' "$tmp/log")" = 7 ] || { cat "$tmp/log"; fail "a member that is away was asked"; }
+	plug a 2
+	echo 3 >"$limit"
+	eventually "the connection is back" is_live a 2
+	# Without a load nobody has missed it.
+	state healthy
+	stop
+}
+is_away() { ! is_live "$1" "$2"; }
+
 # follow: what host a's daemon says, also when its files are gone.
 follow() {
 	on a tail -n 1000 -f "/run/ringraid/$(st uuid | tr : -)/log" >"$tmp/log-of-a" 2>/dev/null &
@@ -320,4 +349,4 @@ taken_while_away() {
 	judge "${disks[@]}"
 }
 
-play reserved taken_over taken_while_away succeeded outage booted lost returned patience
+play reserved told_before taken_over taken_while_away succeeded outage booted lost returned patience
