@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "export/nvmet.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
@@ -119,18 +122,42 @@ Status enable(steps& undo, const export_spec& spec, const std::string& block_dev
     return configfs::set(undo, path + "/enable", "1", "0");
 }
 
-// All ports that offer it; those of ours that offer nothing else end.
+// By all ports that do.
+Status offer_no_more(const std::string& subsystem) {
+    for (const std::string& port : configfs::names(tree("ports"))) {
+        if (Status ok = configfs::remove_link(tree("ports/" + port + "/subsystems/" + subsystem));
+            !ok)
+            return ok;
+    }
+    return {};
+}
+
+// Ports of ours that offer nothing else end.
 Status stop_listening(const export_spec& spec) {
+    if (Status ok = offer_no_more(spec.target); !ok)
+        return ok;
     for (const std::string& port : configfs::names(tree("ports"))) {
         const std::string offered = tree("ports/" + port + "/subsystems");
-        if (Status ok = configfs::remove_link(offered + '/' + spec.target); !ok)
-            return ok;
         if (is_ours(port) && configfs::names(offered).empty()) {
             if (Status ok = configfs::remove_group(tree("ports/" + port)); !ok)
                 return ok;
         }
     }
     return {};
+}
+
+// 0: it is no block device.
+dev_t number_of(const std::string& path) {
+    struct stat about{};
+    return ::stat(path.c_str(), &about) == 0 && S_ISBLK(about.st_mode) ? about.st_rdev : 0;
+}
+
+bool shows_only(const std::string& subsystem, dev_t device) {
+    const std::string path = tree("subsystems/" + subsystem + "/namespaces");
+    const std::vector<std::string> all = configfs::names(path);
+    return !all.empty() && std::ranges::all_of(all, [&path, device](const std::string& one) {
+        return number_of(configfs::read(path + '/' + one + "/device_path")) == device;
+    });
 }
 
 }  // namespace
@@ -187,6 +214,14 @@ Status end(const export_spec& spec, const std::string& block_device,
     for (const std::string& host : hosts)
         (void)configfs::remove_group(tree("hosts/" + host));
     return {};
+}
+
+void withdraw(const std::string& block_device) {
+    const dev_t device = number_of(block_device);
+    for (const std::string& subsystem : configfs::names(tree("subsystems"))) {
+        if (device != 0 && shows_only(subsystem, device))
+            (void)offer_no_more(subsystem);
+    }
 }
 
 bool serves(const export_spec& spec, const std::string& block_device) {

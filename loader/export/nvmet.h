@@ -28,6 +28,10 @@ namespace rr::nvmet {
 // Also of what was begun and not finished.
 [[nodiscard]] Status end(const export_spec& spec, const std::string& block_device,
                          const std::vector<std::string>& hosts);
+// Subsystems that show this device, whoever made them, are no longer offered: what their
+// clients wait for is not answered any more, and they look for it elsewhere. Not those that
+// show something else besides.
+void withdraw(const std::string& block_device);
 // The device is enabled, and somebody listens.
 [[nodiscard]] bool serves(const export_spec& spec, const std::string& block_device);
 

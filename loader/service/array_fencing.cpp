@@ -6,10 +6,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <future>
+#include <memory>
 
 #include "base/event.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/quiet_thread.h"
+#include "export/nvmet.h"
 #include "members/fabrics.h"
 #include "service/array_service.h"
 #include "service/closing.h"
@@ -21,6 +25,7 @@ namespace {
 
 constexpr int readings_most = 3;
 constexpr auto usual_patience = std::chrono::seconds(60);
+constexpr auto withdraw_time = std::chrono::seconds(2);
 
 // What is here and may be written: members, the replacement and spares.
 std::vector<fenced_device> devices_of(const array_members& members) {
@@ -55,6 +60,19 @@ private:
     std::vector<fenced_device> list_;
     std::vector<Fd> fds_;
 };
+
+// Before anybody gets an error, so that who comes over NVMe goes to the other host instead.
+// Whose locks of the kernel are taken may wait for this array: he is not waited for.
+void withdraw_from_clients(const std::string& block_device) {
+    auto done = std::make_shared<std::promise<void>>();
+    auto ended = done->get_future();
+    quiet_thread([done, block_device] {
+        nvmet::withdraw(block_device);
+        done->set_value();
+    }).detach();
+    if (ended.wait_for(withdraw_time) != std::future_status::ready)
+        log_error("NVMe clients of {} are not sent away in time", block_device);
+}
 
 }  // namespace
 
@@ -179,6 +197,7 @@ bool array_service::members_are_ours() {
     log_error("fenced: {} has the members of {}; nothing is written to them any more",
               fence_->whose(), short_name(name_));
     tell("Fenced", {{"holder", fence_->whose()}});
+    withdraw_from_clients(block_path_);
     fenced_ = true;
     tell_event(wake_.get());
     return false;

@@ -133,6 +133,61 @@ taken_over() {
 	judge "${disks[@]}"
 }
 
+# moved: who is a client of host a over NVMe goes on with host b, and sees no error: what host
+# a cannot answer any more it does not answer.
+moved() {
+	local nqn
+	array
+	follow
+	quietly ringraid export t nvme-tcp --port 4500
+	nqn=$(ringraid --json exports | jq -r '.exports[0].target')
+	client_of "$nqn"
+	client v "$client_disk" --bssplit=$mix --iodepth=8 --size=8m
+	busy_client
+	at b
+	quietly ringraid assemble --take-over "${as_b[@]}" --engine "$engine"
+	eventually "host a ends its service" is_over
+	on a sh -c 'rm -f /sys/class/ublk-char/*'
+	at a
+	quietly ringraid unexport t-nvme-tcp
+	at b
+	quietly ringraid export t nvme-tcp --port 4500
+	busy_client
+	end_clients
+	echo 1 >"$client_controller/delete_controller"
+	quietly ringraid unexport t-nvme-tcp
+	quietly on b timeout 300 ringraid wait "$(st uuid)"
+	state healthy
+	stop
+	kill $follower
+	at a
+	judge "${disks[@]}"
+}
+# client_of NQN: a third host, which is no gateway.
+client_of() {
+	local said
+	exec 7<>/dev/nvme-fabrics
+	echo -n "transport=tcp,traddr=127.0.0.1,trsvcid=4500,nqn=$1,hostnqn=nqn.2014-08.org.nvmexpress:uuid:33333333-3333-3333-3333-333333333333,hostid=33333333-3333-3333-3333-333333333333,ctrl_loss_tmo=-1,reconnect_delay=1,nr_io_queues=1" >&7
+	read -r said <&7
+	exec 7>&-
+	said=${said#*instance=}
+	client_controller=/sys/class/nvme/nvme${said%%,*}
+	eventually "the client has its disk" has_disk
+}
+has_disk() {
+	local b
+	for b in "$client_controller"/nvme*n*; do
+		client_disk=/dev/${b##*/}
+		[ ! -b "$client_disk" ] || return 0
+	done
+	return 1
+}
+busy_client() {
+	local before
+	before=$(counter writes)
+	eventually "the client writes" counts writes $((before + 20))
+}
+
 # load_until_error: clients that write until they are told that nothing works any more.
 load_until_error() {
 	local before
@@ -349,4 +404,4 @@ taken_while_away() {
 	judge "${disks[@]}"
 }
 
-play reserved told_before taken_over taken_while_away succeeded outage booted lost returned patience
+play reserved told_before taken_over taken_while_away moved succeeded outage booted lost returned patience
