@@ -3,23 +3,22 @@
 # Arrays offered by the kernel's targets and by qemu-storage-daemon, each with a client
 # that verifies what it writes: while a member fails, while the daemon is killed and taken
 # over; what is refused, and that no half of an export is left. NVMe/TCP and NBD in every
-# run, all of them with --full.
+# run, with --full each of the others, and what each costs.
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 # shellcheck source=selftests/vm/environment.sh
 . "${RINGRAID_TOP:?}/selftests/vm/environment.sh"
 from=$(is_native || root_dir)
 mapfile -t members < <(nvme 4 64M)
-programs=(qemu-storage-daemon nbdkit vdpa iscsid iscsiadm)
 options=()
-for p in "${programs[@]}"; do
+for p in qemu-storage-daemon nbdkit vdpa iscsid iscsiadm; do
 	for d in usr/bin usr/sbin; do
 		[ ! -e "$from/$d/$p" ] || options+=(--file "$from/$d/$p:usr/bin/$p")
 	done
 done
-plugins=$from/usr/lib/x86_64-linux-gnu/nbdkit/plugins
-[ ! -e "$plugins" ] || options+=(--file "$plugins/nbdkit-blkio-plugin.so:usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-blkio-plugin.so")
+plugin=usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-blkio-plugin.so
+options+=(--file "$from/$plugin:$plugin")
 for m in nvmet-tcp nvme-tcp nbd; do options+=(--module "$m"); done
 if is_full; then
-	for m in target_core_iblock iscsi_target_mod iscsi_tcp vduse virtio_vdpa vhost_vdpa; do options+=(--module "$m"); done
+	for m in sd_mod target_core_iblock iscsi_target_mod iscsi_tcp vduse virtio_vdpa vhost_vdpa; do options+=(--module "$m"); done
 fi
-guest exports "${members[@]}" "${options[@]}" --timeout 1500
+guest exports "${members[@]}" "${options[@]}" --timeout 3600

@@ -107,7 +107,7 @@ make_overlay() {
 	stage=$3
 	while IFS= read -r f; do
 		[ "$(head -c4 "$f" | tr -d '\0')" = $'\x7fELF' ] && programs+=("$f")
-	done < <(find "$stage" -type f -perm -u+x)
+	done < <(find "$stage" -type f \( -perm -u+x -o -name '*.so' \))
 	for f in "${programs[@]}"; do
 		for lib in $(libraries "$f"); do
 			grep -qxF ".$(in_usr "$lib")" "$2.list" || put "$lib" "$lib"

@@ -5,6 +5,7 @@
 read -ra disks < <(disks 4)
 mount -t configfs configfs /sys/kernel/config
 nvmet=/sys/kernel/config/nvmet
+others=(iscsi vduse vhost-user fuse)
 me=nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555
 
 array() {
@@ -83,11 +84,14 @@ through_it_all() {
 	kill_daemon
 	say "killed"
 	sleep 1
-	quietly timeout 100 ringraid assemble --scan
+	quietly timeout 300 ringraid assemble --scan
 	all_busy
+	say "taken over"
 	state degraded
 	quietly ringraid add t "${disks[1]}"
-	eventually "rebuilt" is_state healthy
+	quietly ringraid wait t
+	state healthy
+	say "rebuilt"
 	all_busy
 }
 
@@ -104,6 +108,7 @@ written() {
 nbd_connect() { quietly nbd-client -name t-nbd 127.0.0.1 10809 /dev/nbd0; }
 
 two() {
+	local nvme
 	array
 	quietly ringraid export t nvme-tcp
 	quietly ringraid export t nbd
@@ -112,12 +117,13 @@ two() {
 	exported t-nbd serving || fail "nbd is not serving"
 	refused 'exported as t-nbd, t-nvme-tcp' ringraid stop
 	nvme_connect "$(target)"
-	written "$disk"
+	nvme=$disk
+	written "$nvme"
 	say "written through nvme"
 	nbd_connect
 	written /dev/nbd0
 	say "written through nbd"
-	client_at nvme "$disk" 32
+	client_at nvme "$nvme" 32
 	client_at nbd /dev/nbd0 64
 	through_it_all
 	end_clients
@@ -126,7 +132,7 @@ two() {
 	quietly nbd-client -d /dev/nbd0
 	kill_daemon
 	refused 'daemon of .*t is dead' ringraid unexport t-nbd
-	quietly timeout 100 ringraid assemble --scan
+	quietly timeout 300 ringraid assemble --scan
 	quietly ringraid unexport t-nbd
 	quietly ringraid unexport t-nvme-tcp
 	nothing_left
@@ -200,36 +206,39 @@ killed_halfway() {
 	done
 }
 
-# Everything else that has a server and a client here, each through it all.
-kinds() {
+# begin_other KIND: exports it, sets $disk to a client's.
+begin_other() {
+	quietly ringraid export t "$1"
+	"client_of_${1//-/_}"
+	written "$disk"
+	say "written through $1"
+}
+end_other() {
+	"leave_${1//-/_}"
+	quietly ringraid unexport "t-$1"
+}
+
+# alone KIND: with nothing beside it.
+alone() {
 	array
-	for kind in iscsi vduse vhost-user fuse; do
-		if ! quietly_has $kind; then
-			say "$kind: no client in this environment"
-			continue
-		fi
-		quietly ringraid export t $kind
-		"client_of_${kind//-/_}"
-		written "$disk"
-		client_at $kind "$disk" 32
-		through_it_all
-		end_clients
-		"leave_${kind//-/_}"
-		quietly ringraid unexport "t-$kind"
-		nothing_left
-		say "$kind"
-	done
+	begin_other "$1"
+	client_at "$1" "$disk" 32
+	through_it_all
+	end_clients
+	end_other "$1"
+	nothing_left
 	stop
 	judge "${disks[@]}"
 }
-quietly_has() {
-	case $1 in
-	iscsi) command -v iscsiadm >/dev/null ;;
-	vduse) command -v vdpa >/dev/null ;;
-	vhost-user) command -v nbdkit >/dev/null ;;
-	esac
+iscsi() { alone iscsi; }
+vduse() { alone vduse; }
+vhost-user() { alone vhost-user; }
+fuse() { alone fuse; }
+
+client_of_fuse() {
+	modprobe loop
+	disk=$(losetup -f --show --direct-io=on /run/ringraid/exports/t-fuse.img)
 }
-client_of_fuse() { disk=$(losetup -f --show --direct-io=on /run/ringraid/exports/t-fuse.img); }
 leave_fuse() { quietly losetup -d "$disk"; }
 client_of_vduse() {
 	disk=$(ringraid --json exports | jq -r '.exports[0].device')
@@ -246,18 +255,20 @@ leave_vhost_user() {
 	kill "$(cat "$tmp/nbdkit.pid")"
 }
 client_of_iscsi() {
-	mkdir -p /etc/iscsi
+	mkdir -p /etc/iscsi /run/lock
 	echo InitiatorName=iqn.2026-01.org.example:me >/etc/iscsi/initiatorname.iscsi
 	printf 'node.startup = manual\n' >/etc/iscsi/iscsid.conf
 	pidof iscsid >/dev/null || iscsid
 	quietly iscsiadm -m discovery -t st -p 127.0.0.1
 	quietly iscsiadm -m node -l
 	eventually "the disk is there" found_scsi
+	# However long a takeover is here.
+	echo 300 >"/sys/block/${disk#/dev/}/device/timeout"
 }
 found_scsi() {
 	local d
 	for d in /sys/block/sd*; do
-		if [ "$(tr -d ' ' <"$d/device/vendor" 2>/dev/null)" = LIO-ORG ]; then
+		if [ -e "$d" ] && [ "$(tr -d ' ' <"$d/device/vendor" 2>/dev/null)" = LIO-ORG ]; then
 			disk=/dev/${d##*/}
 			[ -b "$disk" ] && return 0
 		fi
@@ -267,24 +278,38 @@ found_scsi() {
 leave_iscsi() { quietly iscsiadm -m node -u; }
 
 # costs: context switches of the whole machine for a request of 4 KiB, one after the other
-# and 16 at a time. Nothing else runs, but for what the array does by itself.
-switches() { awk '/^ctxt/ { print $2 }' /proc/stat; }
+# and 16 at a time: those of a long run less those of a short one, as beginning and end are
+# none of it, and less what the machine does by itself in the time between.
+moment() { echo "$(awk '/^ctxt/ { print $2 }' /proc/stat) $(cut -d' ' -f1 /proc/uptime | tr -d .)"; }
+# count COMMAND...: sets $switches and $took.
+count() {
+	local switches_before took_before
+	read -r switches_before took_before <<<"$(moment)"
+	quietly "$@"
+	read -r switches took <<<"$(moment)"
+	switches=$((switches - switches_before))
+	took=$((took - took_before))
+}
+# cost NAME DISK RW
 cost() {
-	local depth before after n=400 idle
+	local depth idle idle_took few few_took
 	for depth in 1 16; do
-		before=$(switches)
-		sleep 2
-		idle=$(($(switches) - before))
-		before=$(switches)
-		SECONDS_BEFORE=$SECONDS
-		quietly fio --name=c --filename="$2" --direct=1 --ioengine=libaio --iodepth=$depth --rw="$3" --bs=4k \
-			--number_ios=$n --size=16m --randrepeat=1 --thread
-		after=$(switches)
-		say "cost $1 $3 depth $depth: $(awk "BEGIN { printf \"%.1f\", ($after - $before - $idle * ($SECONDS - $SECONDS_BEFORE) / 2) / $n }") switches a request"
+		count sleep 3
+		idle=$switches
+		idle_took=$took
+		requests 100 "$2" "$3" $depth
+		few=$switches
+		few_took=$took
+		requests 500 "$2" "$3" $depth
+		say "cost $1 $3 depth $depth: $(awk "BEGIN { printf \"%.1f\", ($switches - $few - $idle * ($took - $few_took) / $idle_took) / 400 }") switches a request"
 	done
 }
+requests() {
+	count fio --name=c --filename="$2" --direct=1 --ioengine=libaio --iodepth="$4" --rw="$3" --bs=4k \
+		--number_ios="$1" --size=16m --randrepeat=1 --thread
+}
 costs() {
-	local rw
+	local rw kind
 	array
 	for rw in randread randwrite; do cost device "$block" $rw; done
 	quietly ringraid export t nvme-tcp
@@ -297,19 +322,16 @@ costs() {
 	for rw in randread randwrite; do cost nbd /dev/nbd0 $rw; done
 	quietly nbd-client -d /dev/nbd0
 	quietly ringraid unexport t-nbd
-	for kind in iscsi vduse vhost-user fuse; do
-		quietly_has $kind || continue
-		quietly ringraid export t $kind
-		"client_of_${kind//-/_}"
-		for rw in randread randwrite; do cost $kind "$disk" $rw; done
-		"leave_${kind//-/_}"
-		quietly ringraid unexport "t-$kind"
+	for kind in "${others[@]}"; do
+		begin_other "$kind"
+		for rw in randread randwrite; do cost "$kind" "$disk" $rw; done
+		end_other "$kind"
 	done
 	stop
 }
 
 if is_full; then
-	play two refusals kinds costs
+	play two refusals "${others[@]}" costs
 else
 	play two refusals
 fi
