@@ -16,6 +16,7 @@ md=/dev/md0
 
 say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
 
+# What failed is said last, too: of a long report only the end may be left.
 fail() {
 	printf 'FAIL: %s\n' "$*"
 	(
@@ -26,6 +27,7 @@ fail() {
 		tail -n 20 /run/ringraid/*/log
 		cat /proc/mdstat
 	) 2>&1 | sed 's/^/    /'
+	printf 'FAIL: %s\n' "$*"
 	exit 1
 }
 
