@@ -133,8 +133,11 @@ void log_thread::unit_over(uint32_t role, int result) {
     control_waits_ = true;
 }
 
+// In a broken array, as one is that another host has taken, nobody is looked at any more, and
+// clients wait for their errors.
 void log_thread::look_at_suspects() {
-    const auto waiting = static_cast<uint32_t>(load(array_->suspects));
+    const bool is_looked_at = (load(array_->state) & RR_STATE_BROKEN) == 0;
+    const uint32_t waiting = is_looked_at ? static_cast<uint32_t>(load(array_->suspects)) : 0;
     for (uint32_t roles = suspects_ & ~waiting; roles != 0; roles &= roles - 1)
         judged(static_cast<uint32_t>(std::countr_zero(roles)));
 }

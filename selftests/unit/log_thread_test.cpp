@@ -241,6 +241,19 @@ TEST_F(LogThreadJudged, WhoIsFoundAwayIsWrittenNoMore) {
     EXPECT_FALSE(newest());
 }
 
+// Another host has the members: suspects are looked at no more.
+TEST_F(LogThreadJudged, ABrokenArrayLetsAllGo) {
+    go(away_[0]);
+    const rr_slot* s = ask(0, 0);
+    ASSERT_NO_FATAL_FAILURE(hear());
+    ASSERT_EQ(::dup2(file_, away_[0]), away_[0]);
+    __atomic_fetch_or(&array_->state, RR_STATE_BROKEN, __ATOMIC_SEQ_CST);
+    ASSERT_NE(message(0), 0U);
+    EXPECT_EQ(load(rr_host_queue(array_, 0)->log_answered), 1U);
+    EXPECT_EQ(s->log & RR_LOG_SHARE, 0);
+    EXPECT_FALSE(newest());
+}
+
 TEST_F(LogThread, HasTheNewMembersLogFromItsStart) {
     go(file_);
     for (uint32_t i = 0; i < 3; i++) {
