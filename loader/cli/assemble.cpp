@@ -47,7 +47,7 @@ struct outlook {
     bool late = false;  // the array counts on one that is not here
     size_t lacks = 0;   // how many of them
     size_t members = 0;
-    bool clean = false;  // a start without it loses nothing
+    bool loses_nothing = false;  // a start without it
     std::string name;
     std::string uuid;
 };
@@ -72,7 +72,7 @@ outlook look_ahead(const std::vector<std::string>& paths, md::assembly_options h
     out.late = !plan->late.empty();
     out.lacks = plan->late.size();
     out.members = plan->geometry.members;
-    out.clean = plan->clean;
+    out.loses_nothing = plan->clean || plan->has_ppl;
     out.name = plan->name;
     out.uuid = md::to_string(plan->set_uuid);
     return out;
@@ -335,17 +335,19 @@ private:
                                      ahead.members, short_name(found.name));
             return false;
         }
-        // Nobody is there to be asked; and nothing is lost that cannot be added again.
+        start_words words = words_;
+        // Nobody is there to be asked; and nothing is lost that cannot be added again. The unit
+        // would wait anew.
         if (ahead.late && !may_lack && !found.held.empty())
             print_line(stderr, "ringraid: array {} is not started without {}, which is in use",
                        found.name, found.held[0]);
         else if (ahead.late && !may_lack && !is_attended() &&
-                 (ahead.clean || served == service_state::dead)) {
+                 (ahead.loses_nothing || served == service_state::dead)) {
             one.assembly.degraded = true;
+            words.once += " --degraded";
             print_line(stderr, "ringraid: array {}: a member did not come; starting without it",
                        found.name);
         }
-        start_words words = words_;
         words.by_unit =
             words.by_unit && !(is_attended() && must_be_refused(ahead, one.assembly, served));
         worst_ = std::max(worst_, start_array(ctx_, one, words));

@@ -221,6 +221,29 @@ degraded() {
 	judge /dev/disk0 /dev/disk4 /dev/disk1 /dev/disk3
 }
 
+# After a power cut with a member missing, where nobody is asked: a log starts it.
+unattended() {
+	local policy uuid
+	for policy in ppl bitmap; do
+		wipe "${disks[@]}"
+		start t "${disks[@]}" --chunk 64K --assume-clean --consistency $policy --engine "$(engine)" --clean-after 0
+		uuid=$(st uuid)
+		fill
+		cut
+		stop
+		put_back
+		wipe /dev/disk1 /dev/disk6 /dev/disk7 /dev/disk8 /dev/disk9
+		if [ $policy = ppl ]; then
+			again --uuid "$uuid" --unattended --wait 1
+			state degraded
+			read_all "without a member"
+			stop
+		else
+			refused 'not stopped cleanly and role 1 is missing' ringraid assemble --uuid "$uuid" --unattended --wait 1
+		fi
+	done
+}
+
 # What a new array gets, and one that runs, by ringraid.conf.
 configured() {
 	local conf=/etc/ringraid/ringraid.conf
@@ -249,4 +272,4 @@ configured() {
 	rm $conf
 }
 
-play made killed torn of_md changed waits degraded configured
+play made killed torn of_md changed waits degraded unattended configured
