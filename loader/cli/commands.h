@@ -66,7 +66,7 @@ std::string human_bytes(uint64_t bytes);
 Result<uint64_t> parse_bitmap_chunk(const std::string& text);
 
 // Of a new array (docs/decisions/0036).
-inline constexpr md::consistency default_consistency = md::consistency::bitmap;
+inline constexpr md::consistency default_consistency = md::consistency::ppl;
 // The refusal of @word, which is asked for twice.
 tl::unexpected<Error> resync_said_once(const std::string& word);
 

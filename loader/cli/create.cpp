@@ -72,10 +72,12 @@ bool parity_is_right(const create_flags& flags) {
     return flags.assume_clean || flags.write_zeroes;
 }
 
-// Of a new array of that name, where the command line does not say.
+// Of a new array of that name, where the command line does not say. Who wants members taken
+// back by what they missed wants it known, which a log does not.
 md::consistency usual_consistency(const std::string& name) {
-    const std::string word = machine_config().array(name, "").at("consistency").value;
-    return md::parse_consistency(word).value_or(default_consistency);
+    const settings_map set = machine_config().array(name, "");
+    return md::parse_consistency(set.at("consistency").value)
+        .value_or(set.at("re-add").value == "yes" ? md::consistency::bitmap : default_consistency);
 }
 
 // What it is to have in the end.

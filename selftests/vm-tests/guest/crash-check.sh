@@ -1,13 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# crash-check.sh ENGINE HEALTH KIND LAST: after the crash, the array starts by
+# crash-check.sh ENGINE HEALTH KIND POLICY LAST: after the crash, the array starts by
 # the rules and everything up to marker LAST is there.
 . "${0%/*}/lib.sh"
-engine=$1 health=$2 kind=$3 last=$4
+engine=$1 health=$2 kind=$3 policy=$4 last=$5
 read -ra members < <(disks 4)
 stripe=$((3 * 64 * 1024))
 
-if [ "$health" = degraded ]; then
+if [ "$policy" = default ]; then
+	again "${members[@]}" --engine "$engine"
+	grep -q 'parity log: [1-9][0-9]* entries' "$tmp/log" || { cat "$tmp/log"; fail "nothing was in the log"; }
+	! grep -q 'recomputing parity' "$tmp/log" || { cat "$tmp/log"; fail "a resync, with a log"; }
+elif [ "$health" = degraded ]; then
 	refused 'not stopped cleanly' ringraid assemble "${members[@]}" --engine "$engine"
 	grep -q '^hint: .*force' "$tmp/log" || fail "no hint that it can be forced"
 	again "${members[@]}" --engine "$engine" --force
@@ -36,10 +40,10 @@ if [ "$kind" = ext4 ]; then
 	quietly e2fsck -fn "$block"
 fi
 no_stream
-if [ "$health" = healthy ]; then
+if [ "$health" = healthy ] && [ "$policy" != default ]; then
 	quietly timeout 600 ringraid wait t
 	echo "    $(st 'job.last.mismatch_sectors') sectors of parity were not right"
 fi
 stop
 [ "$health" = degraded ] || judge "${members[@]}"
-say "$engine engine, $health, $kind: $((last + 1)) durable markers, all there"
+say "$engine engine, $health, $kind, $policy: $((last + 1)) durable markers, all there"

@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# crash-write.sh ENGINE HEALTH KIND MS: writes and says what is durable, until
-# the machine dies without a warning. KIND is raw or ext4.
+# crash-write.sh ENGINE HEALTH KIND POLICY MS: writes and says what is durable, until
+# the machine dies without a warning. KIND is raw or ext4; POLICY the array's consistency,
+# as it is by default or "bitmap".
 . "${0%/*}/lib.sh"
-engine=$1 health=$2 kind=$3 ms=$4
+engine=$1 health=$2 kind=$3 policy=$4 ms=$5
 read -ra members < <(disks 4)
-start t "${members[@]}" --engine "$engine" --chunk 64K --assume-clean
+options=(--engine "$engine" --chunk 64K --assume-clean)
+[ "$policy" = default ] || options+=(--consistency "$policy")
+start t "${members[@]}" "${options[@]}"
 stripe=$((3 * 64 * 1024))
 
 # Noise all over what the markers do not use, so that many stripes are in flight.

@@ -38,7 +38,8 @@ half() {
 cut_off() {
 	local before
 	wipe "${disks[@]}"
-	start t "${late[@]}" --chunk 64K --assume-clean --engine user --queues 1
+	# A log would make right what is torn here.
+	start t "${late[@]}" --chunk 64K --assume-clean --engine user --queues 1 --consistency bitmap
 	quietly dd if=/dev/urandom of="$block" bs=64k count=12 oflag=direct status=none
 	dd if="$block" of="$tmp/good" bs=64k skip=1 count=1 iflag=direct status=none
 	[ "$1" = healthy ] || quietly ringraid fail t 1
@@ -232,7 +233,7 @@ away() {
 	local offset
 	for i in 0 1 2 3; do quietly dmsetup remove "late$i" "under$i"; done
 	wipe "${disks[@]}"
-	start t "${disks[@]}" --chunk 64K --assume-clean --engine user --queues 1
+	start t "${disks[@]}" --chunk 64K --assume-clean --engine user --queues 1 --consistency bitmap
 	fill
 	offset=$(ringraid --json examine /dev/disk2 | jq '.devices[0].data_offset_bytes')
 	dd if=/dev/disk2 of="$tmp/old" bs=64k count=1 iflag=direct,skip_bytes skip="$offset" status=none

@@ -221,7 +221,7 @@ pins_left() {
 # it where /run is on a disk; $arena has the name of that boot.
 left_by_the_user_engine() {
 	wipe "${first[@]}"
-	start t "${first[@]}" --chunk 64K --assume-clean --engine user --size 4M
+	start t "${first[@]}" --chunk 64K --assume-clean --engine user --size 4M --consistency bitmap
 	fill
 	[ $# -eq 0 ] || quietly ringraid "$@"
 	write_at 1000 64

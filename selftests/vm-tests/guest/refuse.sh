@@ -84,7 +84,7 @@ assembling() {
 	no EINVAL 'which array' 'devices' assemble
 	no ENODEV '' 'examine' assemble --uuid 01234567:01234567:01234567:01234567
 	no EINVAL 'not a uuid' '' assemble --uuid 12345
-	start t "${disks[@]}" --chunk 64K --clean-after 0 --wait
+	start t "${disks[@]}" --chunk 64K --clean-after 0 --consistency bitmap --wait
 	fill
 	no EBUSY 'in use|being served' '' assemble "${disks[@]}"
 	no EBUSY 'in use' '' create u "${disks[@]}" --force

@@ -337,7 +337,7 @@ no_superblock() {
 
 # What else may be asked for meanwhile: none of it harms, and a new bitmap comes along.
 meanwhile() {
-	array --engine bpf
+	array --engine bpf --consistency bitmap
 	halfway
 	refused "under way" ringraid check t
 	refused "in use|no device" ringraid remove t "$new"
