@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# `./run demo [--native]`: the array at work, in a VM with the stock kernel on
+# `./run demo [--native | --cluster]`: the array at work, in a VM with the stock kernel on
 # five NVMe disks, or on this machine's own kernel on five loop devices that it
-# makes itself; it touches no other device. demo-guest.sh is what happens.
+# makes itself; it touches no other device. demo-guest.sh is what happens. --cluster is
+# another story, cluster/scenario.sh.
 # shellcheck source-path=SCRIPTDIR/vm disable=SC2034,SC2154 # variables shared with what is sourced
 set -euo pipefail
 . "${BASH_SOURCE[0]%/*}/vm-tests/lib/tree.sh"
@@ -14,12 +15,15 @@ tree_bytes=220000000
 
 usage() {
 	cat <<'END'
-usage: ./run demo [--native]
+usage: ./run demo [--native | --cluster]
 Creates a RAID5 array, copies a real tree onto it, loses a disk, lets a spare take over,
 cuts the power in the middle of the rebuild, goes on, checks parity and every
 checksum, and hands the disks to md, which does the same.
 In a VM with the stock kernel; --native: on this machine's own kernel (Debian 13
 booted into >= 7.1, as root), on loop devices that it makes itself.
+--cluster: four storage nodes, two gateways with Pacemaker and a client, each a VM: a
+node dies, then the gateway that serves, and the client, which verifies every byte,
+sees two pauses (docs/cluster.md; 4 GB of memory, a quarter of an hour without KVM).
 END
 }
 
@@ -93,6 +97,7 @@ mode=in_vm
 case ${1:-} in
 '') ;;
 --native) mode=in_native ;;
+--cluster) exec bash "$top/selftests/cluster/scenario.sh" ;;
 -h | --help) usage; exit 0 ;;
 *) usage >&2; exit 2 ;;
 esac
