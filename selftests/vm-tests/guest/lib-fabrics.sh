@@ -66,10 +66,10 @@ boot() {
 
 # controller HOST N: its directory in sysfs.
 controller() {
-	local c
+	local c nqn id
 	for c in /sys/class/nvme/nvme*; do
-		[ "$(cat "$c/subsysnqn" 2>/dev/null)" = "nqn.test:m$2" ] || continue
-		[ "$(cat "$c/hostid" 2>/dev/null)" = "${hostid[$1]}" ] || continue
+		{ read -r nqn <"$c/subsysnqn" && [ "$nqn" = "nqn.test:m$2" ]; } 2>/dev/null || continue
+		{ read -r id <"$c/hostid" && [ "$id" = "${hostid[$1]}" ]; } 2>/dev/null || continue
 		echo "$c"
 		return 0
 	done
