@@ -45,9 +45,10 @@ refused() {
 	grep -qiE -e "$text" "$tmp/log" || { cat "$tmp/log"; fail "does not say '$text': $*"; }
 }
 
-# eventually WHAT COMMAND...: COMMAND comes true; two minutes are never too few.
+# eventually WHAT COMMAND...: COMMAND comes true; two minutes are never too few for one thing.
+patience=120
 eventually() {
-	local what=$1 end=$((SECONDS + 120))
+	local what=$1 end=$((SECONDS + patience))
 	shift
 	until "$@"; do
 		[ $SECONDS -lt $end ] || fail "$what: never"
