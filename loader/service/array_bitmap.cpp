@@ -39,9 +39,11 @@ void array_service::make_bitmap() {
     members_.bitmap.reset();
 }
 
-// What is being rebuilt has its copy, too.
+// What is being rebuilt has its copy, too. Another host may have been found to have them while
+// the one before was insisted on; and where that host has stopped since, nothing is reserved
+// that would refuse this.
 void array_service::write_bitmap(const md::bitmap& image, std::span<const uint32_t> pages) {
-    for (uint32_t role = 0; role < members_.devices.size(); role++) {
+    for (uint32_t role = 0; role < members_.devices.size() && !fenced_; role++) {
         const auto& member = members_.plan.members[role];
         if (!members_.devices[role] || !member || rr_state_is_out(array()->state, role) != 0)
             continue;
