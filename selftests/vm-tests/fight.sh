@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Two hosts want the same members behind NVMe over TCP, and do and suffer what chance says,
+# in steps; at no time do two write. RINGRAID_STEPS: how many.
+. "${BASH_SOURCE[0]%/*}/lib/host.sh"
+steps=200
+! is_full || steps=2000
+mapfile -t members < <(nvme 4 16M)
+guest fight "${members[@]}" --timeout $((steps * 20)) --append nvme_core.multipath=0 \
+	--module nvmet --module nvmet-tcp --module nvme-tcp \
+	--file "${RINGRAID_BUILD:?}/vm-tests/ledger:/test/ledger" \
+	--file "${RINGRAID_BUILD:?}/vm-tests/turns:/test/turns" \
+	--allow-dmesg 'nvme|nvmet|I/O error|Buffer I/O|reservation conflict|critical (target|nexus|space) error' \
+	-- "${RINGRAID_STEPS:-$steps}"
