@@ -56,14 +56,15 @@ void array_service::find_wanted_log() {
     log_wanted_ = !members_.logged && ::access(places_->paths().wanted_log.c_str(), F_OK) == 0;
 }
 
-// Before service. Who takes no writes fails the start; of a takeover, is out.
+// Before service. Who takes no writes is out, as where its superblock cannot be written; but
+// a new array needs all of its members.
 Status array_service::empty_logs_now() {
     if (!members_.logged || logs_are_empty_)
         return {};
     const failures_so_far before(*array());
     const auto missing = static_cast<uint32_t>(array()->state & RR_STATE_MISSING);
     for (const md::member_write_error& one : empty_logs(members_, missing)) {
-        if (!recovering_)
+        if (options_.create)
             return with_hint(fail(one.error.err, "cannot empty the log of {}: {}",
                                   members_.devices[one.role]->path, one.error.what),
                              "look at the kernel log");

@@ -22,13 +22,15 @@ under() {
 	quietly dmsetup resume "under$n"
 }
 
-# half MODE: members 2 and 3 take no writes, or all again.
+# half MODE [MEMBER...]: members 2 and 3 take no writes, or all again.
 half() {
-	local n
-	for n in 2 3; do
-		case $1 in
-		broken) under "flakey $(readlink -f /dev/disk$n) 0 0 1000 1 error_writes" $n ;;
-		mended) under "linear $(readlink -f /dev/disk$n) 0" $n ;;
+	local n mode=$1
+	shift
+	[ $# -ne 0 ] || set -- 2 3
+	for n in "$@"; do
+		case $mode in
+		broken) under "flakey $(readlink -f "/dev/disk$n") 0 0 1000 1 error_writes" "$n" ;;
+		mended) under "linear $(readlink -f "/dev/disk$n") 0" "$n" ;;
 		esac
 	done
 }
@@ -167,7 +169,7 @@ half_takes_no_writes() {
 	fill
 	stop
 	half broken
-	for i in 1 2; do refused 'two members cannot be written' timeout 100 ringraid assemble "${late[@]}"; done
+	for i in 1 2; do refused 'two members are missing or take no writes' timeout 100 ringraid assemble "${late[@]}"; done
 	half mended
 	again --clean-after 0.3 "${late[@]}"
 	state healthy
@@ -183,6 +185,24 @@ half_takes_no_writes() {
 	read_all "after two members took no writes"
 	stop
 	judge "${late[@]}"
+}
+
+# One that takes no writes is out, and the array starts without it.
+one_takes_no_writes() {
+	wipe "${disks[@]}"
+	start t "${late[@]}" --chunk 64K --assume-clean --size 4M
+	fill
+	stop
+	half broken 2
+	again "${late[@]}"
+	half mended 2
+	state degraded
+	[ "$(st 'members[2].state')" != active ] || fail "member 2 is active"
+	read_all "without a member that takes no writes"
+	stop
+	again "${late[@]}"
+	state degraded
+	stop
 }
 
 # A member that cannot be had now: it is asked for, and whoever names the others does
@@ -255,4 +275,4 @@ away() {
 }
 
 play without_the_arena by_takeover by_stop_force by_force_new force_new_refused stale_force_new_refused \
-	of_another_version unwell_for_a_moment half_takes_no_writes read_only_since late_at_stop_force given_up away
+	of_another_version unwell_for_a_moment half_takes_no_writes one_takes_no_writes read_only_since late_at_stop_force given_up away
