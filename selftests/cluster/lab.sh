@@ -58,8 +58,8 @@ lab_make_gateway() {
 	# shellcheck disable=SC2016 # in there
 	logged "$cache/log/gateway.log" unshare --mount bash -euc '
 		mount -o loop,offset="$3" "$1" "$2"
-		cp "$4"/ringraid_*.deb "$5" "$2/root/"
-		chroot "$2" env PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive bash -eu /root/image.sh
+		cp "$4"/ringraid_*.deb "$5" "$2/mnt/"
+		chroot "$2" env PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive bash -eu /mnt/image.sh
 		umount "$2"
 	' bash "$gateway_disk.tmp" "$gateway_disk.d" $((image_start * 512)) "$package_dir" \
 		"$top/selftests/cluster/guest/image.sh" ||

@@ -2,8 +2,8 @@
 # Makes a gateway of a Debian 13, in a chroot of its disk: the package, and what both
 # gateways have alike, as docs/cluster.md has it. The cluster is off until it is set up.
 # shellcheck shell=bash
-dpkg -i /root/ringraid_*.deb
-rm /root/ringraid_*.deb /root/image.sh
+dpkg -i /mnt/ringraid_*.deb
+rm /mnt/ringraid_*.deb /mnt/image.sh
 systemctl disable corosync pacemaker
 systemctl enable systemd-networkd
 printf '%s\n' nvmet nvmet-tcp nvme-tcp >/etc/modules-load.d/nvmet.conf
