@@ -60,17 +60,15 @@ nlohmann::json describe_path(const fabrics_path& path) {
 
 // Whether who serves the array can keep other hosts from writing to it.
 nlohmann::json reservation_feature(const std::string& path) {
-    open_options look;
-    look.read_only = true;
-    auto device = open_member(path, look);
+    auto device = open_member(path, {.read_only = true});
     if (!device)
         return feature(false, describe(device.error()));
     auto found = reservations_of(device->fd.get())->read();
-    const int err = found ? 0 : found.error().err;
     if (found)
         return feature(true, "");
-    return feature(false, lacks_reservations(err) ? "nothing keeps another host from writing to it"
-                                                  : describe(found.error()));
+    return feature(false, lacks_reservations(found.error().err)
+                              ? "nothing keeps another host from writing to it"
+                              : describe(found.error()));
 }
 
 // Who reads where no connection is up waits for one.
@@ -110,6 +108,10 @@ nlohmann::json nvme_target_feature() {
     return feature(::access("/sys/module/nvmet_tcp", F_OK) == 0, "modprobe nvmet-tcp");
 }
 
+std::string words_of(const nlohmann::json& feature) {
+    return feature.value("available", false) ? "yes" : "no, " + feature.value("reason", "");
+}
+
 void print_fabrics(const nlohmann::json& fabrics) {
     for (const auto& path : fabrics["paths"]) {
         const std::string limit = path.value("fast_io_fail_tmo", "");
@@ -119,14 +121,10 @@ void print_fabrics(const nlohmann::json& fabrics) {
             limit == "off" ? fmt::format(": an array waits {} for it", path.value("waits", ""))
                            : "");
     }
-    for (const auto& member : fabrics["members"]) {
-        const auto& reservations = member["reservations"];
+    for (const auto& member : fabrics["members"])
         print_line(stdout, "{:>12} : {} of {}, reservations: {}", "member",
                    member.value("device", ""), member.value("array", ""),
-                   reservations.value("available", false)
-                       ? "yes"
-                       : "no, " + reservations.value("reason", ""));
-    }
+                   words_of(member["reservations"]));
 }
 
 int features(const context& ctx) {
@@ -148,8 +146,7 @@ int features(const context& ctx) {
         return 0;
     }
     auto row = [](const char* label, const nlohmann::json& f) {
-        print_line(stdout, "{:>12} : {}", label,
-                   f.value("available", false) ? "yes" : "no, " + f.value("reason", ""));
+        print_line(stdout, "{:>12} : {}", label, words_of(f));
     };
     fmt::print("{:>12} : {}\n", "ringraid", version);
     fmt::print("{:>12} : {}\n", "kernel", names.release);

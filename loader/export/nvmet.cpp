@@ -218,8 +218,10 @@ Status end(const export_spec& spec, const std::string& block_device,
 
 void withdraw(const std::string& block_device) {
     const dev_t device = number_of(block_device);
+    if (device == 0)
+        return;
     for (const std::string& subsystem : configfs::names(tree("subsystems"))) {
-        if (device != 0 && shows_only(subsystem, device))
+        if (shows_only(subsystem, device))
             (void)offer_no_more(subsystem);
     }
 }
