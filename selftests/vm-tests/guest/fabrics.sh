@@ -154,7 +154,7 @@ moved() {
 	quietly ringraid export t nvme-tcp --port 4500
 	busy_client
 	end_clients
-	echo 1 >"$client_controller/delete_controller"
+	echo 1 >"$reached/delete_controller"
 	quietly ringraid unexport t-nvme-tcp
 	quietly on b timeout 300 ringraid wait "$(st uuid)"
 	state healthy
@@ -165,23 +165,10 @@ moved() {
 }
 # client_of NQN: a third host, which is no gateway.
 client_of() {
-	local said
-	exec 7<>/dev/nvme-fabrics
-	echo -n "transport=tcp,traddr=127.0.0.1,trsvcid=4500,nqn=$1,hostnqn=nqn.2014-08.org.nvmexpress:uuid:33333333-3333-3333-3333-333333333333,hostid=33333333-3333-3333-3333-333333333333,ctrl_loss_tmo=-1,reconnect_delay=1,nr_io_queues=1" >&7
-	read -r said <&7
-	exec 7>&-
-	said=${said#*instance=}
-	client_controller=/sys/class/nvme/nvme${said%%,*}
+	reach 4500 "$1" 33333333-3333-3333-3333-333333333333 ctrl_loss_tmo=-1
 	eventually "the client has its disk" has_disk
 }
-has_disk() {
-	local b
-	for b in "$client_controller"/nvme*n*; do
-		client_disk=/dev/${b##*/}
-		[ ! -b "$client_disk" ] || return 0
-	done
-	return 1
-}
+has_disk() { client_disk=/dev/$(disk_of "$reached") && [ -b "$client_disk" ]; }
 busy_client() {
 	local before
 	before=$(counter writes)

@@ -78,9 +78,14 @@ controller() {
 
 # namespace HOST N: the name of its block device.
 namespace() {
-	local c b
+	local c
 	c=$(controller "$1" "$2") || return 1
-	for b in "$c"/nvme*n*; do
+	disk_of "$c"
+}
+# disk_of CONTROLLER
+disk_of() {
+	local b
+	for b in "$1"/nvme*n*; do
 		[ ! -e "/sys/block/${b##*/}" ] || { echo "${b##*/}"; return 0; }
 	done
 	return 1
@@ -88,13 +93,21 @@ namespace() {
 is_there() { namespace "$1" "$2" >/dev/null; }
 is_live() { [ "$(cat "$(controller "$1" "$2")/state" 2>/dev/null)" = live ]; }
 
-# connect HOST N
-connect() {
-	local host=$1 n=$2 said
+# reach PORT NQN HOSTID OPTIONS: sets $reached, the controller's directory in sysfs.
+reach() {
+	local said
 	exec 7<>/dev/nvme-fabrics
-	echo -n "transport=tcp,traddr=127.0.0.1,trsvcid=$((${first_port[$host]} + n)),nqn=nqn.test:m$n,hostnqn=nqn.2014-08.org.nvmexpress:uuid:${hostid[$host]},hostid=${hostid[$host]},ctrl_loss_tmo=600,reconnect_delay=1,fast_io_fail_tmo=3,keep_alive_tmo=5,nr_io_queues=1" >&7
+	echo -n "transport=tcp,traddr=127.0.0.1,trsvcid=$1,nqn=$2,hostnqn=nqn.2014-08.org.nvmexpress:uuid:$3,hostid=$3,reconnect_delay=1,nr_io_queues=1,$4" >&7
 	read -r said <&7
 	exec 7>&-
+	said=${said#*instance=}
+	reached=/sys/class/nvme/nvme${said%%,*}
+}
+
+# connect HOST N
+connect() {
+	local host=$1 n=$2
+	reach $((${first_port[$host]} + n)) "nqn.test:m$n" "${hostid[$host]}" ctrl_loss_tmo=600,fast_io_fail_tmo=3,keep_alive_tmo=5
 	eventually "host $host has member $n" is_there "$host" "$n"
 	ln -sf "$(namespace "$host" "$n")" "/dev/$host$n"
 }
