@@ -82,8 +82,7 @@ lab_small() {
 # shellcheck disable=SC2317,SC2329 # called by the trap
 lab_end() {
 	local name
-	for name in "${!machine_pid[@]}"; do kill -KILL "${machine_pid[$name]}" 2>/dev/null || true; done
-	wait 2>/dev/null || true
+	for name in "${!machine_pid[@]}"; do lab_kill "$name"; done
 	[ -z "${RINGRAID_CLUSTER_LOGS:-}" ] || lab_keep_logs "$RINGRAID_CLUSTER_LOGS"
 	remove_work
 }
@@ -167,11 +166,16 @@ lab_payload() {
 	truncate -s 1M "$work/$1.tar"
 }
 
+# lab_kill MACHINE: without the shell's word of it.
+lab_kill() {
+	kill -KILL "${machine_pid[$1]}" 2>/dev/null || true
+	wait "${machine_pid[$1]}" 2>/dev/null || true
+}
+
 # power_off MACHINE: as when the plug is pulled.
 power_off() {
 	local line=${machine_line[$1]}
-	kill -KILL "${machine_pid[$1]}"
-	wait "${machine_pid[$1]}" 2>/dev/null || true
+	lab_kill "$1"
 	unset "machine_pid[$1]" "machine_line[$1]"
 	exec {line}>&-
 	cat "$work/$1.console" >>"$work/$1.consoles"
