@@ -106,8 +106,8 @@ struct io_kiocb {
 } __attribute__((preserve_access_index));
 
 /*
- * Counts what io_uring hands to worker threads: the flusher's flushes, each of which
- * is one of a member, and nothing of the queues; anything there means that a limit of a member was
+ * Counts what io_uring hands to worker threads: what the flusher does, flushes of a member each,
+ * and zeros; and nothing of the queues: anything there means that a limit of a member was
  * not honoured. Left out by the loader where the kernel has no such tracepoint.
  */
 SEC("tp_btf/io_uring_queue_async_work")
@@ -125,7 +125,7 @@ int BPF_PROG(raid5_punt, struct io_kiocb *request, int rw)
 		return 0;
 	if (request->opcode == RR_OPCODE_FSYNC)
 		KV_ADD(flush_punts, 1);
-	else
+	else if (request->opcode != RR_OPCODE_FALLOCATE)
 		KV_ADD(punts, 1);
 	return 0;
 }

@@ -19,12 +19,20 @@
 
 #include "flush.h"
 #include "log.h"
+#include "zero.h"
 
 /* Counts it in. 0, or why it cannot be done. */
 RR_FN int rr_request_open(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
+	rr_u32 op = r->op;
+	rr_u64 most = rr_stripe_rest(a, r->sector);
 
+	if (op == RR_OP_DISCARD || op == RR_OP_ZEROES) {
+		r->op = RR_OP_WRITE;
+		r->flags |= RR_REQ_ZEROES | RR_REQ_COPY;
+		most = a->array_sectors - r->sector;
+	}
 	q->open++;
 	q->came++;
 	q->writes_came += r->op == RR_OP_WRITE;
@@ -36,9 +44,11 @@ RR_FN int rr_request_open(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 	r->rebuilt = 0;
 	if (r->op > RR_OP_FLUSH)
 		r->error = -RR_EOPNOTSUPP;
-	else if (r->op != RR_OP_FLUSH && (!r->sectors || r->sector >= a->array_sectors ||
-					  r->sectors > rr_stripe_rest(a, r->sector)))
+	else if (r->op != RR_OP_FLUSH &&
+		 (!r->sectors || r->sector >= a->array_sectors || r->sectors > most))
 		r->error = -RR_EIO;
+	else if (op == RR_OP_DISCARD)
+		rr_discard_narrow(a, q, tag);
 	return r->error;
 }
 
@@ -54,6 +64,8 @@ RR_FN int rr_request_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 		return rr_flush_start(a, q, tag);
 	if (r->op == RR_OP_READ)
 		return rr_read_start(a, q, tag);
+	if (!r->sectors)
+		return rr_request_done(a, q, tag); /* a discard of no whole stripe */
 	if (rr_load(a->rest))
 		return rr_rest_wait(a, q, tag);
 	return rr_write_start(a, q, tag);
@@ -249,7 +261,9 @@ RR_FN int rr_start_slots(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA)
 		slot = rr_slot_pop(a, q, &q->starting);
 		if (slot == RR_NIL)
 			break;
-		if (rr_slot_at(a, q, slot)->op == RR_OP_WRITE)
+		if (rr_slot_at(a, q, slot)->zero)
+			rr_slot_init_zero(a, q, slot);
+		else if (rr_slot_at(a, q, slot)->op == RR_OP_WRITE)
 			rr_slot_init_write(a, q, slot);
 		rr_slot_lock(a, q, slot);
 		if (slot == last)
@@ -272,8 +286,12 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 	rr_for (i, 2 * (RR_SLOTS_MAX + RR_DEPTH_MAX)) {
 		if (q->lock_retry && q->lock_wait.head != RR_NIL)
 			rr_lock_waiters(a, q);
+		if (q->zero_first)
+			rr_zero_waiters(a, q);
 		if (q->slot_wait.head != RR_NIL)
 			rr_slot_waiters(a, q);
+		if (q->zero_wait.head != RR_NIL)
+			rr_zero_waiters(a, q);
 		if (q->starting.head == RR_NIL)
 			break;
 		rr_start_slots(a, q);
@@ -292,7 +310,8 @@ RR_FN int rr_settle_slowly(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AREN
 RR_STEP void rr_settle(rr_array_t *a, rr_queue_t *q)
 {
 	if ((q->lock_wait.head & q->slot_wait.head & q->starting.head & q->held.head &
-	     q->rest_wait.head & q->region_wait.head & q->log_wait.head) != RR_NIL ||
+	     q->rest_wait.head & q->region_wait.head & q->log_wait.head & q->zero_wait.head) !=
+		    RR_NIL ||
 	    q->job_look)
 		rr_settle_slowly(a, q);
 	else

@@ -46,16 +46,16 @@ struct rr_piece {
 };
 
 /*
- * The part of @r, which begins at @start of its stripe, in the slot's cell of data chunk
- * @index; empty: from >= to.
+ * The part of sectors [start, end) of the stripe in the slot's cell of data chunk @index;
+ * empty: from >= to.
  */
-RR_STEP struct rr_piece rr_piece_of(rr_array_t *a, rr_slot_t *s, rr_request_t *r, rr_u32 start,
+RR_STEP struct rr_piece rr_piece_in(rr_array_t *a, rr_slot_t *s, rr_u32 start, rr_u32 end,
 				    rr_u32 index)
 {
 	rr_u32 cell = 1U << (a->cell_shift - RR_SECTOR_SHIFT);
 	rr_u32 window = (rr_u32)(s->cell << (a->cell_shift - RR_SECTOR_SHIFT)) &
 			((1U << a->geometry.chunk_shift) - 1);
-	struct rr_part part = rr_request_part(a, r, start, index);
+	struct rr_part part = rr_stripe_part(a, start, end, index);
 	struct rr_piece piece = { 0, 0, 0 };
 
 	if (part.from < window)
@@ -68,6 +68,13 @@ RR_STEP struct rr_piece rr_piece_of(rr_array_t *a, rr_slot_t *s, rr_request_t *r
 	piece.to = part.to - window;
 	piece.payload = (index << a->geometry.chunk_shift) + part.from - start;
 	return piece;
+}
+
+/* The same of @r, which begins at @start of its stripe. */
+RR_STEP struct rr_piece rr_piece_of(rr_array_t *a, rr_slot_t *s, rr_request_t *r, rr_u32 start,
+				    rr_u32 index)
+{
+	return rr_piece_in(a, s, start, start + r->sectors, index);
 }
 
 /* What the request @tag has of @role: one that is alone is what the slot has. */

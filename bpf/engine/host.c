@@ -96,6 +96,11 @@ int rr_host_fuse_slot(struct rr_array *a, rr_u32 queue, rr_u32 slot, rr_xor_fn x
 	return rr_fuse(&host, a, rr_queue_at(a, queue), slot);
 }
 
+void rr_host_blank(struct rr_array *a, rr_u32 queue, rr_u64 token, rr_u64 address)
+{
+	rr_slot_blank(a, rr_queue_at(a, queue), token, address);
+}
+
 int rr_host_fail(struct rr_array *a, rr_u32 role, rr_s32 error)
 {
 	return rr_member_fail(a, role, error);

@@ -45,6 +45,9 @@ typedef int (*rr_xor_fn)(void *context, const struct rr_xor_ref *refs, rr_u32 n,
 int rr_host_fuse_slot(struct rr_array *a, rr_u32 queue, rr_u32 slot, rr_xor_fn xor_fn,
 		      void *context);
 
+/* RR_ACT_BLANK of @token, at @address. */
+void rr_host_blank(struct rr_array *a, rr_u32 queue, rr_u64 token, rr_u64 address);
+
 /* Takes @role out of use: 1 now, 0 it was out, -1 it is the second failure. */
 int rr_host_fail(struct rr_array *a, rr_u32 role, rr_s32 error);
 

@@ -106,6 +106,7 @@ RR_FN int rr_region_holds(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 RR_STEP void rr_region_look(rr_array_t *a, rr_queue_t *q)
 {
 	q->region_look = 1;
+	q->zero_held = 0;
 	/* What it loads later is not older than the era. */
 	if (rr_load(a->region_era) != q->era)
 		rr_store(q->era, rr_load_fenced(a->region_era));

@@ -3,7 +3,8 @@
  * A client's request: its parts, its end, and its answer.
  *
  * ublk splits requests at the full stripe, so a request lies in one stripe. One
- * that does not gets -EIO: a part of it would be done, and all acknowledged. It
+ * that does not gets -EIO: a part of it would be done, and all acknowledged; only what
+ * writes zeros has any length (zero.h). It
  * is cut by chunk (a role each) and by cell; want[] holds the cells that still
  * have to start, so a request that must wait for a slot keeps its place in
  * slot_wait and starts as slots come free.
@@ -63,17 +64,16 @@ RR_STEP struct rr_place rr_request_place(rr_array_t *a, rr_request_t *r)
 	return p;
 }
 
-/* Sectors [from, to) of data chunk @index that the request covers; empty: from >= to. */
+/* Of sectors [start, end) of a stripe those of data chunk @index; empty: from >= to. */
 struct rr_part {
 	rr_u32 from;
 	rr_u32 to;
 };
 
-RR_STEP struct rr_part rr_request_part(rr_array_t *a, rr_request_t *r, rr_u32 start, rr_u32 index)
+RR_STEP struct rr_part rr_stripe_part(rr_array_t *a, rr_u32 start, rr_u32 end, rr_u32 index)
 {
 	rr_u32 chunk = 1U << a->geometry.chunk_shift;
 	rr_u32 base = index << a->geometry.chunk_shift;
-	rr_u32 end = start + r->sectors;
 	struct rr_part p = { 0, 0 };
 
 	if (start >= base + chunk || end <= base)
@@ -81,6 +81,11 @@ RR_STEP struct rr_part rr_request_part(rr_array_t *a, rr_request_t *r, rr_u32 st
 	p.from = start > base ? start - base : 0;
 	p.to = end < base + chunk ? end - base : chunk;
 	return p;
+}
+
+RR_STEP struct rr_part rr_request_part(rr_array_t *a, rr_request_t *r, rr_u32 start, rr_u32 index)
+{
+	return rr_stripe_part(a, start, start + r->sectors, index);
 }
 
 /*
@@ -119,6 +124,22 @@ RR_STEP rr_u32 rr_part_cells(rr_array_t *a, rr_u32 from, rr_u32 to)
 	return ((2U << ((to - 1) >> shift)) - 1) & ~((1U << (from >> shift)) - 1) & 0xffff;
 }
 
+/* Mask of the cells of a chunk that sectors [start, end) of a stripe touch, in any chunk. */
+RR_STEP rr_u32 rr_stripe_cells(rr_array_t *a, rr_u32 start, rr_u32 end)
+{
+	rr_u32 chunk = 1U << a->geometry.chunk_shift;
+	rr_u32 first = start >> a->geometry.chunk_shift;
+	rr_u32 last = (end - 1) >> a->geometry.chunk_shift;
+	rr_u32 from = start & (chunk - 1);
+	rr_u32 to = ((end - 1) & (chunk - 1)) + 1;
+
+	if (first == last)
+		return rr_part_cells(a, from, to);
+	if (last > first + 1)
+		return rr_part_cells(a, 0, chunk);
+	return rr_part_cells(a, from, chunk) | rr_part_cells(a, 0, to);
+}
+
 /* Each role of a mask, from the lowest on. */
 #define rr_for_roles(role, mask)                                                                   \
 	for (rr_u32 left_ = (mask);                                                                \
@@ -137,7 +158,7 @@ RR_STEP void rr_request_answer(rr_array_t *a, rr_queue_t *q, rr_u32 tag)
 	rr_request_t *r = rr_request_at(a, q, tag);
 	rr_s32 result = r->error;
 
-	if (!result && r->op != RR_OP_FLUSH)
+	if (!result && r->op != RR_OP_FLUSH && !(r->flags & RR_REQ_ZEROES))
 		result = (rr_s32)(r->sectors << RR_SECTOR_SHIFT);
 	r->flags = 0;
 	q->open--;

@@ -2,7 +2,7 @@
 /*
  * A slot: one operation on one cell, from its lock to its last write.
  *
- *   write:   LOCK -> READ [-> LOG] -> COPY_IN -> WRITE -> free (LOG: log.h)
+ *   write:   LOCK -> READ [-> LOG] -> COPY_IN -> WRITE -> free (LOG: log.h; of zeros: zero.h)
  *   rebuild: LOCK -> READ -> COPY_OUT [-> REPAIR] -> free
  *   by rows: LOCK [-> READ] -> COPY_OUT -> free (kept.h)
  *   read through a buffer: READ -> COPY_OUT -> free (on an error: rebuild)
@@ -68,6 +68,7 @@ RR_STEP void rr_slot_new(rr_array_t *a, rr_queue_t *q, rr_u32 op, rr_u32 tag, rr
 		rr_kept_ends(s);
 	s->tag = tag;
 	s->op = op;
+	s->zero = 0;
 	s->apart = 0;
 	s->behind.head = RR_NIL;
 	rr_slot_reset(s);
@@ -95,6 +96,8 @@ RR_FN int rr_slot_emit_io(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 
 	if (s->phase != RR_PHASE_READ)
 		act = s->fua || rr_log_is_durable(a, s, r) ? RR_ACT_WRITE_FUA : RR_ACT_WRITE;
+	if (s->zero == RR_ZERO_ROWS)
+		act += RR_ACT_ZERO - RR_ACT_WRITE;
 	rr_emit(a, q, act, r, s->tag,
 		rr_token_extent(rr_token(RR_TOKEN_SLOT, r, slot), from, sectors >> 16),
 		((a->members[r].data_offset + from) << RR_SECTOR_SHIFT) +
@@ -119,11 +122,22 @@ RR_FN int rr_slot_emit_copy(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 		return 0;
 	if (rr_slot_fused(a, q, s))
 		act = RR_ACT_FUSE;
+	else if (s->zero)
+		act = RR_ACT_BLANK;
 	rr_emit(a, q, act, r, tag, rr_token_extent(rr_token(RR_TOKEN_SLOT, r, slot), tag, sectors),
 		(rr_u64)piece.payload << RR_SECTOR_SHIFT,
 		rr_buffer(a, q, slot, r) + ((rr_u64)piece.from << RR_SECTOR_SHIFT),
 		sectors << RR_SECTOR_SHIFT);
 	return 1;
+}
+
+/* Zeros, where else a payload is copied to: RR_ACT_BLANK. */
+RR_FN int rr_slot_blank(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u64 token,
+			rr_u64 address)
+{
+	if (rr_slot_at(a, q, rr_token_index(token))->zero == RR_ZERO_PAYLOAD)
+		rr_xor_set2(a, address, address, address, rr_token_sectors(token));
+	return 0;
 }
 
 /*
@@ -198,6 +212,9 @@ RR_FN int rr_slot_enter_copy(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	if (rr_slot_fused(a, q, s)) {
 		roles = 1U << (phase == RR_PHASE_COPY_IN ? s->role : rr_lowest_bit(roles));
 		next = RR_NIL;
+	} else if (s->zero == RR_ZERO_ROWS) {
+		/* There is nothing to make; but what comes next does not begin in here. */
+		roles = 1U << rr_lowest_bit(roles);
 	}
 	rr_for (i, RR_DEPTH_MAX) {
 		rr_for_roles (role, roles) {
@@ -276,7 +293,9 @@ RR_FN int rr_slot_finish(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_slot_tell_plan(a, q, slot);
 	if (s->log)
 		rr_log_leave(a, q, slot);
-	if (s->phase == (s->op == RR_OP_WRITE ? RR_PHASE_WRITE : RR_PHASE_COPY_OUT))
+	q->zeroing -= s->zero != 0;
+	if (s->phase == (s->op == RR_OP_WRITE ? RR_PHASE_WRITE : RR_PHASE_COPY_OUT) &&
+	    s->zero != RR_ZERO_ROWS)
 		rr_kept_note(a, q, slot);
 	else
 		s->keeps = RR_KEEPS_NOTHING;
@@ -473,6 +492,15 @@ RR_FN int rr_slot_choose(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	return 0;
 }
 
+/* Is all of the rows zeros, or a part? Apart, for the program's stack. */
+RR_FN int rr_slot_plan_zero(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+
+	s->zero = rr_slot_partial(a, s) ? RR_ZERO_PAYLOAD : RR_ZERO_ROWS;
+	return 0;
+}
+
 /* Plans a write, and starts its reads. */
 RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
@@ -481,6 +509,8 @@ RR_FN int rr_slot_plan_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 
 	if (error)
 		return rr_slot_finish(a, q, slot, error);
+	if (s->zero)
+		rr_slot_plan_zero(a, q, slot);
 	if (s->read_mask) {
 		rr_slot_enter(a, q, slot, RR_PHASE_READ, s->read_mask);
 		rr_count(q, slot_reads, s->pending);
@@ -724,7 +754,9 @@ RR_FN int rr_slot_copied_in(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 		s->keeps = RR_KEEPS_NOTHING;
 		return rr_slot_plan_write(a, q, slot);
 	}
-	if (!rr_slot_fused(a, q, s))
+	if (s->zero == RR_ZERO_ROWS)
+		q->zeroed_cells++;
+	else if (!rr_slot_fused(a, q, s))
 		rr_slot_use_new(a, q, slot);
 	if (s->plan == RR_PLAN_RECON && (s->write_mask >> lost & 1)) {
 		rr_slot_all_rows(a, s, lost);

@@ -27,6 +27,9 @@
 #include "job.h"
 #include "region.h"
 
+/* zero.h */
+RR_FN int rr_zero_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag);
+
 RR_STEP void rr_direct_emit(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_u32 role,
 			    rr_u64 member_sector, rr_u32 sector, rr_u32 sectors)
 {
@@ -140,6 +143,20 @@ RR_STEP rr_u32 rr_slot_place(rr_array_t *a, rr_slot_t *s, struct rr_place *p, rr
 	return from | (from + (1U << shift)) << 16;
 }
 
+/* What a slot on a cell carries for the write of its tag is known. */
+RR_STEP void rr_slot_filled(rr_array_t *a, rr_queue_t *q, rr_slot_t *s)
+{
+	rr_u32 parity = s->parity & (RR_MEMBERS_MAX - 1);
+
+	s->role = rr_lowest_bit(s->data_mask);
+	s->from[parity] = s->lo;
+	s->to[parity] = s->hi;
+	s->fua = (rr_request_at(a, q, s->tag)->flags & RR_REQ_FUA) != 0;
+	s->parts = rr_count_bits(s->data_mask);
+	s->lock = rr_lock_index(s->cell);
+	s->lock_mask = rr_lock_mask(a, s->lo, s->hi);
+}
+
 /* Fills a slot on a cell for the write of its tag. */
 RR_FN int rr_slot_init_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
 {
@@ -164,14 +181,7 @@ RR_FN int rr_slot_init_write(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 		s->payload[role] = piece.payload;
 		rr_slot_cover(a, s, role, piece.from, piece.to);
 	}
-	role = p.parity & (RR_MEMBERS_MAX - 1);
-	s->from[role] = s->lo;
-	s->to[role] = s->hi;
-	s->fua = (r->flags & RR_REQ_FUA) != 0;
-	s->role = rr_lowest_bit(s->data_mask);
-	s->parts = rr_count_bits(s->data_mask);
-	s->lock = rr_lock_index(s->cell);
-	s->lock_mask = rr_lock_mask(a, s->lo, s->hi);
+	rr_slot_filled(a, q, s);
 	return 0;
 }
 
@@ -397,28 +407,19 @@ RR_FN int rr_write_start(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
 	rr_u32 start = rr_request_place(a, r).start;
-	rr_u32 chunk = 1U << a->geometry.chunk_shift;
-	rr_u32 end = start + r->sectors;
-	rr_u32 first = start >> a->geometry.chunk_shift;
-	rr_u32 last = (end - 1) >> a->geometry.chunk_shift;
-	rr_u32 from = start & (chunk - 1);
-	rr_u32 to = ((end - 1) & (chunk - 1)) + 1;
 	rr_u32 cells;
 
 	if (rr_load(a->state) & RR_STATE_BROKEN) {
 		r->error = -RR_EIO;
 		return rr_request_done(a, q, tag);
 	}
+	if (r->flags & RR_REQ_ZEROES)
+		return rr_zero_start(a, q, tag);
 	if (a->regions_on && rr_region_holds(a, q, tag))
 		return 0;
 	rr_count(q, writes, 1);
 	rr_count(q, write_sectors, r->sectors);
-	if (first == last)
-		cells = rr_part_cells(a, from, to);
-	else if (last > first + 1)
-		cells = rr_part_cells(a, 0, chunk);
-	else
-		cells = rr_part_cells(a, from, chunk) | rr_part_cells(a, 0, to);
+	cells = rr_stripe_cells(a, start, start + r->sectors);
 	r->want[0] = cells;
 	r->wanted_roles = 1;
 	if (!(cells & (cells - 1)))

@@ -86,9 +86,12 @@ RR_STEP rr_s32 rr_nvme_result(rr_array_t *a, rr_queue_t *q, rr_u64 token, rr_s32
 		return res;
 	/* Copies are not the member's. */
 	if (kind == RR_TOKEN_SLOT) {
-		rr_u32 phase = rr_slot_at(a, q, rr_token_index(token))->phase;
+		rr_slot_t *s = rr_slot_at(a, q, rr_token_index(token));
 
-		if (phase == RR_PHASE_COPY_IN || phase == RR_PHASE_COPY_OUT)
+		if (s->phase == RR_PHASE_COPY_IN || s->phase == RR_PHASE_COPY_OUT)
+			return res;
+		/* Nor are zeros, of which the flusher says how many bytes. */
+		if (s->zero == RR_ZERO_ROWS)
 			return res;
 	}
 	if (res < 0)

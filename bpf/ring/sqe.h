@@ -23,6 +23,7 @@ enum {
 	RR_OPCODE_READ_FIXED = 4,
 	RR_OPCODE_WRITE_FIXED = 5,
 	RR_OPCODE_TIMEOUT = 11,
+	RR_OPCODE_FALLOCATE = 17,
 	RR_OPCODE_READ = 22,
 	RR_OPCODE_WRITE = 23,
 	RR_OPCODE_MSG_RING = 40,
@@ -122,6 +123,22 @@ RR_STEP void rr_sqe_ask(rr_u8 *sq, rr_queue_t *q, struct rr_ring *ring, rr_u32 r
 	s->flags = RR_SQE_SKIP_SUCCESS;
 }
 
+/*
+ * The same for a slot's zeros on a member, which the flusher finds by the queue's number
+ * above the slot's.
+ */
+RR_STEP void rr_sqe_zero(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ring *ring,
+			 rr_action_t *n)
+{
+	rr_u64 token = (n->token & ~0xffULL) | RR_TOKEN_ZERO;
+	struct io_uring_sqe *s = rr_sqe_message(
+		sq, q, ring->flusher_fd, token | (rr_u64)q->id << (16 + RR_SLOT_BITS), token);
+
+	s->len = (n->act == RR_ACT_ZERO_FUA ? RR_ZERO_DURABLE : 0) |
+		 (rr_request_at(a, q, n->tag)->flags & RR_REQ_MAPPED ? RR_ZERO_MAPPED : 0);
+	s->flags = RR_SQE_SKIP_SUCCESS;
+}
+
 RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ring *ring,
 			   rr_action_t *n)
 {
@@ -139,6 +156,10 @@ RR_STEP void rr_sqe_action(rr_u8 *sq, rr_array_t *a, rr_queue_t *q, struct rr_ri
 	}
 	if (act == RR_ACT_FLUSH) {
 		rr_sqe_ask(sq, q, ring, n->role);
+		return;
+	}
+	if (act == RR_ACT_ZERO || act == RR_ACT_ZERO_FUA) {
+		rr_sqe_zero(sq, a, q, ring, n);
 		return;
 	}
 	s = rr_sqe_next(sq, q);

@@ -41,6 +41,7 @@ enum rr_step_verdict {
 enum {
 	RR_UBLK_OP_MASK = 0xff,
 	RR_UBLK_FUA = 1 << 13,		/* UBLK_IO_F_FUA */
+	RR_UBLK_NOUNMAP = 1 << 15,	/* UBLK_IO_F_NOUNMAP */
 	RR_UBLK_NEED_REG_BUF = 1 << 17, /* UBLK_IO_F_NEED_REG_BUF */
 	RR_ENODEV = 19,
 	RR_EOVERFLOW = 75,
@@ -83,6 +84,7 @@ RR_FN int rr_step_client(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	r->sectors = d.nr_sectors;
 	r->sector = d.start_sector;
 	r->flags = (d.op_flags & RR_UBLK_FUA ? RR_REQ_FUA : 0) |
+		   (d.op_flags & RR_UBLK_NOUNMAP ? RR_REQ_MAPPED : 0) |
 		   (d.op_flags & RR_UBLK_NEED_REG_BUF ? RR_REQ_COPY : 0);
 	rr_latency_came(a, q, tag);
 	if (rr_load(a->park))
@@ -134,6 +136,9 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 	case RR_TOKEN_ASK:
 		rr_flush_lost(a, q, rr_token_role(token));
 		break;
+	case RR_TOKEN_ZERO:
+		rr_zero_lost(a, q, token);
+		break;
 	case RR_TOKEN_TIMER:
 		q->timer_armed = 0;
 		q->tick_wanted = 0;
@@ -174,10 +179,15 @@ RR_STEP int rr_step_action(rr_host_t *host, rr_array_t *a, rr_queue_t *q, struct
 	rr_action_t *n = rr_action_at(a, q, q->action_head);
 
 	q->action_head++;
-	if (rr_host_fuses() && n->act == RR_ACT_FUSE) {
+	if (n->act == RR_ACT_BLANK || (rr_host_fuses() && n->act == RR_ACT_FUSE)) {
 		rr_u64 token = n->token;
 		rr_s32 bytes = (rr_s32)n->length;
-		int ret = rr_host_fuse(host, a, q, rr_token_index(token));
+		int ret = 0;
+
+		if (n->act == RR_ACT_BLANK)
+			rr_slot_blank(a, q, token, n->address);
+		else if (rr_host_fuses())
+			ret = rr_host_fuse(host, a, q, rr_token_index(token));
 
 		rr_slot_complete(a, q, token, ret ? ret : bytes);
 		rr_settle(a, q);

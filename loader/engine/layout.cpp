@@ -185,8 +185,9 @@ void init_queues(rr_array* a) {
         q->id = i;
         // What it counts before its first look is found where the next era looks for it.
         q->era = a->region_era;
-        for (rr_fifo* f : {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait,
-                           &q->starting, &q->rest_wait, &q->region_wait, &q->log_wait, &q->parked})
+        for (rr_fifo* f :
+             {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait, &q->starting,
+              &q->rest_wait, &q->region_wait, &q->log_wait, &q->zero_wait, &q->parked})
             f->head = f->tail = RR_NIL;
         q->free_slot = 0;
         q->free_tail = static_cast<rr_u16>(a->slots - 1);

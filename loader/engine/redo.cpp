@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstring>
@@ -18,6 +19,9 @@ namespace rr {
 namespace {
 
 constexpr uint32_t actions_limit = 1U << 20;
+
+// What a record of rows of zeros stands for.
+alignas(4096) constinit std::array<std::byte, RR_CELL_BYTES_MAX> zeros{};
 
 rr_array* array_of(std::span<std::byte> memory) {
     return reinterpret_cast<rr_array*>(memory.data());
@@ -141,8 +145,11 @@ Result<redo_report> redo_writes(std::span<std::byte> memory, redo_io& io) {
                 const uint64_t bytes = uint64_t{to - from} << RR_SECTOR_SHIFT;
                 const uint64_t position = (a->members[role].data_offset << RR_SECTOR_SHIFT) +
                                           (s->cell << a->cell_shift) + skip;
-                const int err = io.write(role, position,
-                                         memory.subspan(rr_host_buffer(a, q, n, of) + skip, bytes));
+                const std::span<const std::byte> data =
+                    s->zero == RR_ZERO_ROWS
+                        ? std::span<const std::byte>(zeros).first(bytes)
+                        : memory.subspan(rr_host_buffer(a, q, n, of) + skip, bytes);
+                const int err = io.write(role, position, data);
                 if (err)
                     rr_host_fail(a, role, -err);
                 done.writes++;

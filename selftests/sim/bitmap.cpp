@@ -220,7 +220,8 @@ void world::look_at_bitmap() {
 // A write waits for its region, and nothing is to come that would set it.
 bool world::region_waits() const {
     for (uint32_t q = 0; q < arena->queues; q++)
-        if (rr_host_queue(arena, q)->region_wait.head != RR_NIL)
+        if (rr_host_queue(arena, q)->region_wait.head != RR_NIL ||
+            rr_host_queue(arena, q)->zero_held)
             return true;
     return false;
 }

@@ -12,10 +12,11 @@ bool is_read(uint32_t act) {
     return act == RR_ACT_READ || act == RR_ACT_READ_DIRECT;
 }
 bool is_write(uint32_t act) {
-    return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA;
+    return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA || act >= RR_ACT_ZERO;
 }
 bool is_copy(uint32_t act) {
-    return act == RR_ACT_COPY_IN || act == RR_ACT_COPY_OUT || act == RR_ACT_FUSE;
+    return act == RR_ACT_COPY_IN || act == RR_ACT_COPY_OUT || act == RR_ACT_FUSE ||
+           act == RR_ACT_BLANK;
 }
 
 // A writer waits for a few tries of its own, for the claim before its own, and
@@ -43,15 +44,14 @@ rule_reads reads_of_rule(world& w, uint32_t queue, const rr_slot& s) {
     const uint32_t in_chunk = static_cast<uint32_t>(s.cell * cell % c.chunk_sectors);
     const uint64_t full = w.full_stripe();
     const std::vector<uint32_t> tags = w.tags_of(queue, s);
-    const uint64_t stripe = w.request(queue, s.tag).sector / full;
+    const uint64_t stripe = s.cell * cell / c.chunk_sectors;
     const uint32_t parity = rr_parity_member(&w.arena->geometry, stripe);
     const uint32_t missing = w.missing();
     auto hit = [&](uint32_t d, uint32_t sector) {
-        const uint32_t at = d * c.chunk_sectors + in_chunk + sector;
+        const uint64_t at = stripe * full + d * c.chunk_sectors + in_chunk + sector;
         return std::ranges::any_of(tags, [&](uint32_t tag) {
             const client_request& r = w.request(queue, tag);
-            const uint64_t start = r.sector - stripe * full;
-            return at >= start && at < start + r.sectors;
+            return at >= r.sector && at < r.sector + r.sectors;
         });
     };
     uint32_t lo = cell, hi = 0;
@@ -180,8 +180,11 @@ bool error_is_right(const world& w, const client_request& r) {
         return false;
     const uint32_t back = r.submitted <= w.back_since ? w.back : 0;
     // Where parity means nothing one block that cannot be read is enough.
-    return std::popcount(w.trouble[r.stripe] | w.missing() | w.ever_vanished | back) >=
-           (r.resync ? 1 : 2);
+    const uint32_t lost = w.missing() | w.ever_vanished | back;
+    for (uint32_t i = r.stripe; i <= w.last_stripe(r); i++)
+        if (std::popcount(w.trouble[i] | lost) >= (r.resync ? 1 : 2))
+            return true;
+    return false;
 }
 
 void check_flushed(world& w, uint32_t submitted) {
@@ -205,18 +208,19 @@ void check_repaired(world& w, const client_request& r) {
         return;
     const uint32_t chunk = w.plan.config.chunk_sectors;
     const uint32_t cell = 1U << (w.arena->cell_shift - RR_SECTOR_SHIFT);
-    const uint32_t start = static_cast<uint32_t>(r.sector % w.full_stripe());
-    const uint32_t parity = rr_parity_member(&w.arena->geometry, w.plan.stripe[r.stripe]);
     for (uint32_t i = 0; i < r.met_count; i++) {
         const uint32_t role = r.met[i].role;
+        const uint64_t stripe = w.plan.stripe[w.stripe_of(r.met[i].row)];
+        const uint32_t parity = rr_parity_member(&w.arena->geometry, stripe);
         if (!w.disks[role].bad(r.met[i].row) || w.missing() != 0 || w.disks[role].vanished)
             continue;
         // A write repairs what it has to do with: parity, and the chunks it changes in this cell.
         const uint32_t from = r.met[i].row % chunk / cell * cell;
         bool changed = role == parity;
         if (r.op == RR_OP_WRITE && !changed) {
-            const uint32_t base = rr_data_index(&w.arena->geometry, parity, role) * chunk + from;
-            changed = start < base + cell && start + r.sectors > base;
+            const uint64_t base = stripe * w.full_stripe() +
+                                  rr_data_index(&w.arena->geometry, parity, role) * chunk + from;
+            changed = r.sector < base + cell && r.sector + r.sectors > base;
         }
         if (r.op == RR_OP_READ || changed)
             w.wrong("a bad sector of role {} was rebuilt for a request, but not rewritten", role);
@@ -260,7 +264,7 @@ void check_log(world& w, uint32_t queue, const rr_action& a) {
         return;
     if (!(s->log & RR_LOG_SHARE))
         w.wrong("row {} is written, and no log has it", w.row_of(a));
-    if (a.act != RR_ACT_WRITE_FUA)
+    if (a.act != RR_ACT_WRITE_FUA && a.act != RR_ACT_ZERO_FUA)
         w.wrong("row {} is in a log, and written to a cache", w.row_of(a));
 }
 
@@ -294,7 +298,7 @@ void check_job(world& w, uint32_t queue, const rr_action& a) {
 }  // namespace
 
 void check_action(world& w, uint32_t queue, const rr_action& a) {
-    if ((a.act < RR_ACT_READ_DIRECT || a.act > RR_ACT_COMMIT) && a.act != RR_ACT_FUSE)
+    if (a.act < RR_ACT_READ_DIRECT || a.act > RR_ACT_ZERO_FUA || a.act == RR_ACT_FETCH)
         return w.wrong("an action {} was emitted", a.act);
     if (a.act == RR_ACT_COMMIT) {
         const client_request& r = w.request(queue, a.tag);
@@ -370,7 +374,8 @@ void check_action(world& w, uint32_t queue, const rr_action& a) {
 
 void check_answer(world& w, uint32_t queue, uint32_t tag, int32_t result) {
     client_request& r = w.request(queue, tag);
-    const int32_t whole = r.op == RR_OP_FLUSH ? 0 : static_cast<int32_t>(r.sectors * 512);
+    const int32_t whole =
+        r.op == RR_OP_FLUSH || r.zeroes ? 0 : static_cast<int32_t>(r.sectors * 512);
     if (r.refused) {
         if (result != -EIO)
             w.wrong("a request of {} sectors at {}, across a stripe, was answered {}", r.sectors,
@@ -449,10 +454,11 @@ void check_rest(world& w) {
         const rr_queue* q = rr_host_queue(a, n);
         for (const rr_fifo* f :
              {&q->slot_wait, &q->held, &q->flush_now, &q->flush_next, &q->lock_wait, &q->starting,
-              &q->rest_wait, &q->region_wait, &q->log_wait})
+              &q->rest_wait, &q->region_wait, &q->log_wait, &q->zero_wait})
             if (f->head != RR_NIL)
                 return w.wrong("at rest, a list of queue {} is not empty", n);
-        if (q->action_head != q->action_tail || q->retry_count || q->flushing || q->open)
+        if (q->action_head != q->action_tail || q->retry_count || q->flushing || q->open ||
+            q->zeroing)
             return w.wrong("at rest, queue {} has something to do", n);
         uint32_t count = 0;
         for (uint32_t s = q->free_slot; s != RR_NIL && count <= a->slots;

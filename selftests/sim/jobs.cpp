@@ -38,7 +38,8 @@ bool world::job_to_come() const {
 // Whether nobody can touch the role's device any more.
 bool world::quiet(uint32_t role) const {
     for (uint32_t i = 0; i < ios_used; i++)
-        if (ios[i].live && ios[i].action.role == role && ios[i].action.act <= RR_ACT_FLUSH)
+        if (ios[i].live && ios[i].action.role == role &&
+            (ios[i].action.act <= RR_ACT_FLUSH || ios[i].action.act >= RR_ACT_ZERO))
             return false;
     // A thread that stands still in a call, or an action that waits for room in its
     // ring, is never as old as the replacement of a device.

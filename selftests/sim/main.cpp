@@ -125,6 +125,8 @@ int report(const options& o, const job* jobs, bool died) {
             sum.cuts, sum.rmw, sum.rcw, sum.full, sum.recon, sum.payload, sum.rebuilt, sum.repaired,
             sum.replans, sum.rests, sum.outages, sum.gathered, sum.held, sum.lock_waits,
             sum.slot_waits, sum.retries, sum.flushes, sum.interleaved);
+        if (sum.zeroes)
+            fmt::print("#   zeroes {} requests, {} cells by members\n", sum.zeroes, sum.zeroed);
         if (sum.jobs)
             fmt::print(
                 "#   jobs {} ({} halts, {} met by a kill, {} wrong rows found) resyncs {} rebuilds "

@@ -9,6 +9,7 @@ void model::reset(uint64_t seed, uint32_t sectors, bool power_cuts) {
     flush_floor_ = 0;
     head_.assign(sectors, none);
     pool_.clear();
+    zero_.clear();
     free_ = none;
 }
 

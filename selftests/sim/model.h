@@ -31,9 +31,17 @@ public:
     void reset(uint64_t seed, uint32_t sectors, bool power_cuts);
 
     uint64_t value(uint32_t sector, uint32_t version) const {
+        if (version < zero_.size() && zero_[version])
+            return 0;
         return mix(seed_ ^ (static_cast<uint64_t>(version) << 24) ^ sector);
     }
 
+    // What @version writes is zeros.
+    void zeroes(uint32_t version) {
+        if (version >= zero_.size())
+            zero_.resize(version + 1);
+        zero_[version] = true;
+    }
     void submit(uint32_t sector, uint32_t version, uint32_t time);
     // Versions [first, last] of a write submitted at `submitted` were acknowledged.
     void acknowledge(uint32_t sector, uint32_t first, uint32_t last, uint32_t submitted,
@@ -68,6 +76,7 @@ private:
     uint64_t seed_ = 0;
     bool power_cuts_ = false;
     uint32_t flush_floor_ = 0;
+    std::vector<bool> zero_;      // by version
     std::vector<uint32_t> head_;  // none: version 0 alone
     std::vector<candidate> pool_;
     uint32_t free_ = none;

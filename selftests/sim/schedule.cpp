@@ -380,6 +380,11 @@ void choose_streams(schedule& s, rng r) {
         s.stream_sectors = std::min(s.stream_sectors, 256U);
 }
 
+void choose_zeroes(schedule& s, rng r) {
+    if (s.what != kind::crowd && r.below(2))
+        s.zeroes = r.between(20, 500);
+}
+
 // Where parity is right and no bitmap is; short areas, so that units begin anew.
 void choose_log(schedule& s, rng r) {
     s.log = !s.bitmap && !s.resync && r.below(s.what == kind::power_cut ? 8 : 2) != 0;
@@ -435,8 +440,33 @@ schedule make_schedule(uint64_t seed, uint32_t requests) {
     choose_outages(s, rng(seed ^ 0x0a6e));
     choose_log(s, rng(seed ^ 0x109));
     choose_streams(s, rng(seed ^ 0x57e));
+    choose_zeroes(s, rng(seed ^ 0x2e0));
     return s;
 }
+
+namespace {
+
+// A write becomes one of zeros, or a discard: of its sectors, of whole stripes, or of a part
+// of the first and of the last of several neighbours.
+void make_zeroes(const schedule& s, rng& r, request_shape& q) {
+    const uint32_t full = s.config.chunk_sectors * (s.config.members - 1);
+    q.op = r.below(3) ? RR_OP_ZEROES : RR_OP_DISCARD;
+    q.unstable = false;
+    if (r.below(3) == 0)
+        return;
+    uint32_t most = 1;
+    while (q.stripe + most < s.client_stripes() &&
+           s.stripe[q.stripe + most] == s.stripe[q.stripe] + most)
+        most++;
+    const uint32_t count = r.between(1, most);
+    if (r.below(2))
+        q.start = 0;
+    q.sectors = count * full - q.start;
+    if (r.below(2))
+        q.sectors = r.between(1, q.sectors);
+}
+
+}  // namespace
 
 request_shape make_request(const schedule& s, rng& r) {
     const uint32_t chunk = s.config.chunk_sectors;
@@ -478,6 +508,8 @@ request_shape make_request(const schedule& s, rng& r) {
     q.refused = r.per_mille(s.crossing);
     if (q.refused)
         q.sectors = full - q.start + r.between(1, full);
+    else if (q.op == RR_OP_WRITE && s.zeroes != 0 && r.per_mille(s.zeroes))
+        make_zeroes(s, r, q);
     return q;
 }
 

@@ -7,9 +7,9 @@
 // Arrays are huge and sparse: the stripes are neighbours at random places, and
 // some are chosen so that their cells share a row lock.
 //
-// Jobs, the bitmap, what comes together, streams and outages are chosen last and by seeds of their
-// own: what a schedule was without them it still is. With a bitmap the stripes move together, so
-// that regions are few.
+// Jobs, the bitmap, what comes together, streams, zeros and outages are chosen last and by seeds of
+// their own: what a schedule was without them it still is. With a bitmap the stripes move together,
+// so that regions are few.
 #pragma once
 
 #include <array>
@@ -101,6 +101,8 @@ struct schedule {
     uint32_t streams = 0;         // chance that a read goes on where another one has ended
     uint32_t stream_sectors = 0;  // such a read's
 
+    uint32_t zeroes = 0;  // chance that a write is one of zeros, or a discard
+
     uint32_t together = 0;  // chance that a request does not come alone in its turn
 
     // Errors are judged by the control plane (service/judge.h), and so many outages come.
@@ -123,12 +125,13 @@ struct schedule {
 schedule make_schedule(uint64_t seed, uint32_t requests);
 
 struct request_shape {
-    uint8_t op;
+    uint8_t op;  // of writes of zeros: as they come
     bool fua, copy, unstable;
     bool refused;     // crosses a stripe
     uint32_t stripe;  // index in schedule::stripe
     uint32_t start;   // sector in the stripe
     uint32_t sectors;
+    [[nodiscard]] bool zeroes() const { return op == RR_OP_ZEROES || op == RR_OP_DISCARD; }
 };
 
 request_shape make_request(const schedule& s, rng& chance);

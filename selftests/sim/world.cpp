@@ -50,10 +50,14 @@ bool later_than(const event& a, const event& b) {
 }
 
 bool on_member(uint32_t act) {
-    return act >= RR_ACT_READ_DIRECT && act <= RR_ACT_FLUSH;
+    return (act >= RR_ACT_READ_DIRECT && act <= RR_ACT_FLUSH) || act >= RR_ACT_ZERO;
 }
 bool is_write(uint32_t act) {
-    return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA;
+    return act == RR_ACT_WRITE || act == RR_ACT_WRITE_FUA || act >= RR_ACT_ZERO;
+}
+// Done by the host there and then: nothing can go wrong.
+bool is_own(uint32_t act) {
+    return act == RR_ACT_FUSE || act == RR_ACT_BLANK;
 }
 
 }  // namespace
@@ -311,6 +315,7 @@ const std::string& world::run(const schedule& s, bool verbose, totals& sum) {
             sum.retries += n.retries;
             sum.flushes += n.member_flushes;
             sum.gathered += rr_host_queue(arena, q)->gathered;
+            sum.zeroed += rr_host_queue(arena, q)->zeroed_cells;
         }
     return failure_;
 }
@@ -689,7 +694,9 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
         follow_stream(shape);
     client_request& r = request(queue, tag);
     r.busy = true;
-    r.op = shape.op;
+    r.op = shape.zeroes() ? uint8_t{RR_OP_WRITE} : shape.op;
+    r.zeroes = shape.zeroes();
+    sum_->zeroes += r.zeroes;
     r.fua = shape.fua;
     r.unstable = shape.unstable;
     r.may_fail = false;
@@ -705,7 +712,14 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     r.sector =
         shape.op == RR_OP_FLUSH ? 0 : plan.stripe[shape.stripe] * full_stripe() + shape.start;
     r.base = shape.stripe * full_stripe() + shape.start;
+    r.asked = shape.op;
+    r.asked_sector = r.sector;
+    r.asked_sectors = r.sectors;
+    if (shape.op == RR_OP_DISCARD)
+        narrow(r, full_stripe());
     r.serial = ++serial_;
+    if (r.zeroes)
+        reference.zeroes(2 * r.serial);
     r.submitted = ++clock;
     r.resync = (arena->state & RR_STATE_RESYNC) != 0;
     if (r.pages.size() < r.sectors)
@@ -720,18 +734,29 @@ void world::client_submit(uint32_t queue, uint32_t tag) {
     client_start(queue, tag);
 }
 
+// A discard is of whole stripes.
+void world::narrow(client_request& r, uint32_t full) {
+    const uint32_t before = (full - r.base % full) % full;
+    r.sectors = r.sectors > before ? (r.sectors - before) / full * full : 0;
+    r.sector += before;
+    r.base += before;
+    r.stripe = r.base / full;
+}
+
 void world::client_start(uint32_t queue, uint32_t tag) {
     client_request& r = request(queue, tag);
     rr_request* q = rr_host_request(arena, queue, tag);
     say("q{} tag {} #{} {} {} sectors at {}{}{}", queue, tag, r.serial,
-        r.op == RR_OP_READ    ? "read"
-        : r.op == RR_OP_WRITE ? "write"
-                              : "flush",
-        r.sectors, r.sector, r.fua ? " fua" : "", r.unstable ? " unstable" : "");
-    q->op = r.op;
+        r.asked == RR_OP_READ      ? "read"
+        : r.asked == RR_OP_WRITE   ? "write"
+        : r.asked == RR_OP_ZEROES  ? "zeroes"
+        : r.asked == RR_OP_DISCARD ? "discard"
+                                   : "flush",
+        r.asked_sectors, r.asked_sector, r.fua ? " fua" : "", r.unstable ? " unstable" : "");
+    q->op = r.asked;
     q->flags = r.flags;
-    q->sector = r.sector;
-    q->sectors = r.sectors;
+    q->sector = r.asked_sector;
+    q->sectors = r.asked_sectors;
     if (r.op == RR_OP_READ)
         std::fill_n(r.pages.begin(), r.sectors, 0xdeadULL);
     if (chance_.per_mille(plan.together)) {
@@ -867,14 +892,14 @@ void world::decide(io& x) {
     const rr_action& a = x.action;
     x.good = x.sectors;
     x.result = static_cast<int32_t>(a.length);
-    if (plan.transient && a.act != RR_ACT_FUSE && chance_.per_mille(plan.transient)) {
+    if (plan.transient && !is_own(a.act) && chance_.per_mille(plan.transient)) {
         const uint32_t n = chance_.below(6);
         x.good = n < 4 || x.sectors == 0 ? 0 : chance_.below(x.sectors);
         x.result = n < 4 ? passing[n % 4] : static_cast<int32_t>(x.good * 512);
         return;
     }
     if (!on_member(a.act)) {
-        if (plan.copy_error && chance_.per_mille(plan.copy_error)) {
+        if (plan.copy_error && a.act != RR_ACT_BLANK && chance_.per_mille(plan.copy_error)) {
             x.result = -EFAULT;
             x.good = chance_.below(x.sectors + 1);
             request(x.queue, a.tag).may_fail = true;
@@ -935,6 +960,10 @@ void world::move(io& x, uint32_t upto) {
                 disks[a.role].write(row, compress(a.address + bytes), x.writer,
                                     a.act == RR_ACT_WRITE_FUA, chance_);
                 break;
+            case RR_ACT_ZERO:
+            case RR_ACT_ZERO_FUA:
+                disks[a.role].write(row, 0, x.writer, a.act == RR_ACT_ZERO_FUA, chance_);
+                break;
             case RR_ACT_COPY_IN: {
                 const uint32_t sector = static_cast<uint32_t>((a.position + bytes) / 512);
                 const uint32_t version = 2 * r.serial + (r.unstable ? chance_.below(2) : 0);
@@ -976,6 +1005,8 @@ void world::finish(uint32_t index) {
         n.failed |= 1U << a.role;
         job.blind |= planted(x.row);
     }
+    if (a.act == RR_ACT_BLANK)
+        rr_host_blank(arena, x.queue, a.token, a.address);
     if (a.act == RR_ACT_FUSE && x.result >= 0)
         if (const int failed = fuse(x); failed != 0)
             x.result = failed;

@@ -125,11 +125,16 @@ struct client_request {
     bool may_fail;  // an error was injected into its copies
     bool refused;   // crosses a stripe
     bool shared;    // its operation was also others'
+    bool zeroes;    // it writes zeros: then `op` is that of a write
     uint8_t op, flags;
     uint64_t sector;
     uint32_t sectors;
     uint32_t stripe;  // index in the schedule
     uint32_t base;    // the model's number of the first sector
+    // As it is asked for: a discard has to do less.
+    uint8_t asked;
+    uint64_t asked_sector;
+    uint32_t asked_sectors;
     uint32_t serial;
     uint32_t submitted;  // model time
     bool resync;         // rows were not synced when it came
@@ -175,7 +180,8 @@ struct totals {
     uint64_t resumed = 0;  // rebuilds and replacements that a power cut met at rest
     uint64_t replacements = 0, replaced = 0;
     uint64_t bitmaps = 0, region_waits = 0, returned = 0, back_members = 0, partial = 0, deaths = 0;
-    uint64_t gathered = 0;  // writes that another one's operation carried
+    uint64_t zeroes = 0, zeroed = 0;  // requests; cells that members made
+    uint64_t gathered = 0;            // writes that another one's operation carried
     uint64_t logs = 0, units = 0, recovered = 0, lost_with_power = 0;  // rows
     uint64_t neither = 0;  // cuts that left a failed member's sector neither old nor new
     uint64_t rmw = 0, rcw = 0, full = 0, recon = 0, payload = 0, retries = 0, flushes = 0;
@@ -234,6 +240,10 @@ public:
     bool of_job(uint32_t queue, const rr_action& a) const {
         return rr_token_kind(a.token) == RR_TOKEN_SLOT &&
                rr_host_slot(arena, queue, rr_token_index(a.token))->op == RR_OP_JOB;
+    }
+    // The last stripe that a request has something of, as an index.
+    uint32_t last_stripe(const client_request& r) const {
+        return r.sectors == 0 ? r.stripe : (r.base + r.sectors - 1) / full_stripe();
     }
     bool broken() const { return (arena->state & RR_STATE_BROKEN) != 0; }
 
@@ -334,6 +344,7 @@ private:
     void take(uint32_t queue, const rr_action& a);
 
     void follow_stream(request_shape& q);
+    static void narrow(client_request& r, uint32_t full);
     void client_submit(uint32_t queue, uint32_t tag);
     void client_start(uint32_t queue, uint32_t tag);
     void answer(uint32_t queue, uint32_t tag, int32_t result);

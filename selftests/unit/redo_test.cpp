@@ -94,6 +94,15 @@ TEST_F(Redo, OfGatheredWritesEachRunIsWrittenAndNothingBetween) {
                                       {at(0), 1024}, {at(0) + 1536, 512}, {at(0) + 2560, 512}}));
 }
 
+TEST_F(Redo, RowsOfZerosAreZerosWhateverTheBuffersHold) {
+    slot().zero = RR_ZERO_ROWS;
+    ASSERT_TRUE(redo_writes(memory(), members_));
+    using piece = members_in_memory::piece;
+    EXPECT_EQ(members_.written[role], (piece{at(8), 1024, std::byte{0}}));
+    EXPECT_EQ(members_.written[index], (piece{at(64), 1024, std::byte{0}}));
+    EXPECT_EQ(members_.written[2], (piece{at(0), 1024, std::byte{0}}));
+}
+
 TEST_F(Redo, OneThatWasGivenUpGetsNothing) {
     array_->state &= ~RR_STATE_REPLACE;
     ASSERT_TRUE(redo_writes(memory(), members_));

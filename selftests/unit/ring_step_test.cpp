@@ -246,4 +246,73 @@ TEST_F(RingStep, AnyOtherErrorOfAFetchIsKept) {
     EXPECT_EQ(queue()->last_error, -EINVAL);
 }
 
+// --- So are zeros.
+
+class RingZero : public RingStep {
+protected:
+    RingZero() {
+        ring_.flusher_fd = 99;
+        next_request = {};
+        next_request.op_flags = UBLK_IO_OP_WRITE_ZEROES | UBLK_IO_F_NOUNMAP | UBLK_IO_F_FUA;
+        next_request.nr_sectors = 3 * 128;
+        for (uint32_t tag = 0; tag < array_->depth; tag++) {
+            if (const io_uring_sqe fetch = sent(); tag == 0)
+                answer(fetch, 0);
+        }
+        run();
+    }
+    // The oldest ask: of the member @role's part of stripe 0.
+    io_uring_sqe expect_ask(uint32_t role) {
+        io_uring_sqe ask = sent();
+        const uint64_t token = rr_token_extent(rr_token(RR_TOKEN_ZERO, role, 0), 0, 128);
+        EXPECT_EQ(ask.opcode, IORING_OP_MSG_RING);
+        EXPECT_EQ(ask.fd, 99);
+        EXPECT_EQ(ask.flags, IOSQE_CQE_SKIP_SUCCESS);
+        EXPECT_EQ(ask.off, token | uint64_t{queue()->id} << (16 + RR_SLOT_BITS));
+        EXPECT_EQ(ask.user_data, token);
+        EXPECT_EQ(ask.len, RR_ZERO_DURABLE | RR_ZERO_MAPPED);
+        return ask;
+    }
+    void zeroed(uint32_t role, int32_t result) {
+        io_uring_sqe message{};
+        message.user_data = rr_token_extent(rr_token(RR_TOKEN_SLOT, role, 0), 0, 128);
+        answer(message, result);
+    }
+};
+
+TEST_F(RingZero, TheAnswersAreTheCompletionsOfTheAsks) {
+    for (uint32_t role = 0; role < 4; role++)
+        expect_ask(role);
+    EXPECT_TRUE(nothing_sent());
+    for (uint32_t role = 0; role < 4; role++)
+        zeroed(role, 65536);
+    run();
+    EXPECT_EQ(as_command(take(-ENODEV)), (command{RR_UBLK_COMMIT, 0, 0}));
+    EXPECT_EQ(queue()->inflight, array_->depth);
+}
+
+TEST_F(RingZero, AnAskThatIsLostIsRepeatedAfterATickHoweverOften) {
+    for (uint32_t role = 0; role < 4; role++) {
+        const io_uring_sqe ask = expect_ask(role);
+        if (role == 2)
+            answer(ask, -EOVERFLOW);
+        else
+            zeroed(role, 65536);
+    }
+    run();
+    for (uint32_t i = 0; i < 3; i++) {
+        take(-ETIME);
+        run();
+        answer(expect_ask(2), -EOVERFLOW);
+        run();
+    }
+    take(-ETIME);
+    run();
+    expect_ask(2);
+    zeroed(2, 65536);
+    run();
+    EXPECT_EQ(as_command(take(-ENODEV)), (command{RR_UBLK_COMMIT, 0, 0}));
+    EXPECT_EQ(array_->state, 0U);
+}
+
 }  // namespace

@@ -30,8 +30,9 @@
  *
  * The arena doubles as the redo log of a daemon that dies: a slot whose phase
  * is RR_PHASE_WRITE holds in its buffers all that its member writes carry
- * (write_mask, units[], from[], to[], cell), and a successor writes it again. A replacement
- * gets what the member that it replaces gets, from the same buffer.
+ * (write_mask, units[], from[], to[], cell), and a successor writes it again; or all of it is
+ * zeros (RR_ZERO_ROWS). A replacement gets what the member that it replaces gets, from the same
+ * buffer.
  */
 #ifndef RINGRAID_ABI_H
 #define RINGRAID_ABI_H
@@ -41,10 +42,11 @@
 #define RR_ABI_MAGIC 0x3144494152474e52ULL /* "RNGRAID1" */
 
 enum {
-	RR_ABI_VERSION = 10,
+	RR_ABI_VERSION = 11,
 	RR_QUEUES_MAX = 16,
 	RR_DEPTH_MAX = 256,
 	RR_SLOTS_MAX = 256,
+	RR_SLOT_BITS = 8,
 	RR_LOCKS = 4096,
 	RR_REGIONS_MAX = 65536,
 	RR_REGION_BLOCKS = 64, /* bits of rr_array.regions_asked */
@@ -206,7 +208,9 @@ enum rr_op {
 	RR_OP_READ = 0,
 	RR_OP_WRITE = 1,
 	RR_OP_FLUSH = 2,
-	RR_OP_JOB = 3, /* of slots only */
+	RR_OP_DISCARD = 3, /* these two as they come; they are writes of zeros: engine/zero.h */
+	RR_OP_ZEROES = 5,
+	RR_OP_JOB = 6, /* of slots only */
 };
 
 enum rr_request_flags {
@@ -216,6 +220,8 @@ enum rr_request_flags {
 	RR_REQ_PICK = 1 << 3,	/* a long direct read failed: cell by cell */
 	RR_REQ_ONE = 1 << 4,	/* a write of one cell */
 	RR_REQ_ROWS = 1 << 5,	/* read through slots that keep what they have read */
+	RR_REQ_ZEROES = 1 << 6, /* a write of zeros, of any length */
+	RR_REQ_MAPPED = 1 << 7, /* ... and members may not deallocate for it */
 };
 
 struct rr_request {
@@ -249,6 +255,12 @@ enum rr_slot_log {
 	RR_LOG_PARTIAL = 1 << 0, /* the buffer of parity is the partial parity, once */
 	RR_LOG_SHARE = 1 << 1,	 /* its rows are in the newest unit of the log */
 	RR_LOG_FOLDS = 1 << 2,	 /* what is written is folded into it; else parity is computed */
+};
+
+/* rr_slot.zero */
+enum rr_slot_zero {
+	RR_ZERO_PAYLOAD = 1, /* the payload is zeros, and comes from nowhere */
+	RR_ZERO_ROWS = 2, /* so are all of the rows: members are told, and buffers hold nothing */
 };
 
 enum rr_plan {
@@ -310,7 +322,8 @@ struct rr_slot {
 	struct rr_fifo behind;	      /* tags that wait for it to end */
 	rr_u16 later;		      /* roles whose turn comes when the others are written */
 	rr_u8 log;
-	rr_u8 pad[5];
+	rr_u8 zero; /* 0, or of a request of zeros: engine/zero.h */
+	rr_u8 pad[4];
 };
 
 /* A cache line each: who locks without a dispute meets no queue that locks other rows. */
@@ -334,6 +347,9 @@ enum rr_act {
 	RR_ACT_COMMIT = 8,   /* answer the client with (rr_s32)length */
 	RR_ACT_FETCH = 9,    /* ask for the tag's first request */
 	RR_ACT_FUSE = 10,    /* the slot's copies and parity at once (ring/fuse.h) */
+	RR_ACT_BLANK = 11,   /* zeros -> arena: at once, by rr_slot_blank() */
+	RR_ACT_ZERO = 12,    /* the member makes zeros of its own: loader/engine/flusher.h */
+	RR_ACT_ZERO_FUA = 13,
 };
 
 struct rr_action {
@@ -362,6 +378,13 @@ enum rr_token_kind {
 	RR_TOKEN_NOTIFY = 8, /* our own MSG_RING to the control plane */
 	RR_TOKEN_ASK = 9,    /* ... to the flusher was lost: RR_TOKEN_FLUSH is its answer */
 	RR_TOKEN_LOG = 10,   /* ... to the log's writer */
+	RR_TOKEN_ZERO = 11,  /* ... to the flusher, of a slot: RR_TOKEN_SLOT is its answer */
+};
+
+/* What a message of RR_TOKEN_ZERO has for its result. */
+enum rr_zero_flags {
+	RR_ZERO_DURABLE = 1 << 0, /* answered when no cache can lose it */
+	RR_ZERO_MAPPED = 1 << 1,  /* nothing is deallocated */
 };
 
 RR_STEP rr_u64 rr_token(rr_u32 kind, rr_u32 role, rr_u32 index)
@@ -463,6 +486,7 @@ struct rr_queue {
 	struct rr_fifo rest_wait;   /* tags of writes that came at rest */
 	struct rr_fifo region_wait; /* tags of writes whose region is not set */
 	struct rr_fifo log_wait;    /* slots, in the turn in which they come to the log */
+	struct rr_fifo zero_wait;   /* tags of writes of zeros; the first one's cells start */
 	rr_u32 retry_count;
 	rr_u32 open;	       /* client requests that are started and not answered */
 	rr_u32 writes_open[2]; /* by the lowest bit of their era */
@@ -476,6 +500,12 @@ struct rr_queue {
 	rr_u32 log_asked;      /* slots ever; the latest ones are in log_ask[] */
 	rr_u32 log_answered;   /* of these, written by the log's writer */
 	rr_u32 log_seen;       /* answers that were taken */
+	/* engine/zero.h: */
+	rr_u32 zeroing;	   /* slots in work for requests of zeros */
+	rr_u32 zero_cells; /* of zero_stripe, still to start */
+	rr_u32 zero_begun; /* zero_stripe is the first request's, and the last of it or not */
+	rr_u32 zero_held;  /* its next region was asked for */
+	rr_u32 zero_first; /* it found no slot, and has the next */
 	/* the host's */
 	rr_u32 started;
 	rr_u32 sq_tail;
@@ -492,9 +522,11 @@ struct rr_queue {
 	rr_u64 written[RR_MEMBERS_MAX];			   /* member writes completed */
 	rr_u64 flush_start[RR_MEMBERS_MAX][RR_QUEUES_MAX]; /* written at the round's start */
 	struct rr_counters count;
-	rr_u64 kept_cells;		/* of which something was not read, as a slot had it */
-	rr_u64 borrowed_cells;		/* of which another slot had something: engine/borrow.h */
-	rr_u64 gathered;		/* requests that another one's operation carried */
+	rr_u64 kept_cells;     /* of which something was not read, as a slot had it */
+	rr_u64 borrowed_cells; /* of which another slot had something: engine/borrow.h */
+	rr_u64 gathered;       /* requests that another one's operation carried */
+	rr_u64 zeroed_cells;   /* that members made of their own */
+	rr_u64 zero_stripe;
 	rr_u16 kept_at[RR_KEPT_PLACES]; /* slots, by a hash of the cell */
 	rr_u64 retry[RR_RETRY_RING];	/* tokens to issue again at the next tick */
 	rr_u16 log_ask[RR_SLOTS_MAX];	/* rings, by the low bits of the counts */
@@ -511,5 +543,7 @@ RR_STATIC_ASSERT(sizeof(struct rr_lock) == 64, "one cache line a lock");
 RR_STATIC_ASSERT(sizeof(struct rr_request) == 64, "one cache line a request");
 RR_STATIC_ASSERT(sizeof(struct rr_slot) == 304, "redo reads it after a crash");
 RR_STATIC_ASSERT(RR_MEMBERS_MAX == 16, "role masks are 16 bits");
+RR_STATIC_ASSERT(RR_SLOTS_MAX == 1 << RR_SLOT_BITS && RR_QUEUES_MAX << RR_SLOT_BITS <= 1 << 16,
+		 "a slot and its queue are an index of a token");
 
 #endif /* RINGRAID_ABI_H */
