@@ -331,6 +331,8 @@ std::vector<metric> engine_metrics() {
                 "Cells of which another slot had a part in memory.", "borrowed_cells"),
         counted("ringraid_gathered_writes_total", "Writes that another one's operation carried.",
                 "gathered_writes"),
+        counted("ringraid_zeroed_cells_total", "Cells that members made zeros of by themselves.",
+                "zeroed_cells"),
         counted("ringraid_log_units_total", "Units written to partial parity logs.", "log_units"),
         counted("ringraid_log_entries_total", "Entries of these units.", "log_entries"),
         counted("ringraid_full_cells_total", "Cells written whole.", "full_cells"),

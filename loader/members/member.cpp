@@ -189,6 +189,7 @@ queue_limits read_queue_limits(dev_t device, const std::string& sysfs) {
     limits.virt_boundary_mask = read_number(queue + "virt_boundary_mask");
     limits.physical_block_bytes = read_number(queue + "physical_block_size");
     limits.write_zeroes_bytes = read_number(queue + "write_zeroes_max_bytes");
+    limits.unmapped_zeroes_bytes = read_number(queue + "write_zeroes_unmap_max_hw_bytes");
     limits.volatile_cache = read_text(queue + "write_cache") != "write through";
     limits.rotational = read_number(queue + "rotational") == 1U;
     limits.zone_model = read_text(queue + "zoned").value_or("none");

@@ -32,8 +32,9 @@ struct queue_limits {
     std::optional<uint64_t> dma_alignment;  // mask
     std::optional<uint64_t> virt_boundary_mask;
     std::optional<uint64_t> physical_block_bytes;
-    std::optional<uint64_t> write_zeroes_bytes;  // of a command that the device has for it
-    std::string zone_model;                      // sysfs zoned; empty: an ordinary disk
+    std::optional<uint64_t> write_zeroes_bytes;     // of a command that the device has for it
+    std::optional<uint64_t> unmapped_zeroes_bytes;  // ... and that deallocates
+    std::string zone_model;                         // sysfs zoned; empty: an ordinary disk
     // What it acknowledges may be lost when it loses power, until it is flushed.
     // True where the kernel does not say.
     bool volatile_cache = true;

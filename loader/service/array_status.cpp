@@ -308,15 +308,17 @@ nlohmann::json array_service::full_status() const {
     std::lock_guard hold(program_lock_);
     nlohmann::json counters = kept_ ? kept_->counters() : counters_of(a);
     // Since the queues were made: they are in no store.
-    uint64_t kept_cells = 0, borrowed_cells = 0, gathered = 0;
+    uint64_t kept_cells = 0, borrowed_cells = 0, gathered = 0, zeroed = 0;
     for (uint32_t i = 0; i < a->queues; i++) {
         kept_cells += __atomic_load_n(&rr_host_queue(a, i)->kept_cells, __ATOMIC_RELAXED);
         borrowed_cells += __atomic_load_n(&rr_host_queue(a, i)->borrowed_cells, __ATOMIC_RELAXED);
         gathered += __atomic_load_n(&rr_host_queue(a, i)->gathered, __ATOMIC_RELAXED);
+        zeroed += __atomic_load_n(&rr_host_queue(a, i)->zeroed_cells, __ATOMIC_RELAXED);
     }
     counters["kept_cells"] = kept_cells;
     counters["borrowed_cells"] = borrowed_cells;
     counters["gathered_writes"] = gathered;
+    counters["zeroed_cells"] = zeroed;
     const log_writer::totals logged = log_ ? log_->counted() : log_writer::totals{};
     counters["log_units"] = logged.units;
     counters["log_entries"] = logged.entries;

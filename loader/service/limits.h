@@ -8,6 +8,11 @@
 // and else it is a chunk. With none at all mkfs.xfs complains of a stripe unit without a
 // width; with a chunk all tools are quiet, align to chunks, and have to be told the width.
 //
+// Writes of zeros are announced always, as of all members or of none a row of them costs less
+// than the pages of zeros that the block layer would send. A discard is one of them, and
+// announced where each member deallocates and says that zeros are read then
+// (docs/decisions/0038).
+//
 // Segments are the exception. A request spreads over the members, and a write's
 // payload is copied, so the number of segments that a member takes limits only
 // the pieces that it is given uncopied. Announced is a virtual boundary of a page,
@@ -35,6 +40,9 @@ ublk_params device_params(const arena_layout& layout,
 
 // What a write should be a multiple of; at most 15 MiB.
 uint32_t full_stripe_bytes(const arena_layout& layout);
+
+// Bytes of the longest request for zeros: whole stripes.
+uint32_t zeroes_bytes_max(const arena_layout& layout);
 
 // Bytes of the longest request.
 uint32_t request_bytes_max(const arena_layout& layout);

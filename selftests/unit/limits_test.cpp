@@ -144,6 +144,36 @@ TEST(DeviceParams, AFullStripeOfOrdinaryPagesIsOneRequest) {
         }
 }
 
+// A discard is a promise of zeros: only where each member gives it.
+TEST(DeviceParams, ZerosAreAnnouncedAlwaysADiscardWhereAllDeallocate) {
+    const auto announced = [](std::vector<std::optional<uint64_t>> unmapped, uint32_t shift) {
+        std::vector<member_device> members;
+        std::vector<const member_device*> all;
+        for (const auto& bytes : unmapped)
+            members.emplace_back().limits.unmapped_zeroes_bytes = bytes;
+        for (const member_device& m : members)
+            all.push_back(&m);
+        rr::arena_layout layout;
+        layout.header.geometry = {static_cast<uint32_t>(unmapped.size()), shift, 2};
+        const ublk_params p = rr::device_params(layout, all, 512);
+        EXPECT_NE(p.types & UBLK_PARAM_TYPE_DISCARD, 0U);
+        EXPECT_EQ(p.discard.max_discard_segments, 1U);
+        EXPECT_TRUE(std::has_single_bit(p.discard.discard_granularity));
+        const uint32_t stripe = rr::full_stripe_bytes(layout);
+        EXPECT_EQ(stripe % p.discard.discard_granularity, 0U);
+        EXPECT_EQ(p.discard.max_write_zeroes_sectors * 512 % stripe, 0U);
+        EXPECT_GE(p.discard.max_write_zeroes_sectors * 512, stripe);
+        return p.discard;
+    };
+    EXPECT_EQ(announced({65536, 4096, 1}, 7).max_discard_sectors, 32768U);
+    EXPECT_EQ(announced({65536, 0, 4096}, 7).max_discard_sectors, 0U);
+    EXPECT_EQ(announced({65536, 4096, std::nullopt}, 7).max_discard_sectors, 0U);
+    EXPECT_EQ(announced({65536, 4096, std::nullopt}, 7).max_write_zeroes_sectors, 32768U);
+    EXPECT_EQ(announced({1, 1, 1, 1}, 7).max_discard_sectors, 85U * 3 * 128);
+    EXPECT_EQ(announced(std::vector<std::optional<uint64_t>>(16, 1), 11).max_discard_sectors,
+              15U * 2048);
+}
+
 TEST(DeviceParams, TheLargestChunkKeepsAStripeInOneRequest) {
     for (uint32_t members = RR_MEMBERS_MIN; members <= RR_MEMBERS_MAX; members++) {
         const uint64_t chunk = rr::chunk_bytes_max(members);
