@@ -13,7 +13,7 @@
 set -euo pipefail
 
 tools=(bash fio mdadm mkfs.ext4 e2fsck tune2fs dumpe2fs mkfs.xfs xfs_repair xfs_db bpftool
-	dmsetup blkid losetup blockdev blkdiscard lsblk wipefs jq kmod mount umount dd timeout
+	dmsetup blkid losetup blockdev blkdiscard fallocate fstrim lsblk wipefs jq kmod mount umount dd timeout
 	flock taskset sync)
 kmod_names=(modprobe lsmod insmod rmmod modinfo depmod)
 
