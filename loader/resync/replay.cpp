@@ -19,60 +19,58 @@ public:
           parity_(size_t{512} << g.chunk_shift),
           data_(size_t{512} << g.chunk_shift) {}
 
-    tl::expected<replay_report, resync_fault> run() {
+    replay_report run() {
         for (uint32_t role = 0; role < members_.size(); role++) {
             const replay_member& member = members_[role];
             if (member.fd < 0 || !member.log)
                 continue;
-            for (const md::ppl_entry& entry : member.log->entries) {
-                if (!replay_entry(role, *member.log, entry))
-                    return tl::unexpected<resync_fault>(std::move(*fault_));
-            }
+            for (const md::ppl_entry& entry : member.log->entries)
+                replay_entry(role, *member.log, entry);
         }
-        if (!flush_all())
-            return tl::unexpected<resync_fault>(std::move(*fault_));
+        flush_all();
         return std::move(report_);
     }
 
 private:
     // Parity was made of data that may be in a cache only since before the crash: lost from
     // there when the log is gone, it would not fit any more.
-    bool flush_all() {
+    void flush_all() {
         for (uint32_t role = 0; role < members_.size(); role++) {
             const replay_member& member = members_[role];
-            if (auto synced = member.fd < 0 ? Status{} : sync_data(member.fd); !synced) {
-                fail_at(role, member.data_offset, synced.error());
-                return false;
-            }
+            if (auto synced = member.fd < 0 ? Status{} : sync_data(member.fd); !synced)
+                refuse_at(role, member.data_offset, synced.error());
         }
-        return true;
     }
 
-    void fail_at(uint32_t role, uint64_t sector, Error error) {
-        fault_ = resync_fault{std::move(error), role, sector, true, {}};
+    bool takes_writes(uint32_t role) const {
+        return std::ranges::none_of(report_.refused,
+                                    [role](const resync_fault& one) { return one.role == role; });
+    }
+
+    void refuse_at(uint32_t role, uint64_t sector, Error error) {
+        if (takes_writes(role))
+            report_.refused.push_back({std::move(error), role, sector, true, {}});
     }
 
     uint64_t sector_of(const ppl_rows& rows) const {
         return (rows.stripe << g_.chunk_shift) + rows.offset;
     }
 
-    bool replay_entry(uint32_t role, const md::ppl_unit& unit, const md::ppl_entry& entry) {
+    void replay_entry(uint32_t role, const md::ppl_unit& unit, const md::ppl_entry& entry) {
         report_.entries++;
         if (entry.torn) {
             report_.torn++;
-            return true;
+            return;
         }
         const md::ppl_shape shape{g_, ~uint64_t{0}, {}, role, 0};
         auto pieces = md::rows_of(entry, shape);
         assert(pieces);  // read_ppl() has asked
-        const auto all = pieces ? *pieces : std::vector<ppl_rows>();
-        return std::ranges::all_of(all, [&](const ppl_rows& rows) {
-            return replay_whole(role, rows, unit.pp_of(entry).subspan(rows.pp_at));
-        });
+        for (const ppl_rows& rows : pieces ? *pieces : std::vector<ppl_rows>())
+            replay_whole(role, rows, unit.pp_of(entry).subspan(rows.pp_at));
     }
 
     // What is there of a member that is being filled may end within the rows.
-    bool replay_whole(uint32_t parity, const ppl_rows& rows, std::span<const uint8_t> pp) {
+    void replay_whole(uint32_t parity, const ppl_rows& rows, std::span<const uint8_t> pp) {
         const uint64_t first = sector_of(rows);
         for (uint32_t disk = 0; disk < rows.disks; disk++) {
             const uint64_t there = members_[data_role(parity, rows, disk)].sectors;
@@ -82,11 +80,11 @@ private:
             upper.sectors = static_cast<uint32_t>(there - first);
             lower.offset += upper.sectors;
             lower.sectors -= upper.sectors;
-            return replay_whole(parity, upper, pp) &&
-                   replay_whole(parity, lower,
+            replay_whole(parity, upper, pp);
+            return replay_whole(parity, lower,
                                 rows.has_pp ? pp.subspan(size_t{upper.sectors} * 512) : pp);
         }
-        return replay_rows(parity, rows, pp);
+        replay_rows(parity, rows, pp);
     }
 
     uint32_t data_role(uint32_t parity, const ppl_rows& rows, uint32_t disk) const {
@@ -111,9 +109,9 @@ private:
         return lacks;
     }
 
-    bool replay_rows(uint32_t parity, const ppl_rows& rows, std::span<const uint8_t> pp) {
-        if (lacks_data(parity, rows))
-            return true;
+    void replay_rows(uint32_t parity, const ppl_rows& rows, std::span<const uint8_t> pp) {
+        if (lacks_data(parity, rows) || !takes_writes(parity))
+            return;
         const size_t bytes = size_t{rows.sectors} * 512;
         const auto sum = parity_.span().first(bytes);
         if (rows.has_pp)
@@ -125,18 +123,15 @@ private:
             const auto into = data_.span().first(bytes);
             if (!read_exact(from.fd, into, (from.data_offset + sector_of(rows)) * 512)) {
                 report_.sectors_failed += rows.sectors;
-                return true;
+                return;
             }
             xor_into(sum, into);
         }
         const replay_member& to = members_[parity];
         const uint64_t sector = to.data_offset + sector_of(rows);
-        if (auto written = write_exact(to.fd, sum, sector * 512); !written) {
-            fail_at(parity, sector, written.error());
-            return false;
-        }
+        if (auto written = write_exact(to.fd, sum, sector * 512); !written)
+            return refuse_at(parity, sector, written.error());
         report_.sectors += rows.sectors;
-        return true;
     }
 
     const rr_geometry& g_;
@@ -144,13 +139,11 @@ private:
     aligned_buffer parity_;
     aligned_buffer data_;
     replay_report report_;
-    std::optional<resync_fault> fault_;
 };
 
 }  // namespace
 
-tl::expected<replay_report, resync_fault> replay(const rr_geometry& g,
-                                                 const std::vector<replay_member>& members) {
+replay_report replay(const rr_geometry& g, const std::vector<replay_member>& members) {
     assert(rr_geometry_valid(&g) && members.size() == g.members);
     return replayer(g, members).run();
 }

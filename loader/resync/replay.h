@@ -9,11 +9,14 @@
 //   a written block or parity
 //   cannot be read or written    the array's parity is not right there
 //
+// A member that takes no parity, or cannot be flushed, gets no more, and is told: who has all
+// members can do without that one, for the others' rows are made right.
+//
 // A row whose partial parity is torn was not begun: parity is right as it is.
 // Cut off anywhere, it can be done again: data and logs are only read.
 //
-// Rows, data and parity, are durable when replay() returns without an error. Blocking, one row
-// after the other: a log holds a few hundred.
+// Rows, data and parity, are durable when replay() returns, but on those. Blocking, one row after
+// the other: a log holds a few hundred.
 #pragma once
 
 #include <cstdint>
@@ -46,10 +49,10 @@ struct replay_report {
     uint64_t sectors = 0;         // of parity that was written
     uint64_t sectors_failed = 0;  // ... that could not be made, for an I/O error
     std::vector<lost_blocks> lost;
+    std::vector<resync_fault> refused;  // the first of each member that takes no writes
 };
 
-// @members by role. The error: a member cannot be flushed, or no parity can be written to it.
-[[nodiscard]] tl::expected<replay_report, resync_fault> replay(
-    const rr_geometry& g, const std::vector<replay_member>& members);
+// @members by role.
+[[nodiscard]] replay_report replay(const rr_geometry& g, const std::vector<replay_member>& members);
 
 }  // namespace rr

@@ -670,6 +670,13 @@ Status array_service::replay_logs() {
     log_recovery_ = describe_recovery(*done);
     members_.logs.reset();
     logs_are_empty_ = true;
+    if (done->without) {
+        const failures_so_far before(*array());
+        lose_member(*array(), members_, done->without->role, done->without->error);
+        durability_->settle();
+        if (Status ok = before.bearable(*array()); !ok)
+            return ok;
+    }
     if (done->parity_right) {
         metadata_->resync_finished();
         parity_right_ = true;

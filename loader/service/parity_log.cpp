@@ -100,6 +100,13 @@ void look_at_parity(const array_members& members, uint64_t seed, log_recovery& d
     }
 }
 
+tl::unexpected<Error> refuse_member(const array_members& members, const md::member_write_error& one,
+                                    const char* what) {
+    return with_hint(fail(one.error.err, "{} does not take {}: {}", members.devices[one.role]->path,
+                          what, one.error.what),
+                     "replace the cable or the disk, then assemble again; the log is kept");
+}
+
 }  // namespace
 
 void settle_on_logs(array_members& members) {
@@ -190,15 +197,8 @@ Result<log_recovery> recover_from_logs(const array_members& members, uint64_t se
                      members.plan.members[role]->superblock.data_offset,
                      sectors_there(members, role), members.logs->units[role]};
     }
-    auto replayed = replay(members.plan.geometry, all);
-    if (!replayed) {
-        const resync_fault& fault = replayed.error();
-        return with_hint(fail(fault.error.err, "cannot write parity: {} sector {}: {}",
-                              members.devices[fault.role]->path, fault.sector, fault.error.what),
-                         "replace the cable or the disk, then assemble again; the log is kept");
-    }
     log_recovery done;
-    done.replayed = std::move(*replayed);
+    done.replayed = replay(members.plan.geometry, all);
     // Nobody would recompute it, and what is missing would come out of it.
     if (done.replayed.sectors_failed != 0 && members.plan.degraded() && !members.logs->force)
         return with_hint(fail(EIO,
@@ -208,14 +208,22 @@ Result<log_recovery> recover_from_logs(const array_members& members, uint64_t se
                          "replace the cable or add the missing member, then assemble again: the "
                          "log is kept. Or force: blocks of the missing member may read wrong "
                          "there");
-    for (const md::member_write_error& one : empty_logs(members))
-        return with_hint(fail(one.error.err, "cannot empty the log of {}: {}",
-                              members.devices[one.role]->path, one.error.what),
-                         "look at the kernel log");
     if (!members.plan.degraded() && members.logs->sound && done.replayed.sectors_failed == 0 &&
         members.plan.resync_from == 0) {
         look_at_parity(members, seed, done);
         done.parity_right = done.wrong == 0;
+    }
+    // Two would be too many, and the logs are needed by the next start then.
+    for (const resync_fault& one : done.replayed.refused) {
+        if (done.without || !done.parity_right)
+            return refuse_member(members, {one.role, one.error}, "parity");
+        done.without = {one.role, one.error};
+    }
+    const uint32_t out = done.without ? 1U << done.without->role : 0;
+    for (const md::member_write_error& one : empty_logs(members, out)) {
+        if (done.without || !done.parity_right)
+            return refuse_member(members, one, "the end of its log");
+        done.without = one;
     }
     return done;
 }

@@ -30,6 +30,10 @@
 // A block of such a row that cannot be read: a degraded array is refused, too, without
 // --force, for the block of the missing member would be computed from parity that is old.
 //
+// One member of a complete array that takes no writes, its log's end among them, is done
+// without, where the others' parity is known to be right: an array starts with it missing as
+// well. Else, or where it is the second one, the start is refused, and the logs are kept.
+//
 // No entries on any member is no proof that parity was ever right: md has the feature bit on
 // during the first resync, too, and does not log then; an interrupted one is not told on
 // disk. md itself forgets it when one entry is there; here some stripes are looked at, the
@@ -61,12 +65,13 @@ void leave_logs_empty(const array_members& members, uint32_t without);
 
 struct log_recovery {
     replay_report replayed;
-    bool parity_right = false;  // of a complete array: no resync is needed
-    uint32_t looked_at = 0;     // stripes
-    uint32_t wrong = 0;         // of those
+    bool parity_right = false;                      // of a complete array: no resync is needed
+    uint32_t looked_at = 0;                         // stripes
+    uint32_t wrong = 0;                             // of those
+    std::optional<md::member_write_error> without;  // takes no writes, and is to be out
 };
 
-// Replays @members.logs and empties the logs on the members.
+// Replays @members.logs and empties the logs on the members, but on who is out.
 [[nodiscard]] Result<log_recovery> recover_from_logs(const array_members& members, uint64_t seed);
 
 // For programs, and lines for people.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What a start does with an array that has a partial parity log.
+#include <fcntl.h>
+
 #include <filesystem>
 
 #include "base/io.h"
@@ -63,6 +65,9 @@ protected:
         std::vector<uint8_t> out(bytes);
         EXPECT_TRUE(read_exact(open_file(paths_[role]).get(), out, sector * 512));
         return out;
+    }
+    void takes_no_writes(array_members& m, uint32_t role) {
+        m.devices[role]->fd.reset(::open(paths_[role].c_str(), O_RDONLY | O_CLOEXEC));
     }
     void expect_empty_logs(const array_members& m) {
         for (uint32_t role = 0; role < 4; role++) {
@@ -192,6 +197,38 @@ TEST_F(ParityLog, WhoTakesNoEmptyLogIsTold) {
     ASSERT_EQ(failed.size(), 1U);
     EXPECT_EQ(failed[0].role, 2U);
     EXPECT_TRUE(empty_logs(m, 1U << 2).empty()) << "it is out";
+}
+
+// Of parity's member and of another one; and where one more takes none, or parity is not known
+// to be right, the array does not start.
+TEST_F(ParityLog, OneThatTakesNoWritesIsDoneWithout) {
+    for (const uint32_t unwell : {3U, 0U}) {
+        log_entry();
+        array_members m = members();
+        ASSERT_TRUE(find_parity_logs(m, false));
+        takes_no_writes(m, unwell);
+        const auto done = recover_from_logs(m, 1);
+        ASSERT_TRUE(done) << done.error().what;
+        EXPECT_TRUE(done->parity_right);
+        ASSERT_TRUE(done->without);
+        EXPECT_EQ(done->without->role, unwell);
+        EXPECT_EQ(get(3, data(), 4096), std::vector<uint8_t>(4096, unwell == 3 ? 0 : 0x5a));
+    }
+    log_entry();
+    array_members two = members();
+    ASSERT_TRUE(find_parity_logs(two, false));
+    takes_no_writes(two, 3);
+    takes_no_writes(two, 0);
+    EXPECT_FALSE(recover_from_logs(two, 1));
+
+    log_entry(true);
+    array_members unknown = members();
+    ASSERT_TRUE(find_parity_logs(unknown, false));
+    takes_no_writes(unknown, 0);
+    const auto refused = recover_from_logs(unknown, 1);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().err, EBADF);
+    EXPECT_NE(refused.error().what.find(paths_[0]), std::string::npos);
 }
 
 TEST_F(ParityLog, WithoutEntriesParityIsRecomputed) {

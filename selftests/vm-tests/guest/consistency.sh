@@ -244,6 +244,37 @@ unattended() {
 	done
 }
 
+# After a power cut, a member that takes no writes, so its log cannot be ended: another one than
+# that of the torn row's parity, and that one. The array starts without it.
+unwilling() {
+	local role members
+	modprobe dm-flakey
+	array
+	fill
+	write_at $((3 * 384 + 8)) 8
+	cut
+	stop
+	for role in 2 0; do
+		put_back
+		spoil 0 $((3 * 128 + 8)) 8
+		quietly dmsetup create unwilling --table "0 $(blockdev --getsz "/dev/disk$role") flakey $(readlink -f "/dev/disk$role") 0 0 1000 1 error_writes"
+		quietly dmsetup mknodes unwilling
+		members=("${disks[@]}")
+		members[role]=/dev/mapper/unwilling
+		again "${members[@]}" --engine "$(engine)"
+		state degraded
+		[ "$(st "members[$role].state")" != active ] || fail "member $role is active"
+		[ "$(job kind)" = null ] || fail "a $(job kind)"
+		read_all "without member $role, which takes no writes"
+		stop
+		quietly dmsetup remove unwilling
+		unset "members[$role]"
+		take_degraded "${members[@]}"
+		same "$tmp/ref" $md "by md, without member $role"
+		give
+	done
+}
+
 # What a new array gets, and one that runs, by ringraid.conf.
 configured() {
 	local conf=/etc/ringraid/ringraid.conf
@@ -272,4 +303,4 @@ configured() {
 	rm $conf
 }
 
-play made killed torn of_md changed waits degraded unattended configured
+play made killed torn of_md changed waits degraded unattended unwilling configured
