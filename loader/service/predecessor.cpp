@@ -423,6 +423,9 @@ Result<array_members> open_left_members(const predecessor& left, const named_mem
                                       "; {} was detached since the daemon died, and may have "
                                       "lost what it had acknowledged",
                                       returned);
+    // Who has the array now may have put a member out. The caller sees that, too, and says so.
+    if (!check_heritage(*left.array(), *left.life(), *opened))
+        return opened;
     if (lost > 1)
         return with_hint(fail(ENODEV, "{} members are missing or have failed{}", lost, why),
                          absent.empty()     ? ""

@@ -121,6 +121,22 @@ stale_force_new_refused() {
 	stop
 }
 
+# md has gone on without a member: nobody asks for that one, as nothing that is left fits.
+overtaken_without_a_member() {
+	cut_off healthy
+	eventually "md has the members" mdadm --assemble --force --run "$md" "${late[@]}"
+	quietly mdadm "$md" --fail "${late[1]}"
+	quietly dd if=/dev/urandom of="$md" bs=4k count=1 seek=1000 oflag=direct status=none
+	give
+	refused 'cannot be succeeded' timeout 100 ringraid assemble "${late[@]}"
+	kill -0 "$client" || fail "the client had its error"
+	timeout 100 ringraid stop --force t >"$tmp/log" 2>&1 || { cat "$tmp/log"; fail "what is overtaken is not ended"; }
+	! wait "$client" || fail "the client had no error"
+	again "${rest[@]}" --engine user
+	state degraded
+	stop
+}
+
 # An arena of another version: who reads it ends it, or it is given up in so many words.
 of_another_version() {
 	local arena
@@ -275,4 +291,4 @@ away() {
 }
 
 play without_the_arena by_takeover by_stop_force by_force_new force_new_refused stale_force_new_refused \
-	of_another_version unwell_for_a_moment half_takes_no_writes one_takes_no_writes read_only_since late_at_stop_force given_up away
+	overtaken_without_a_member of_another_version unwell_for_a_moment half_takes_no_writes one_takes_no_writes read_only_since late_at_stop_force given_up away
