@@ -425,8 +425,12 @@ bool world::flush_target() {
 // The superblocks tell how far it is.
 void world::checkpoint() {
     const uint64_t frontier = arena->job.frontier;
-    if (!(arena->state & (RR_STATE_REBUILD | RR_STATE_RESYNC | RR_STATE_REPLACE)) || broken() ||
-        !flush_target())
+    if (!(arena->state & (RR_STATE_REBUILD | RR_STATE_RESYNC | RR_STATE_REPLACE)) || broken())
+        return;
+    // Who is out, and not by the superblocks yet, is back after a power cut, and is not flushed.
+    if ((arena->state & RR_STATE_RESYNC) && missing() != superblock_missing_)
+        return;
+    if (!flush_target())
         return;
     if (rebuilding() || replacing())
         raise_events();

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "check.h"
 #include "engine/redo.h"
@@ -135,7 +136,7 @@ void world::prepare() {
     in_tick = false;
     known = plan.missing;
     recorded_epoch = 0;
-    depth_ = active_ = until_ = 0;
+    depth_ = active_ = until_ = turning_ = 0;
     written.fill(0);
     covered.fill(0);
     triggered_.fill(false);
@@ -200,7 +201,7 @@ void world::prepare() {
         arena->state |= RR_STATE_RESYNC;
     make_judge();
     deaths_left_ = 0;
-    depth_ = active_ = ios_used = 0;
+    depth_ = active_ = ios_used = turning_ = 0;
     parked_ = resting_ = clean = false;
     superblock_by_region_ = false;
     format_bitmap();
@@ -332,7 +333,7 @@ void world::mortally(F f) {
     while (how) {
         const bool power = how->power;
         how.reset();
-        depth_ = active_ = 0;
+        depth_ = active_ = turning_ = 0;
         parked_ = resting_ = false;
         sum_->deaths++;
         try {
@@ -602,6 +603,10 @@ void world::interleave() {
 }
 
 void world::let_others(uint32_t turns) {
+    // What the harness does in a turn of others is no step of the call that gave it.
+    if (turning_ == depth_)
+        return;
+    const uint32_t before = std::exchange(turning_, depth_);
     call& mine = calls_[depth_ - 1];
     if (arena->state != mine.left)
         mine.known = arena->state;
@@ -611,6 +616,7 @@ void world::let_others(uint32_t turns) {
             break;
     }
     mine.left = arena->state;
+    turning_ = before;
 }
 
 // After every call of the engine: check what it did, then be its host.

@@ -469,6 +469,7 @@ private:
     uint32_t stream_stripe_ = 0, stream_at_ = 0;  // where a stream of reads goes on
     std::array<call, queues_max + 3> calls_{};
     uint32_t depth_ = 0, active_ = 0;  // calls under way; mask of their threads
+    uint32_t turning_ = 0;             // the depth at which others have their turns
     uint32_t until_ = 0;               // accesses to shared words until others take a turn
     uint32_t turns_left_ = 0;
     bool resting_ = false;  // all threads start together
