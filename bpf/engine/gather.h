@@ -11,6 +11,11 @@
  *   slot   tag 7, more: 3 -> 9     in work: one operation of three writes
  *          behind: 12 -> 4         the next one: 12, and 4 is taken along
  *
+ * Who waits, or comes along, is a rider. A write of one cell is one by its tag. A write of
+ * several cells has to be in a list for each: for each cell that is in work it takes a slot
+ * as a ticket (RR_PHASE_FOLLOW), whose buffers nobody uses and which is free again when that
+ * cell is done. So two halves of a stripe that come together are one full stripe.
+ *
  * What is written is a set of units for each role, not a range: two blocks far apart are
  * not joined by what lies between them. I/O goes to each run of units,
  *
@@ -30,8 +35,7 @@
  * cannot be done since blocks cannot be read, each is tried for itself: it may not need
  * them. Once members are written, what becomes of the row is the answer to all.
  *
- * A write of several cells has slots of its own, and waits for nobody but the lock: it
- * can be in one list only. Others wait behind it as behind any.
+ * Nobody waits in a circle: a rider holds no lock, and those before it have all they need.
  */
 #ifndef RINGRAID_ENGINE_GATHER_H
 #define RINGRAID_ENGINE_GATHER_H
@@ -96,6 +100,56 @@ RR_STEP rr_u32 rr_first_run(rr_u32 mask)
 	return mask & ~(mask + (mask & -mask));
 }
 
+RR_STEP rr_u32 rr_rider_tag(rr_array_t *a, rr_queue_t *q, rr_u32 rider)
+{
+	return rider < RR_TICKET ? rider : rr_slot_at(a, q, rider - RR_TICKET)->tag;
+}
+
+RR_STEP rr_u32 rr_rider_next(rr_array_t *a, rr_queue_t *q, rr_u32 rider)
+{
+	return rider < RR_TICKET ? rr_request_at(a, q, rider)->next
+				 : rr_slot_at(a, q, rider - RR_TICKET)->next;
+}
+
+RR_STEP void rr_rider_before(rr_array_t *a, rr_queue_t *q, rr_u32 rider, rr_u32 next)
+{
+	if (rider < RR_TICKET)
+		rr_request_at(a, q, rider)->next = next;
+	else
+		rr_slot_at(a, q, rider - RR_TICKET)->next = next;
+}
+
+RR_STEP void rr_rider_push(rr_array_t *a, rr_queue_t *q, rr_fifo_t *f, rr_u32 rider)
+{
+	rr_rider_before(a, q, rider, RR_NIL);
+	if (f->head == RR_NIL)
+		f->head = rider;
+	else
+		rr_rider_before(a, q, f->tail, rider);
+	f->tail = rider;
+}
+
+RR_STEP rr_u32 rr_rider_pop(rr_array_t *a, rr_queue_t *q, rr_fifo_t *f)
+{
+	rr_u32 rider = f->head;
+
+	if (rider != RR_NIL)
+		f->head = rr_rider_next(a, q, rider);
+	return rider;
+}
+
+/* The rider is in no list any more: its tag. A ticket is free. */
+RR_STEP rr_u32 rr_rider_leaves(rr_array_t *a, rr_queue_t *q, rr_u32 rider)
+{
+	rr_u32 tag = rr_rider_tag(a, q, rider);
+
+	if (rider >= RR_TICKET) {
+		rr_store(rr_slot_at(a, q, rider - RR_TICKET)->phase, RR_PHASE_FREE);
+		rr_free_push(a, q, rider - RR_TICKET);
+	}
+	return tag;
+}
+
 /* Each run of a mask of units, from the lowest on. */
 #define rr_for_runs(run, mask)                                                                     \
 	for (rr_u32 rest_ = (mask); rest_ && rr_may_go_on() && ((run) = rr_first_run(rest_), 1);   \
@@ -154,7 +208,8 @@ RR_STEP void rr_slot_cover(rr_array_t *a, rr_slot_t *s, rr_u32 role, rr_u32 from
 
 /*
  * May @tag come along where rows are logged (log.h)? An entry names neighbours, and whole
- * units say which those are; partial parity has no room for a block that is written twice.
+ * units say which those are. A host that fuses folds each payload into partial parity when it
+ * copies it, so there no block may come twice.
  */
 RR_FN int rr_log_may_gather(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 			    rr_u32 tag)
@@ -174,7 +229,7 @@ RR_FN int rr_log_may_gather(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 		piece = rr_piece_of(a, s, r, start, i);
 		units = s->data_mask >> role & 1 ? s->units[role] : 0U;
 		more = piece.from < piece.to ? rr_lock_mask(a, piece.from, piece.to) : 0;
-		if ((units && units != s->whole[role]) || (units & more) ||
+		if ((units && units != s->whole[role]) || (q->fused && (units & more)) ||
 		    (more && more != rr_kept_units(a, piece.from, piece.to)))
 			return 0;
 		units |= more;
@@ -186,38 +241,49 @@ RR_FN int rr_log_may_gather(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 	return 1;
 }
 
-/* The write @tag, of this cell alone, becomes part of the slot's operation. 0: it cannot. */
+/* What the write @tag has of the slot's cell becomes part of its operation. 0: it cannot. */
 RR_FN int rr_slot_add(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot,
 		      rr_u32 tag)
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_request_t *r = rr_request_at(a, q, tag);
-	rr_u32 cell = 1U << (a->cell_shift - RR_SECTOR_SHIFT);
 	rr_u32 start = rr_request_place(a, r).start;
-	rr_u32 end = start + r->sectors;
 	rr_u32 first = start >> a->geometry.chunk_shift;
-	rr_u32 count = ((end - 1) >> a->geometry.chunk_shift) - first + 1;
-	/* In more than one chunk it has all rows of the cell. */
-	rr_u32 lo = count > 1 ? 0 : start & (cell - 1);
-	rr_u32 hi = count > 1 ? cell : ((end - 1) & (cell - 1)) + 1;
+	rr_u32 chunks = ((start + r->sectors - 1) >> a->geometry.chunk_shift) - first + 1;
+	rr_u32 lo = s->lo;
+	rr_u32 hi = s->hi;
+	rr_u32 parts = s->parts;
 	struct rr_piece piece;
 	rr_u32 extra;
 	rr_s32 i;
 
-	if (s->parts + count > RR_PARTS_MAX ||
-	    (q->fused && ((r->flags ^ rr_request_at(a, q, s->tag)->flags) & RR_REQ_COPY)) ||
-	    (a->log_roles && !rr_log_may_gather(a, q, slot, tag)))
+	rr_for (i, RR_MEMBERS_MAX - 1) {
+		if ((rr_u32)i >= chunks)
+			break;
+		piece = rr_piece_of(a, s, r, start, first + i);
+		if (piece.from >= piece.to)
+			continue;
+		parts++;
+		if (piece.from < lo)
+			lo = piece.from;
+		if (piece.to > hi)
+			hi = piece.to;
+	}
+	if (parts > RR_PARTS_MAX ||
+	    (q->fused && ((r->flags ^ rr_request_at(a, q, s->tag)->flags) & RR_REQ_COPY)))
 		return 0;
-	extra = rr_lock_mask(a, lo < s->lo ? lo : s->lo, hi > s->hi ? hi : s->hi) & ~s->lock_mask;
+	extra = rr_lock_mask(a, lo, hi) & ~s->lock_mask;
 	if (extra && !rr_lock_try(a, q->id, s->lock, extra, rr_slot_who(a, q, slot)))
 		return 0;
 	s->lock_mask |= extra;
-	s->parts += count;
+	s->parts = parts;
 	s->fua |= (r->flags & RR_REQ_FUA) != 0;
 	rr_for (i, RR_MEMBERS_MAX - 1) {
-		if ((rr_u32)i >= count)
+		if ((rr_u32)i >= chunks)
 			break;
 		piece = rr_piece_of(a, s, r, start, first + i);
+		if (piece.from >= piece.to)
+			continue;
 		rr_slot_cover(a, s,
 			      rr_data_member(&a->geometry, s->parity, first + i) &
 				      (RR_MEMBERS_MAX - 1),
@@ -232,20 +298,22 @@ RR_FN int rr_slot_take_along(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	rr_u32 parity = s->parity & (RR_MEMBERS_MAX - 1);
 	rr_u32 last = s->behind.tail;
-	rr_u32 tag;
+	rr_u32 rider, tag;
 	rr_s32 i;
 
 	rr_for (i, RR_DEPTH_MAX) {
-		tag = rr_request_pop(a, q, &s->behind);
-		if (tag == RR_NIL)
+		rider = rr_rider_pop(a, q, &s->behind);
+		if (rider == RR_NIL)
 			break;
-		if (rr_slot_add(a, q, slot, tag)) {
+		tag = rr_rider_tag(a, q, rider);
+		if ((!a->log_roles || rr_log_may_gather(a, q, slot, tag)) &&
+		    rr_slot_add(a, q, slot, tag)) {
 			q->gathered++;
-			rr_request_push(a, q, &s->more, tag);
+			rr_rider_push(a, q, &s->more, rider);
 		} else {
-			rr_request_push(a, q, &s->behind, tag);
+			rr_rider_push(a, q, &s->behind, rider);
 		}
-		if (tag == last)
+		if (rider == last)
 			break;
 	}
 	s->from[parity] = s->lo;
@@ -290,10 +358,73 @@ RR_FN int rr_slot_tell_plan(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARE
 		q->plans[tag & (RR_DEPTH_MAX - 1)] |= 1U << plan;
 		if (next == RR_NIL)
 			break;
-		tag = next;
-		next = rr_request_at(a, q, tag)->next;
+		tag = rr_rider_tag(a, q, next);
+		next = rr_rider_next(a, q, next);
 	}
 	return 0;
+}
+
+/* The request @tag has its part in the slot's operation behind it: 1; or goes on: 0. */
+RR_STEP int rr_part_ends(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_s32 error, int again)
+{
+	rr_s32 its_error = rr_request_at(a, q, tag)->error;
+
+	if (again && !its_error)
+		return 0;
+	rr_request_part_done(a, q, tag, error ? error : its_error);
+	return 1;
+}
+
+/* All that the slot has carried end, or go on where @again says so: how many. */
+RR_STEP rr_u32 rr_riders_end(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_s32 error, int again)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 last = s->more.tail;
+	rr_u32 left = rr_counted_from(1);
+	rr_u32 rider;
+	rr_s32 i;
+
+	if (rr_part_ends(a, q, s->tag, error, again)) {
+		s->tag = RR_NIL;
+		left--;
+	}
+	rr_for (i, RR_DEPTH_MAX) {
+		rider = rr_rider_pop(a, q, &s->more);
+		if (rider == RR_NIL)
+			break;
+		if (rr_part_ends(a, q, rr_rider_tag(a, q, rider), error, again)) {
+			rr_rider_leaves(a, q, rider);
+		} else {
+			left++;
+			rr_rider_push(a, q, &s->more, rider);
+		}
+		if (rider == last)
+			break;
+	}
+	return left;
+}
+
+/* The slot is for those of its riders that go on, then those behind. 0: nobody is left. */
+RR_FN int rr_slot_goes_on(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 slot)
+{
+	rr_slot_t *s = rr_slot_at(a, q, slot);
+	rr_u32 rider;
+
+	if (s->more.head != RR_NIL) {
+		if (s->behind.head == RR_NIL)
+			s->behind.tail = s->more.tail;
+		rr_rider_before(a, q, s->more.tail, s->behind.head);
+		s->behind.head = s->more.head;
+	}
+	if (s->tag == RR_NIL) {
+		rider = rr_rider_pop(a, q, &s->behind);
+		if (rider == RR_NIL)
+			return 0;
+		s->tag = rr_rider_leaves(a, q, rider);
+	}
+	rr_slot_reset(s);
+	rr_slot_starts(a, q, slot);
+	return 1;
 }
 
 /*
@@ -304,47 +435,11 @@ RR_STEP int rr_slot_hand_over(rr_array_t *a, rr_queue_t *q, rr_u32 slot, rr_s32 
 {
 	rr_slot_t *s = rr_slot_at(a, q, slot);
 	int again = !wrote && s->more.head != RR_NIL && !(rr_load(a->state) & RR_STATE_BROKEN);
-	rr_u32 behind = s->behind.head;
-	rr_u32 behind_tail = s->behind.tail;
-	rr_u32 left = rr_counted_from(0);
-	rr_u32 tag = s->tag;
-	rr_request_t *r;
-	rr_s32 i;
+	rr_u32 left = rr_riders_end(a, q, slot, error, again);
 
-	s->tag = RR_NIL;
-	s->behind.head = RR_NIL;
-	rr_for (i, RR_DEPTH_MAX) {
-		rr_u32 next = rr_request_pop(a, q, &s->more);
-
-		r = rr_request_at(a, q, tag);
-		if (!again || r->error) {
-			rr_request_part_done(a, q, tag, error ? error : r->error);
-		} else {
-			left++;
-			if (!i)
-				s->tag = tag;
-			else
-				rr_request_push(a, q, &s->behind, tag);
-		}
-		if (next == RR_NIL)
-			break;
-		tag = next;
-	}
 	if (again && error)
 		s->apart = left;
-	if (s->behind.head == RR_NIL)
-		s->behind.head = behind;
-	else
-		rr_request_at(a, q, s->behind.tail)->next = behind;
-	if (behind != RR_NIL)
-		s->behind.tail = behind_tail;
-	if (s->tag == RR_NIL)
-		s->tag = rr_request_pop(a, q, &s->behind);
-	if (s->tag == RR_NIL)
-		return 0;
-	rr_slot_reset(s);
-	rr_slot_starts(a, q, slot);
-	return 1;
+	return rr_slot_goes_on(a, q, slot);
 }
 
 #endif /* RINGRAID_ENGINE_GATHER_H */

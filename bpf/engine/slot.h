@@ -223,8 +223,8 @@ RR_FN int rr_slot_enter_copy(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_AR
 		}
 		if (next == RR_NIL)
 			break;
-		tag = next;
-		next = rr_request_at(a, q, tag)->next;
+		tag = rr_rider_tag(a, q, next);
+		next = rr_rider_next(a, q, next);
 	}
 	return 0;
 }

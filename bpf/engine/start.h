@@ -214,7 +214,36 @@ RR_STEP void rr_write_follows(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_slot_
 	r->flags &= ~RR_REQ_QUEUED;
 	r->wanted_roles = 0;
 	r->pending = 1;
-	rr_request_push(a, q, &s->behind, tag);
+	rr_rider_push(a, q, &s->behind, tag);
+}
+
+/* The free @slot is for the lowest cell that the write @tag still wants. */
+RR_STEP rr_slot_t *rr_write_takes(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_u32 slot)
+{
+	rr_request_t *r = rr_request_at(a, q, tag);
+
+	rr_slot_new(a, q, RR_OP_WRITE, tag, slot);
+	r->want[0] &= r->want[0] - 1;
+	if (!r->want[0])
+		r->wanted_roles = 0;
+	r->pending++;
+	return rr_slot_at(a, q, slot);
+}
+
+/* A cell of the write @tag waits, with a ticket, behind the slot that works on it. */
+RR_FN int rr_write_follows_there(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag,
+				 rr_u32 before)
+{
+	rr_u32 ticket = q->free_slot;
+	rr_slot_t *t = rr_slot_at(a, q, ticket);
+
+	t->keeps = RR_KEEPS_NOTHING;
+	rr_write_takes(a, q, tag, ticket);
+	/* Nobody finds it as one that works. */
+	rr_store(t->cell, ~0ULL);
+	rr_store(t->phase, RR_PHASE_FOLLOW);
+	rr_rider_push(a, q, &rr_slot_at(a, q, before)->behind, RR_TICKET + ticket);
+	return 0;
 }
 
 /*
@@ -225,37 +254,34 @@ RR_STEP void rr_write_follows(rr_array_t *a, rr_queue_t *q, rr_u32 tag, rr_slot_
 RR_FN int rr_write_start_cell(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA, rr_u32 tag)
 {
 	rr_request_t *r = rr_request_at(a, q, tag);
-	rr_u32 cells = r->want[0];
-	rr_u32 cell = rr_lowest_bit(cells);
+	rr_u32 cell = rr_lowest_bit(r->want[0]);
 	rr_u64 at = rr_member_cell(a, rr_request_place(a, r).stripe,
 				   cell << (a->cell_shift - RR_SECTOR_SHIFT));
 	rr_u32 place = rr_kept_place(at);
 	rr_u32 slot = q->kept_at[place];
 	rr_slot_t *s = rr_slot_at(a, q, slot);
+	int works;
 
-	if (slot >= a->slots || s->cell != at || s->op != RR_OP_WRITE) {
+	if (slot >= a->slots || s->cell != at || s->op != RR_OP_WRITE)
 		slot = RR_NIL;
-	} else if (s->phase != RR_PHASE_FREE) {
-		if (r->flags & RR_REQ_ONE) {
-			rr_write_follows(a, q, tag, s);
-			return 1;
-		}
-		slot = RR_NIL;
+	works = slot != RR_NIL && s->phase != RR_PHASE_FREE;
+	if (works && (r->flags & RR_REQ_ONE)) {
+		rr_write_follows(a, q, tag, s);
+		return 1;
 	}
 	if (q->free_slot == RR_NIL)
 		return 0;
+	if (works) {
+		rr_write_follows_there(a, q, tag, slot);
+		return 1;
+	}
 	if (slot == RR_NIL) {
 		slot = q->free_slot;
 		s = rr_slot_at(a, q, slot);
 		if (s->cell != at)
 			s->keeps = RR_KEEPS_NOTHING;
 	}
-	rr_slot_new(a, q, RR_OP_WRITE, tag, slot);
-	s->cell = at;
-	r->want[0] = cells & (cells - 1);
-	if (!r->want[0])
-		r->wanted_roles = 0;
-	r->pending++;
+	rr_write_takes(a, q, tag, slot)->cell = at;
 	q->kept_at[place] = slot;
 	rr_slot_starts(a, q, slot);
 	return 1;

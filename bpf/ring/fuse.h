@@ -121,8 +121,8 @@ RR_FN int rr_fuse_payloads(rr_host_t *host RR_ARG_HOST, rr_array_t *a RR_ARG_ARE
 		}
 		if (next == RR_NIL)
 			break;
-		s->blame = next;
-		next = rr_request_at(a, q, next)->next;
+		s->blame = rr_rider_tag(a, q, next);
+		next = rr_rider_next(a, q, next);
 	}
 	return 0;
 }

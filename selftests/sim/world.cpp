@@ -775,9 +775,12 @@ void world::client_start(uint32_t queue, uint32_t tag) {
 
 std::vector<uint32_t> world::tags_of(uint32_t queue, const rr_slot& s) const {
     std::vector<uint32_t> tags{s.tag};
-    for (uint32_t tag = s.more.head; tag != RR_NIL && tags.size() <= plan.config.depth;
-         tag = rr_host_request(arena, queue, tag)->next)
-        tags.push_back(tag);
+    for (uint32_t rider = s.more.head; rider != RR_NIL && tags.size() <= plan.config.depth;) {
+        const rr_slot* ticket =
+            rider < RR_TICKET ? nullptr : rr_host_slot(arena, queue, rider - RR_TICKET);
+        tags.push_back(ticket != nullptr ? ticket->tag : rider);
+        rider = ticket != nullptr ? ticket->next : rr_host_request(arena, queue, rider)->next;
+    }
     return tags;
 }
 

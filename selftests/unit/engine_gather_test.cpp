@@ -20,11 +20,12 @@ constexpr uint32_t full = chunk * (members - 1);
 
 class EngineGather : public testing::Test {
 protected:
-    explicit EngineGather(uint32_t missing = 0) : a_(config(), missing) {}
-    static array_config config() {
-        array_config c = test::shape(members, chunk);
+    explicit EngineGather(uint32_t cells = 1) : a_(config(cells), 0) {}
+    static array_config config(uint32_t cells) {
+        array_config c = test::shape(members, cells * chunk);
         c.depth = 128;
         c.queues = 2;
+        c.slots = static_cast<uint16_t>(4 * cells);
         return c;
     }
 
@@ -80,6 +81,14 @@ protected:
 
     small_array a_;
     std::map<uint32_t, rr_s32> answered_;
+};
+
+// A chunk is four cells, so writes are of several.
+class EngineGatherCells : public EngineGather {
+protected:
+    EngineGatherCells() : EngineGather(cells) {}
+    static constexpr uint32_t cells = 4;
+    static constexpr uint32_t half = 2 * cells * chunk;  // of a stripe
 };
 
 // One that a test makes for itself.
@@ -265,6 +274,91 @@ TEST_F(EngineGather, AStreamReadsNoParityTwice) {
     }
     EXPECT_EQ(next, full / 8);
     EXPECT_LE(reads, 3U) << "two of the first rows, one of the second chunk";
+}
+
+TEST_F(EngineGatherCells, HalvesOfAStripeAreAWholeOne) {
+    come(0, 0, half);
+    come(1, half, half);
+    settle();
+    auto count = drain();
+    EXPECT_EQ(count[RR_ACT_READ], 0U);
+    EXPECT_EQ(count[RR_ACT_COPY_IN], 4U * cells);
+    EXPECT_EQ(count[RR_ACT_WRITE], members * cells);
+    EXPECT_EQ(queue()->gathered, cells);
+    EXPECT_EQ(queue()->count.full_cells, cells);
+    EXPECT_EQ(answered_[0], static_cast<int>(half * 512));
+    EXPECT_EQ(answered_[1], static_cast<int>(half * 512));
+    EXPECT_EQ(queue()->free_slots, a_->slots);
+}
+
+TEST_F(EngineGatherCells, AHalfThatComesLaterFindsTheFirstInMemory) {
+    come(0, 0, half);
+    settle();
+    const auto first = take();
+    EXPECT_EQ(first.size(), 2U * cells) << "reads of what it leaves alone";
+    come(1, half, half);
+    settle();
+    EXPECT_TRUE(take().empty());
+    EXPECT_EQ(queue()->free_slots, a_->slots - 2U * cells);
+    done(first);
+    auto count = drain();
+    EXPECT_EQ(count[RR_ACT_READ], 0U);
+    EXPECT_EQ(count[RR_ACT_WRITE], 2U * 3U * cells);
+    EXPECT_EQ(answered_.size(), 2U);
+    EXPECT_EQ(queue()->free_slots, a_->slots);
+}
+
+// Ends in the middle of cells, a write of one cell among them, and one of all rows.
+TEST_F(EngineGatherCells, EachHasItsOwnPartOfACell) {
+    come(0, 8, chunk);                          // cells 0 and 1 of chunk 0
+    come(1, cells * chunk - 8, chunk + 16);     // the end of chunk 0, cells 0 and 1 of chunk 1
+    come(2, 2 * cells * chunk + chunk - 8, 8);  // cell 0 of chunk 2
+    settle();
+    const auto reads = take();
+    done(reads);
+    for (const rr_action& act : take()) {
+        if (act.act == RR_ACT_COPY_IN) {
+            EXPECT_LE(act.position + act.length, (act.tag == 0   ? chunk
+                                                  : act.tag == 1 ? chunk + 16
+                                                                 : 8) *
+                                                     512U);
+        }
+        rr_complete(a_.get(), queue(), act.token, static_cast<rr_s32>(act.length));
+    }
+    settle();
+    std::vector<rr_action> writes = take();
+    std::map<uint32_t, uint32_t> sectors;
+    while (!writes.empty()) {
+        for (const rr_action& act : writes)
+            sectors[act.role] += act.act == RR_ACT_WRITE ? act.length / 512 : 0;
+        done(writes);
+        writes = take();
+    }
+    EXPECT_EQ(sectors[role(0)], chunk + 8);
+    EXPECT_EQ(sectors[role(1)], chunk + 8);
+    EXPECT_EQ(sectors[role(2)], 8U);
+    EXPECT_EQ(answered_.size(), 3U);
+    EXPECT_EQ(queue()->free_slots, a_->slots);
+}
+
+TEST_F(EngineGatherCells, ACopyThatFailsIsTheErrorOfOne) {
+    come(0, 0, half);
+    come(1, half, half);
+    settle();
+    bool failed = false;
+    for (std::vector<rr_action> all = take(); !all.empty(); all = take()) {
+        for (const rr_action& act : all) {
+            const bool fails = act.act == RR_ACT_COPY_IN && act.tag == 1 && !failed;
+            failed = failed || fails;
+            rr_complete(a_.get(), queue(), act.token,
+                        fails ? -RR_EINVAL : static_cast<rr_s32>(act.length));
+        }
+        settle();
+    }
+    EXPECT_TRUE(failed);
+    EXPECT_EQ(answered_[0], static_cast<int>(half * 512));
+    EXPECT_EQ(answered_[1], -RR_EIO);
+    EXPECT_EQ(queue()->free_slots, a_->slots);
 }
 
 }  // namespace

@@ -58,6 +58,8 @@ enum {
 	RR_RETRY_RING = 1024,
 	RR_KEPT_PLACES = 256,
 	RR_PARTS_MAX = 128, /* copies of one operation */
+	/* A rider (rr_slot.more, behind) is a tag; or, and so much more, a slot: its ticket. */
+	RR_TICKET = 256,
 	RR_JOB_WINDOW = 64, /* cells of a job between its first unfinished one and its next */
 	RR_JOB_NOTES = 64,  /* wrong rows that a job remembers */
 	RR_RETRIES_MAX = 1000,
@@ -247,7 +249,8 @@ enum rr_phase {
 	RR_PHASE_WRITE = 4, /* redo after a crash */
 	RR_PHASE_COPY_OUT = 5,
 	RR_PHASE_REPAIR = 6,
-	RR_PHASE_LOG = 7, /* no member is written before its log is: engine/log.h */
+	RR_PHASE_LOG = 7,    /* no member is written before its log is: engine/log.h */
+	RR_PHASE_FOLLOW = 8, /* a ticket, behind another slot or carried by it: engine/gather.h */
 };
 
 /* rr_slot.log */
@@ -318,8 +321,8 @@ struct rr_slot {
 	rr_u16 parts;		      /* copies */
 	rr_u16 apart;		      /* so many requests go on one by one */
 	rr_u16 blame;		      /* whose copy is made: fused hosts */
-	struct rr_fifo more;	      /* tags that it carries beside `tag` */
-	struct rr_fifo behind;	      /* tags that wait for it to end */
+	struct rr_fifo more;	      /* riders that it carries beside `tag` */
+	struct rr_fifo behind;	      /* riders that wait for it to end */
 	rr_u16 later;		      /* roles whose turn comes when the others are written */
 	rr_u8 log;
 	rr_u8 zero; /* 0, or of a request of zeros: engine/zero.h */
@@ -543,6 +546,7 @@ RR_STATIC_ASSERT(sizeof(struct rr_lock) == 64, "one cache line a lock");
 RR_STATIC_ASSERT(sizeof(struct rr_request) == 64, "one cache line a request");
 RR_STATIC_ASSERT(sizeof(struct rr_slot) == 304, "redo reads it after a crash");
 RR_STATIC_ASSERT(RR_MEMBERS_MAX == 16, "role masks are 16 bits");
+RR_STATIC_ASSERT(RR_TICKET >= RR_DEPTH_MAX && RR_TICKET + RR_SLOTS_MAX < RR_NIL, "a tag or a slot");
 RR_STATIC_ASSERT(RR_SLOTS_MAX == 1 << RR_SLOT_BITS && RR_QUEUES_MAX << RR_SLOT_BITS <= 1 << 16,
 		 "a slot and its queue are an index of a token");
 
