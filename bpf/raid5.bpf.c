@@ -54,6 +54,7 @@ const volatile struct rr_shared {
 	struct rr_slot slot[0];
 	struct rr_lock lock[0];
 	struct rr_latencies latencies[0];
+	struct rr_bundles bundles[0];
 	struct rr_action action[0];
 	struct rr_ring ring[0];
 	struct rr_program_config config[0];
@@ -99,6 +100,10 @@ RR_STEP int rr_host_xor(rr_host_t *host, struct rr_xor_ref *refs, rr_u32 n, rr_u
 #define rr_host_fuse(host, a, q, slot) rr_fuse(host, a, q, slot)
 
 #include "ring/step.h"
+
+RR_STATIC_ASSERT(RR_OPCODE_READV_FIXED == IORING_OP_READV_FIXED &&
+			 RR_OPCODE_WRITEV_FIXED == IORING_OP_WRITEV_FIXED,
+		 "linux/io_uring.h");
 
 /* io_uring's request, as far as it is looked at. */
 struct io_kiocb {

@@ -28,7 +28,8 @@ enum {
 	RR_URING_CMD_FIXED = 1 << 0,
 };
 
-#define RR_NVME_URING_CMD_IO 0xc0484e80U
+#define RR_NVME_URING_CMD_IO	 0xc0484e80U
+#define RR_NVME_URING_CMD_IO_VEC 0xc0484e81U
 
 struct rr_nvme_command {
 	rr_u8 opcode;

@@ -28,6 +28,7 @@
 #define RINGRAID_RING_STEP_H
 
 #include "../engine/engine.h"
+#include "bundle.h"
 #include "latency.h"
 #include "park.h"
 #include "sqe.h"
@@ -144,6 +145,9 @@ RR_STEP void rr_step_event(rr_array_t *a, rr_queue_t *q, struct rr_ring *ring, r
 		q->tick_wanted = 0;
 		rr_tick(a, q);
 		break;
+	case RR_TOKEN_BUNDLE:
+		rr_bundle_done(a, q, rr_token_index(token), res);
+		break;
 	default:
 		if (rr_ring_is_nvme(rr_host_offsets()))
 			res = rr_nvme_result(a, q, token, res);
@@ -172,7 +176,7 @@ RR_STEP void rr_step_completions(rr_array_t *a, rr_queue_t *q, struct rr_ring *r
 	rr_ring_word(cq, at->cq_head) = head + ready;
 }
 
-/* The oldest action leaves the ring. 1: as an SQE; 0: it is done. */
+/* The oldest action leaves the ring. 1: as an SQE; 0: it is done, or in one that is there. */
 RR_STEP int rr_step_action(rr_host_t *host, rr_array_t *a, rr_queue_t *q, struct rr_ring *ring,
 			   rr_u8 *sq)
 {
@@ -193,7 +197,11 @@ RR_STEP int rr_step_action(rr_host_t *host, rr_array_t *a, rr_queue_t *q, struct
 		rr_settle(a, q);
 		return 0;
 	}
+	if (q->bundling && rr_bundle_joins(a, q, ring, sq, n))
+		return 0;
 	rr_sqe_action(sq, a, q, ring, n);
+	if (rr_bundle_ends_well(a, n))
+		rr_bundle_opens(a, q, n);
 	return 1;
 }
 
@@ -233,6 +241,7 @@ RR_STEP int rr_step_submissions(rr_host_t *host, rr_array_t *a, rr_queue_t *q, s
 		room--;
 		rr_sqe_timer(sq, a, q);
 	}
+	rr_bundles_begin(q);
 	rr_for (i, RR_RING_SQ_ENTRIES) {
 		if (q->action_head == q->action_tail || !room ||
 		    q->inflight >= RR_RING_INFLIGHT_MAX)

@@ -43,7 +43,12 @@ RR_STATIC_ASSERT(sizeof(struct rr_nvme_command) == sizeof(struct nvme_uring_cmd)
 			 offsetof(struct rr_nvme_command, timeout_ms) ==
 				 offsetof(struct nvme_uring_cmd, timeout_ms),
 		 "struct nvme_uring_cmd");
-RR_STATIC_ASSERT(RR_NVME_URING_CMD_IO == NVME_URING_CMD_IO, "linux/nvme_ioctl.h");
+RR_STATIC_ASSERT(RR_NVME_URING_CMD_IO == NVME_URING_CMD_IO &&
+			 RR_NVME_URING_CMD_IO_VEC == NVME_URING_CMD_IO_VEC,
+		 "linux/nvme_ioctl.h");
+RR_STATIC_ASSERT(sizeof(struct rr_bundle_piece) == sizeof(struct iovec) &&
+			 offsetof(struct rr_bundle_piece, bytes) == offsetof(struct iovec, iov_len),
+		 "struct iovec");
 
 /* The kernel's side of the ring must be seen, and see ours, in order. */
 static inline void ring_barrier(void)

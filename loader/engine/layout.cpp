@@ -158,6 +158,7 @@ void place_parts(rr_array& h) {
     h.requests_offset = place(uint64_t{h.queues} * h.depth * sizeof(rr_request));
     h.slots_offset = place(uint64_t{h.queues} * h.slots * sizeof(rr_slot));
     h.locks_offset = place(uint64_t{RR_LOCKS} * sizeof(rr_lock));
+    h.bundles_offset = place(uint64_t{h.queues} * sizeof(rr_bundles));
     h.actions_offset = place(uint64_t{h.queues} * h.actions * sizeof(rr_action));
     h.buffers_offset = place((uint64_t{h.queues} * h.slots * h.geometry.members) << h.cell_shift);
     h.bytes = at;

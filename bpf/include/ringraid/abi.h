@@ -60,6 +60,8 @@ enum {
 	RR_PARTS_MAX = 128, /* copies of one operation */
 	/* A rider (rr_slot.more, behind) is a tag; or, and so much more, a slot: its ticket. */
 	RR_TICKET = 256,
+	RR_BUNDLES = 64, /* of a queue, in flight */
+	RR_BUNDLE_PIECES = 16,
 	RR_JOB_WINDOW = 64, /* cells of a job between its first unfinished one and its next */
 	RR_JOB_NOTES = 64,  /* wrong rows that a job remembers */
 	RR_RETRIES_MAX = 1000,
@@ -182,6 +184,7 @@ struct rr_array {
 	rr_u32 region_shift; /* log2 of the stripes of one */
 	rr_u32 regions_on;   /* writes heed them */
 	rr_u32 latency_on;   /* by the control plane, at any time: requests are timed */
+	rr_u64 bundles_offset;
 	rr_u64 latency_offset;
 	rr_u64 pad0[7];
 	rr_u64 state; /* RR_STATE_*, changed by compare-and-swap */
@@ -378,10 +381,11 @@ enum rr_token_kind {
 	RR_TOKEN_MESSAGE = 5, /* another queue or the control plane woke us */
 	RR_TOKEN_WAKE = 6,    /* our own MSG_RING to queue `index` */
 	RR_TOKEN_TIMER = 7,
-	RR_TOKEN_NOTIFY = 8, /* our own MSG_RING to the control plane */
-	RR_TOKEN_ASK = 9,    /* ... to the flusher was lost: RR_TOKEN_FLUSH is its answer */
-	RR_TOKEN_LOG = 10,   /* ... to the log's writer */
-	RR_TOKEN_ZERO = 11,  /* ... to the flusher, of a slot: RR_TOKEN_SLOT is its answer */
+	RR_TOKEN_NOTIFY = 8,  /* our own MSG_RING to the control plane */
+	RR_TOKEN_ASK = 9,     /* ... to the flusher was lost: RR_TOKEN_FLUSH is its answer */
+	RR_TOKEN_LOG = 10,    /* ... to the log's writer */
+	RR_TOKEN_BUNDLE = 11, /* index = bundle, plus one: ring/bundle.h */
+	RR_TOKEN_ZERO = 12,   /* ... to the flusher, of a slot: RR_TOKEN_SLOT is its answer */
 };
 
 /* What a message of RR_TOKEN_ZERO has for its result. */
@@ -466,6 +470,37 @@ struct rr_latencies {
 	struct rr_latency way[RR_WAYS];
 };
 
+/* A queue's member I/Os that are one SQE: ring/bundle.h. All zeroes: none is in flight. */
+struct rr_bundle_piece {
+	rr_u64 base; /* struct iovec */
+	rr_u64 bytes;
+};
+
+struct rr_bundle {
+	rr_u64 tokens[RR_BUNDLE_PIECES];
+	struct rr_bundle_piece pieces[RR_BUNDLE_PIECES];
+	rr_u32 count;
+	rr_u32 bytes; /* all of them */
+	rr_u32 next;  /* free one, plus one */
+	rr_u32 pad;
+};
+
+/* What ends at the border of a cell, of this turn. */
+struct rr_bundle_end {
+	rr_u64 position; /* behind it, on the member */
+	rr_u32 bytes;
+	rr_u32 sq;     /* its SQE, as sq_tail counts */
+	rr_u32 number; /* its bundle, plus one; 0: it is one I/O */
+	rr_u32 act;
+};
+
+struct rr_bundles {
+	struct rr_bundle_end end[RR_MEMBERS_MAX]; /* by role */
+	rr_u32 free;				  /* the first of the list, plus one */
+	rr_u32 made;				  /* those that were ever in use */
+	struct rr_bundle bundle[RR_BUNDLES];
+};
+
 struct rr_queue {
 	rr_u32 id;
 	rr_u32 action_head; /* free running */
@@ -521,6 +556,8 @@ struct rr_queue {
 	struct rr_fifo parked; /* tags: came while the queue parks */
 	rr_u32 parked_tags;
 	rr_u32 fused;	    /* the host computes: set before the first request, or while parked */
+	rr_u32 bundling;    /* roles with an SQE of this turn that others may join: ring/bundle.h */
+	rr_u32 alone_until; /* actions up to here, as action_head counts, are SQEs of their own */
 	rr_u64 timer_ns[2]; /* struct __kernel_timespec */
 	rr_u64 written[RR_MEMBERS_MAX];			   /* member writes completed */
 	rr_u64 flush_start[RR_MEMBERS_MAX][RR_QUEUES_MAX]; /* written at the round's start */

@@ -59,6 +59,25 @@ right() {
 	say "$engine engine, $# members with blocks of $(blockdev --getss "$1"): $sent member writes, $((after - before)) by the block layer"
 }
 
+# Of chunks of several cells nobody joins the commands but ourselves.
+stripes() {
+	local trace=/sys/kernel/tracing/events/nvme/nvme_setup_cmd commands
+	wipe "${plain[@]}"
+	start t "${plain[@]}" --assume-clean --passthrough
+	echo 'hist:keys=opcode' >$trace/trigger
+	quietly dd if=/dev/zero of="$block" bs=1536K count=8 oflag=direct
+	commands=$(sed -nE 's/.*opcode: *1 .*hitcount: *([0-9]+).*/\1/p' $trace/hist)
+	cp $trace/hist "$tmp/hist"
+	echo '!hist:keys=opcode' >$trace/trigger
+	say "8 full stripes of 512 KiB chunks: ${commands:-no} write commands"
+	if [ "${commands:-0}" -lt 40 ] || [ "$commands" -gt 128 ]; then
+		cat "$tmp/hist"
+		fail "8 full stripes were ${commands:-no} write commands"
+	fi
+	stop
+	judge "${plain[@]}"
+}
+
 bad_block() {
 	local members=("${plain[@]:0:3}" /dev/disk4)
 	wipe "${members[@]}"
@@ -206,6 +225,7 @@ for disk in 6 7 8; do
 	[ "$most" = 128 ] || fail "a command takes $most KiB, not 128"
 done
 right bpf /dev/disk6 /dev/disk7 /dev/disk8
+stripes
 bad_block
 write_error
 killed bpf

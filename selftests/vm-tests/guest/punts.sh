@@ -46,15 +46,28 @@ both() {
 	stop
 }
 
+# written MEMBER...: writes that they have had.
+written() {
+	local m n=0
+	for m in "$@"; do n=$((n + $(awk '{ print $5 }' "/sys/class/block/$(basename "$(readlink -f "$m")")/stat"))); done
+	echo $n
+}
+
 # long ENGINE MEMBER...: the default chunk, of which a request covers more, and a full
-# stripe of ordinary pages is one request.
+# stripe of ordinary pages is one request. Its cells, which are FUA because of the log, are
+# one or two I/Os of a member, and not eight.
 long() {
-	local engine=$1 wide
+	local engine=$1 wide writes
 	shift
 	wipe "$@"
 	start t "$@" --engine "$engine" --assume-clean
 	measured "$engine" "vectors, default chunk" vectors
+	[ "$(st consistency)" = ppl ] || fail "the default is $(st consistency)"
+	writes=$(written "$@")
 	measured "$engine" "stripes, default chunk" quietly dd if=/dev/zero of="$block" bs=1536K count=8 oflag=direct
+	writes=$(($(written "$@") - writes))
+	say "$engine engine, default chunk: $writes member writes for 8 full stripes"
+	[ "$writes" -le 128 ] || fail "8 full stripes were $writes writes of members"
 	wide=$(counter full_cells)
 	[ "$wide" -ge 64 ] || fail "8 full stripes were $wide full cells"
 	stop

@@ -29,7 +29,7 @@ all_named() {
 
 for name in "$@"; do
 	object=/usr/local/lib/ringraid/$name.bpf.o
-	bpftool -d prog loadall "$object" "$pins" >"$tmp/log" 2>&1 || { tail -n 30 "$tmp/log"; fail "bpftool does not load $object"; }
+	bpftool -d prog loadall "$object" "$pins" >"$tmp/log" 2>&1 || { grep -v '^subprog' "$tmp/log" | tail -n 30; fail "bpftool does not load $object"; }
 	costs "$tmp/log" >>"$tmp/costs"
 	all_named prog
 	all_named map
