@@ -7,6 +7,9 @@ import counters
 GROUP = ("kind", "members", "chunk")
 # A count of a deep queue depends on who met whom in a turn.
 SLACK = 1.05
+# Ours, and md with the same promise: a write hole, and none by a partial parity log.
+PAIRS = {"bpf-ppl": "md-ppl", "bpf": "md-tuned"}
+PROMISES = {"bpf-ppl": "no write hole", "bpf": "bitmap"}
 
 
 def reduce(raw):
@@ -41,24 +44,31 @@ def arrays(data):
 
 
 def verdict(ours, md):
-    """Beside tuned md: member reads and bytes, and for whole stripes the writes."""
+    """Beside md: member reads and bytes, and for whole stripes the writes."""
     if md is None:
         return ""
     over = [what for what in ("reads", "read_per_byte") if ours[what] > md[what] * SLACK + 0.01]
     return "more " + " and ".join(w.replace("_", " ") for w in over) if over else "at or below md"
 
 
+def pairs(data):
+    """Each array of ours, its rows and those of the md beside it, by workload."""
+    for array in arrays(data):
+        key = dict(zip(GROUP, array))
+        for name, other in PAIRS.items():
+            ours, md = ({r["workload"]: r for r in of(data, **key, competitor=c)} for c in (name, other))
+            if ours:
+                yield "%s, %d members, %d KiB, %s" % (array + (PROMISES[name],)), ours, md
+
+
 def table(data):
     lines = []
-    for array in arrays(data):
-        lines.append(["%s, %d members, %d KiB" % array] + [""] * 7)
-        key = dict(zip(GROUP, array))
-        for workload in dict.fromkeys(r["workload"] for r in of(data, **key)):
-            rows = {r["competitor"]: r for r in of(data, **key, workload=workload)}
-            ours, md = rows.get("bpf"), rows.get("md-tuned")
-            if ours:
-                cells = [r.get(k) if r else None for r in (md, ours) for k in ("reads", "writes", "read_per_byte")]
-                lines.append(["  " + workload] + cells + [verdict(ours, md)])
+    for array, ours, md in pairs(data):
+        lines.append([array] + [""] * 7)
+        for workload, row in ours.items():
+            beside = md.get(workload)
+            cells = [r.get(k) if r else None for r in (beside, row) for k in ("reads", "writes", "read_per_byte")]
+            lines.append(["  " + workload] + cells + [verdict(row, beside)])
     return bench.text_table(["per request", "md R", "md W", "md bytes read", "R", "W", "bytes read", "verdict"], lines)
 
 
@@ -74,12 +84,9 @@ def plot(data):
 
 def says(data):
     lines = []
-    for r in data["rows"]:
-        if r["competitor"] != "bpf":
-            continue
-        md = next(iter(of(data, competitor="md-tuned", **{k: r[k] for k in GROUP + ("workload",)})), None)
-        said = verdict(r, md)
-        if said.startswith("more"):
-            lines.append("%s, %d members, %d KiB chunks, %s: %.2f reads a request, tuned md %.2f." % (
-                r["kind"], r["members"], r["chunk"], r["workload"], r["reads"], md["reads"]))
+    for array, ours, md in pairs(data):
+        for workload, row in ours.items():
+            if verdict(row, md.get(workload)).startswith("more"):
+                lines.append("%s, %s: %.2f reads a request, md %.2f." % (
+                    array, workload, row["reads"], md[workload]["reads"]))
     return lines

@@ -56,6 +56,9 @@ patterns() {
 	pattern stripe-of-4k write 4096 64 $((stripe / 4096)) 108 4
 	merges 0
 	pattern rand-4k-qd32 randwrite 4096 32 $((n / 2)) 150 224
+	# Over it, as too few blocks of it are in a cache to matter.
+	pattern seq-1m-qd4 write $((1 << 20)) 4 32 184 32
+	pattern seq-256k-qd16 write $((256 << 10)) 16 128 216 32
 }
 
 degraded_patterns() {
@@ -72,7 +75,7 @@ on() {
 	interleave 1 patterns "${@:4}"
 }
 
-[ $# -gt 0 ] || set -- md-tuned bpf
+[ $# -gt 0 ] || set -- md-ppl bpf-ppl md-tuned bpf
 on nvme 5 512 "$@"
 on nvme 4 64 "$@"
 if [ "$LEVEL" != quick ]; then
