@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <string_view>
 
 #include "base/durable_file.h"
 #include "base/run_program.h"
@@ -25,11 +26,27 @@ constexpr auto systemctl_time = std::chrono::minutes(5);
 std::string unit_of(const std::string& name) {
     return fmt::format("ringraid-export@{}.service", name);
 }
+std::string unit_of_array(const std::string& uuid) {
+    return fmt::format("ringraid@{}.service", uuid);
+}
 std::string array_unit(const export_spec& spec) {
-    return fmt::format("ringraid@{}.service", uuid_of(spec));
+    return unit_of_array(uuid_of(spec));
+}
+// The name of the export that it is of; empty: it is another unit.
+std::string name_in(std::string unit) {
+    constexpr std::string_view before = "ringraid-export@", after = ".service";
+    if (!unit.starts_with(before) || !unit.ends_with(after))
+        return "";
+    unit.resize(unit.size() - after.size());
+    return unit.substr(before.size());
 }
 std::string configuration_of(const std::string& name) {
     return fmt::format("{}/{}", export_configuration, name);
+}
+
+// sd_booted(3)'s test.
+bool is_booted() {
+    return ::access("/run/systemd/system", F_OK) == 0;
 }
 
 Status systemctl(std::vector<std::string> words) {
@@ -88,7 +105,7 @@ bool is_configured(const std::string& name) {
 }
 
 bool export_units_serve(const export_spec& spec) {
-    return ::access("/run/systemd/system", F_OK) == 0 && ::access(unit_file, F_OK) == 0 &&
+    return is_booted() && ::access(unit_file, F_OK) == 0 &&
            systemctl({"is-active", array_unit(spec)}).has_value();
 }
 
@@ -120,6 +137,41 @@ Status stop_export_unit(const std::string& name) {
         return with_hint(fail(EIO, "{} does not stop", unit_of(name)),
                          fmt::format("journalctl -b -u {} says why", unit_of(name)));
     return forget(name);
+}
+
+std::vector<std::string> export_units_of(const std::string& array) {
+    std::vector<std::string> out;
+    std::error_code error;
+    const fs::path wanted = fmt::format("{}/{}.wants", own_units, unit_of_array(array));
+    for (const auto& entry : fs::directory_iterator(wanted, error)) {
+        const std::string name = name_in(entry.path().filename());
+        if (!name.empty() && is_booted())
+            out.push_back(name);
+    }
+    std::ranges::sort(out);
+    return out;
+}
+
+bool export_unit_is_active(const std::string& name) {
+    return systemctl({"is-active", unit_of(name)}).has_value();
+}
+
+Status pause_export_units(const std::vector<std::string>& names) {
+    if (names.empty())
+        return {};
+    std::vector<std::string> words = {"stop"};
+    for (const std::string& name : names)
+        words.push_back(unit_of(name));
+    Status stopped = systemctl(words);
+    // One whose server had to be killed failed by that.
+    for (const std::string& name : names) {
+        if (systemctl({"is-failed", unit_of(name)}))
+            (void)systemctl({"reset-failed", unit_of(name)});
+    }
+    if (!stopped)
+        return with_hint(fail(stopped.error().err, "the units of exports do not stop"),
+                         "systemctl list-jobs 'ringraid-export@*' says which");
+    return {};
 }
 
 }  // namespace rr

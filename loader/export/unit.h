@@ -32,4 +32,10 @@ inline constexpr const char* export_configuration = "/etc/ringraid/exports";
 // Stops it, and removes the configuration.
 [[nodiscard]] Status stop_export_unit(const std::string& name);
 
+// Those that begin with the unit of @array, a uuid as blkid writes it; empty without systemd.
+[[nodiscard]] std::vector<std::string> export_units_of(const std::string& array);
+[[nodiscard]] bool export_unit_is_active(const std::string& name);
+// Stops them until their array's unit is started again.
+[[nodiscard]] Status pause_export_units(const std::vector<std::string>& names);
+
 }  // namespace rr

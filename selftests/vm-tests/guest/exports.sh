@@ -183,11 +183,21 @@ refusals() {
 	quietly ringraid unexport t-nvme-tcp
 	nothing_left
 	killed_halfway
-	# Forced, exports go first.
-	quietly ringraid export t nbd --path /run/t.sock
+	# Forced, exports go first, also under clients that are at work.
+	quietly ringraid export t nbd
 	quietly ringraid export t nvme-tcp
-	quietly ringraid stop --force
+	nvme_connect "$(target)"
+	nbd_connect
+	client_at nvme "$disk" 32
+	client_at nbd /dev/nbd0 64
+	all_busy
+	timeout 60 ringraid stop --force >"$tmp/said" 2>&1 || { cat "$tmp/said"; fail "stop --force"; }
+	grep -q '^no longer exported: t-nbd, t-nvme-tcp$' "$tmp/said" || { cat "$tmp/said"; fail "it does not say what has ended"; }
 	nothing_left
+	nvme_disconnect
+	nbd-client -d /dev/nbd0 >/dev/null 2>&1 || true
+	wait "${clients[@]}" || true
+	clients=()
 	judge "${disks[@]}"
 }
 target() { ringraid --json exports | jq -r '.exports[] | select(.kind == "nvme-tcp") | .target'; }

@@ -14,14 +14,6 @@ host b
 read -ra as_a < <(members a)
 read -ra as_b < <(members b)
 
-# A new array of host a's, full of known data.
-array() {
-	at a
-	wipe "${disks[@]}"
-	start t "${as_a[@]}" --chunk 64K --assume-clean --size 8M --engine "$engine" --clean-after 0 "$@"
-	fill
-}
-
 # A member's superblock alone: what is behind it, as the bitmap, is the daemon's to change.
 superblock() { dd if="$1" bs=4k skip=1 count=1 iflag=direct status=none; }
 
@@ -34,14 +26,6 @@ cannot_write() {
 	! dd if=/dev/zero of="$disk" bs=4k count=1 seek=1000 oflag=direct conv=nocreat 2>"$tmp/log" ||
 		{ st fence; ls -l "$disk"; fail "host $1 has written"; }
 }
-
-# held_by HOST: the members' reservations, as the daemon of HOST has seen them last.
-# shellcheck disable=SC2016 # jq's
-held_by() {
-	at "$1"
-	[ "$(st 'fence as $f | $f.members | length == 4 and all(.holder == $f.key)')" = true ]
-}
-is_over() { ! at a || [ -z "$(st state)" ] || [ "$(st state)" = null ]; }
 
 # Made and reserved; nobody else starts it, or writes to it. Free after a stop.
 reserved() {
@@ -98,19 +82,12 @@ told_before() {
 	state healthy
 	stop
 }
-is_away() { ! is_live "$1" "$2"; }
-
-# follow: what host a's daemon says, also when its files are gone.
-follow() {
-	on a tail -n 1000 -f "/run/ringraid/$(st uuid | tr : -)/log" >"$tmp/log-of-a" 2>/dev/null &
-	follower=$!
-}
 
 # The other host takes it while clients write: errors, and not one member is blamed.
 taken_over() {
 	array
 	follow
-	load_until_error
+	load_until_error "$block"
 	at b
 	quietly ringraid assemble --take-over "${as_b[@]}" --engine "$engine"
 	block=$(st block_device)
@@ -175,16 +152,6 @@ busy_client() {
 	eventually "the client writes" counts writes $((before + 20))
 }
 
-# load_until_error: clients that write until they are told that nothing works any more.
-load_until_error() {
-	local before
-	before=$(counter writes)
-	fio --name=l --filename="$block" --direct=1 --ioengine=libaio --rw=randwrite --bssplit=$mix --iodepth=16 \
-		--size=20m --time_based --runtime=30000 >"$tmp/fio" 2>&1 &
-	client=$!
-	eventually "clients write" counts writes $((before + 20))
-}
-
 # alone: who looks around would take host b's paths for second ones of host a's members.
 alone() {
 	local n
@@ -230,17 +197,6 @@ succeeded() {
 	judge "${disks[@]}"
 	together
 }
-
-# clients: who verify what they write, until end_clients.
-clients() {
-	local before
-	before=$(counter writes)
-	client v "$block" --bssplit=$mix --iodepth=8 --numjobs=2 --size=8m --offset_increment=8m
-	eventually "clients write" counts writes $((before + 20))
-}
-waits() { [ "$(st 'waiting_for | length')" -ge 2 ]; }
-goes_on() { [ "$(st 'waiting_for | length')" = 0 ] && counts writes "$1"; }
-told() { on "$here" grep -c "event: $1 " "/run/ringraid/$(st uuid | tr : -)/log" || true; }
 
 # away COMMAND...: host a reaches no member while it runs; then all are back.
 away() {
@@ -347,11 +303,38 @@ returned() {
 	together
 }
 
+# forced: an array that waits is stopped by force under an export, whose client waits for it:
+# nothing waits for the client.
+forced() {
+	local nqn n
+	array --no-path-timeout 86400
+	quietly ringraid export t nvme-tcp --port 4500
+	nqn=$(ringraid --json exports | jq -r '.exports[0].target')
+	client_of "$nqn"
+	load_until_error "$client_disk"
+	unplug a 0 1 2 3
+	eventually "the array waits" waits
+	on a timeout 100 ringraid stop --force t >"$tmp/said" 2>&1 || true
+	on a sh -c 'rm -f /sys/class/ublk-char/*'
+	grep -q '^no longer exported: t-nvme-tcp$' "$tmp/said" || { cat "$tmp/said"; fail "the export has not ended"; }
+	[ "$(ringraid --json exports | jq '.exports | length')" = 0 ] || fail "it is still exported"
+	is_over || fail "it is still served"
+	echo 1 >"$reached/delete_controller"
+	wait "$client" && fail "clients saw no error"
+	plug a 0 1 2 3
+	for n in 0 1 2 3; do eventually "the connection is back" is_live a $n; done
+	again "${as_a[@]}"
+	quietly on a timeout 300 ringraid wait t
+	state healthy
+	stop
+	judge "${disks[@]}"
+}
+
 # Nobody waits for ever.
 patience() {
 	local n
 	array --no-path-timeout 5
-	load_until_error
+	load_until_error "$block"
 	unplug a 0 1 2 3
 	wait "$client" && fail "clients saw no error"
 	eventually "the array has failed" is_state failed
@@ -369,7 +352,7 @@ patience() {
 taken_while_away() {
 	array
 	follow
-	load_until_error
+	load_until_error "$block"
 	unplug a 0 1 2 3
 	eventually "the array waits" waits
 	at b
@@ -391,4 +374,4 @@ taken_while_away() {
 	judge "${disks[@]}"
 }
 
-play reserved told_before taken_over taken_while_away moved succeeded outage booted lost returned patience
+play reserved told_before taken_over taken_while_away moved succeeded outage booted lost returned forced patience

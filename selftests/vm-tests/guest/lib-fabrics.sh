@@ -66,10 +66,10 @@ boot() {
 
 # controller HOST N: its directory in sysfs.
 controller() {
-	local c nqn id
+	local c nqn address
 	for c in /sys/class/nvme/nvme*; do
 		{ read -r nqn <"$c/subsysnqn" && [ "$nqn" = "nqn.test:m$2" ]; } 2>/dev/null || continue
-		{ read -r id <"$c/hostid" && [ "$id" = "${hostid[$1]}" ]; } 2>/dev/null || continue
+		{ read -r address <"$c/address" && [[ $address, == *",trsvcid=$((${first_port[$1]} + $2)),"* ]]; } 2>/dev/null || continue
 		echo "$c"
 		return 0
 	done
@@ -82,11 +82,13 @@ namespace() {
 	c=$(controller "$1" "$2") || return 1
 	disk_of "$c"
 }
-# disk_of CONTROLLER
+# disk_of CONTROLLER: where paths are joined, the one that they are joined to.
 disk_of() {
-	local b
+	local b name
 	for b in "$1"/nvme*n*; do
-		[ ! -e "/sys/block/${b##*/}" ] || { echo "${b##*/}"; return 0; }
+		name=${b##*/}
+		[[ ! $name =~ ^(nvme[0-9]+)c[0-9]+(n[0-9]+)$ ]] || name=${BASH_REMATCH[1]}${BASH_REMATCH[2]}
+		[ ! -e "/sys/block/$name" ] || { echo "$name"; return 0; }
 	done
 	return 1
 }
@@ -163,3 +165,48 @@ ringraid() {
 	esac
 	return $rc
 }
+
+# A new array of host a's, full of known data.
+array() {
+	at a
+	wipe "${disks[@]}"
+	start t "${as_a[@]}" --chunk 64K --assume-clean --size 8M --engine "$engine" --clean-after 0 "$@"
+	fill
+}
+
+# held_by HOST: the members' reservations, as the daemon of HOST has seen them last.
+# shellcheck disable=SC2016 # jq's
+held_by() {
+	at "$1"
+	[ "$(st 'fence as $f | $f.members | length == 4 and all(.holder == $f.key)')" = true ]
+}
+is_over() { ! at a || [ -z "$(st state)" ] || [ "$(st state)" = null ]; }
+
+is_away() { ! is_live "$1" "$2"; }
+
+# follow: what host a's daemon says, also when its files are gone.
+follow() {
+	on a tail -n 1000 -f "/run/ringraid/$(st uuid | tr : -)/log" >"$tmp/log-of-a" 2>/dev/null &
+	follower=$!
+}
+
+# load_until_error DISK: clients that write until they are told that nothing works any more.
+load_until_error() {
+	local before
+	before=$(counter writes)
+	fio --name=l --filename="$1" --direct=1 --ioengine=libaio --rw=randwrite "--bssplit=$mix" --iodepth=16 \
+		--size=20m --time_based --runtime=30000 >"$tmp/fio" 2>&1 &
+	client=$!
+	eventually "clients write" counts writes $((before + 20))
+}
+
+# clients: who verify what they write, until end_clients.
+clients() {
+	local before
+	before=$(counter writes)
+	client v "$block" "--bssplit=$mix" --iodepth=8 --numjobs=2 --size=8m --offset_increment=8m
+	eventually "clients write" counts writes $((before + 20))
+}
+waits() { [ "$(st 'waiting_for | length')" -ge 2 ]; }
+goes_on() { [ "$(st 'waiting_for | length')" = 0 ] && counts writes "$1"; }
+told() { on "$here" grep -c "event: $1 " "/run/ringraid/$(st uuid | tr : -)/log" || true; }
