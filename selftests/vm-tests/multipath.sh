@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Members behind NVMe over TCP, each by two paths that the kernel makes one disk of: a path is
+# lost, both are, and another host takes the reservations.
+. "${BASH_SOURCE[0]%/*}/lib/host.sh"
+mapfile -t members < <(nvme 4 16M)
+guest multipath "${members[@]}" --timeout 1200 --append nvme_core.multipath=1 \
+	--module nvmet --module nvmet-tcp --module nvme-tcp \
+	--file "${RINGRAID_BUILD:?}/vm-tests/reserve:/test/reserve" \
+	--allow-dmesg 'nvme|nvmet|I/O error|Buffer I/O|reservation conflict|critical (target|nexus|space) error'
