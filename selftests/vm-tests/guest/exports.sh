@@ -343,5 +343,6 @@ costs() {
 if is_full; then
 	play two refusals "${others[@]}" costs
 else
-	play two refusals
+	# The seed's last bit is the engine's.
+	play two refusals "${others[seed / 2 % ${#others[@]}]}"
 fi
