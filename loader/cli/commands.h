@@ -82,4 +82,8 @@ Result<nlohmann::json> find_running(const std::string& array);
 Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json& request,
                                  int timeout_ms);
 
+// For what a daemon answers at once.
+inline constexpr int ask_timeout_ms = 10000;
+Result<nlohmann::json> ask_status(const std::string& array);
+
 }  // namespace rr::cli

@@ -141,6 +141,10 @@ Result<nlohmann::json> ask_array(const std::string& array, const nlohmann::json&
     }
 }
 
+Result<nlohmann::json> ask_status(const std::string& array) {
+    return ask_array(array, {{"command", "status"}}, ask_timeout_ms);
+}
+
 void print_changes(const nlohmann::json& keys) {
     for (const nlohmann::json& key : keys) {
         const std::string name = key.value("name", "");

@@ -16,8 +16,6 @@
 namespace rr::cli {
 namespace {
 
-constexpr int ask_timeout_ms = 10000;
-
 struct export_flags {
     std::string array, kind;
     export_spec spec;
@@ -35,7 +33,7 @@ nlohmann::json shown(const export_spec& spec, const char* state) {
 
 // What is served under this name, and by whom; the array must be served.
 Result<std::string> fill_in(export_spec& spec, const std::string& array) {
-    auto status = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
+    auto status = ask_status(array);
     if (!status)
         return forward_error(status.error());
     spec.array = status->value("uuid", "");
@@ -77,7 +75,7 @@ Status check_daemon(const std::string& name) {
     auto record = export_records().read(name);
     if (!record)
         return {};
-    auto status = ask_array(record->spec.array, {{"command", "status"}}, ask_timeout_ms);
+    auto status = ask_status(record->spec.array);
     if (!status && status.error().err == EOWNERDEAD)
         return with_hint(forward_error(status.error()),
                          "ringraid assemble takes over; then it ends");

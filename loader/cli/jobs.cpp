@@ -23,7 +23,6 @@
 namespace rr::cli {
 namespace {
 
-constexpr int ask_timeout_ms = 10000;
 constexpr int change_timeout_ms = 60000;
 constexpr auto wait_poll = std::chrono::milliseconds(200);
 constexpr auto watch_terminal = std::chrono::milliseconds(500);
@@ -48,7 +47,7 @@ int answer(const context& ctx, const Result<nlohmann::json>& told, const std::st
 // Until nothing is under way: 0 as it should be, 1 degraded or the check found something.
 int wait(const context& ctx, const std::string& array) {
     for (;;) {
-        auto status = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
+        auto status = ask_status(array);
         if (!status)
             return print_error(ctx, status.error());
         const nlohmann::json now = job_of(*status, "now");
@@ -76,7 +75,7 @@ int wait(const context& ctx, const std::string& array) {
 int watch(const context& ctx, const std::string& array) {
     const bool redraw = !ctx.json && ::isatty(STDOUT_FILENO) == 1;
     for (;;) {
-        auto status = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
+        auto status = ask_status(array);
         if (!status)
             return print_error(ctx, status.error());
         const std::string line = job_line(*status);
@@ -292,7 +291,7 @@ private:
 };
 
 int set(const context& ctx, const std::string& array, const std::vector<std::string>& words) {
-    auto status = ask_array(array, {{"command", "status"}}, ask_timeout_ms);
+    auto status = ask_status(array);
     if (!status)
         return print_error(ctx, status.error());
     settings wanted(*status);

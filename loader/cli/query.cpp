@@ -18,18 +18,12 @@
 namespace rr::cli {
 namespace {
 
-constexpr int ask_timeout_ms = 10000;
-
 int health_code(const std::string& state) {
     for (array_health h : {array_health::healthy, array_health::degraded, array_health::failed}) {
         if (state == to_string(h))
             return static_cast<int>(h);
     }
     return static_cast<int>(array_health::unknown);
-}
-
-Result<nlohmann::json> ask_status(const std::string& array) {
-    return ask_array(array, {{"command", "status"}}, ask_timeout_ms);
 }
 
 int unknown(const context& ctx, const Error& why) {

@@ -25,7 +25,6 @@
 namespace rr::cli {
 namespace {
 
-constexpr int ask_timeout_ms = 10000;
 constexpr int stop_timeout_ms = 120000;
 constexpr std::chrono::seconds settle_time(10);
 constexpr std::chrono::seconds exports_patience(20);
@@ -113,14 +112,10 @@ Result<nlohmann::json> ask_to_stop(const std::string& array, bool force, bool ex
     return answer;
 }
 
-bool lives(const std::string& array) {
-    return ask_array(array, {{"command", "status"}}, ask_timeout_ms).has_value();
-}
-
 // An array may be gone although its members could not be made clean.
 Result<nlohmann::json> stop_by_force(const std::string& array, const last_orders& how,
                                      exports_end& exports) {
-    if (!exports.names().empty() && lives(array)) {
+    if (!exports.names().empty() && ask_status(array)) {
         if (Status ok = exports.begin(); !ok)
             return forward_error(ok.error());
     }
