@@ -82,10 +82,10 @@ RR_STEP int rr_is_slot_io(rr_action_t *n)
 	return n->act >= RR_ACT_READ && n->act <= RR_ACT_WRITE_FUA;
 }
 
-/* It may be in one with others now. */
-RR_STEP int rr_bundle_may(rr_queue_t *q, rr_action_t *n)
+/* The action that has left its ring is to be an SQE of its own. */
+RR_STEP int rr_is_alone(rr_queue_t *q)
 {
-	return rr_is_slot_io(n) && (rr_s32)(q->action_head - q->alone_until) > 0;
+	return (rr_s32)(q->action_head - q->alone_until) <= 0;
 }
 
 /* Where the address is in a cell. */
@@ -123,7 +123,7 @@ RR_FN int rr_bundle_add(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA,
 	rr_bundle_t *b;
 	rr_u32 i;
 
-	if (rr_in_cell(a, n->address) || !rr_bundle_may(q, n) || e->act != n->act ||
+	if (rr_in_cell(a, n->address) || rr_is_alone(q) || e->act != n->act ||
 	    e->position != n->position || e->bytes + n->length > a->read_cut << RR_SECTOR_SHIFT)
 		return 0;
 	if (!e->number) {
@@ -204,7 +204,7 @@ RR_FN int rr_bundle_opens(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 	rr_u32 role = n->role & (RR_MEMBERS_MAX - 1);
 	rr_bundle_end_t *e;
 
-	if ((n->address & (RR_PAGE - 1)) || !rr_bundle_may(q, n))
+	if ((n->address & (RR_PAGE - 1)) || rr_is_alone(q))
 		return 0;
 	e = &rr_bundles_at(a, q)->end[role];
 	e->position = n->position + n->length;
