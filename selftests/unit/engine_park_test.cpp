@@ -16,8 +16,7 @@ class played_queue : public ring_in_memory<io_uring_sqe> {
 public:
     played_queue() : ring_in_memory(rr::test::shape(4, 128)) {
         run();
-        for (uint32_t tag = 0; tag < array_->depth; tag++)
-            fetches_.push_back(sent());
+        keep_fetches();
     }
     void TestBody() override {}
 
@@ -65,7 +64,6 @@ private:
     }
     uint64_t posted_ = 0;
     uint32_t started_ = 0;
-    std::vector<io_uring_sqe> fetches_;
 };
 
 TEST(EnginePark, ARequestOfAnyMomentIsStartedOnce) {

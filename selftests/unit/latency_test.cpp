@@ -68,8 +68,7 @@ protected:
     LatencyTurns() : ring_in_memory(rr::test::shape(5, 128)) {
         clock_ns = 1000000;
         run();
-        for (uint32_t tag = 0; tag < array_->depth; tag++)
-            fetches_.push_back(sent());
+        keep_fetches();
         array_->latency_on = 1;
         clock_looks = 0;
     }
@@ -77,13 +76,6 @@ protected:
     void turn(uint64_t us) {
         clock_ns = 1000000 + us * 1000;
         run();
-    }
-    void request(uint32_t tag, uint32_t op, uint64_t sector, uint32_t sectors) {
-        next_request = {};
-        next_request.op_flags = op;
-        next_request.start_sector = sector;
-        next_request.nr_sectors = sectors;
-        answer(fetches_[tag], 0);
     }
     // All that was sent is done, but what waits for clients.
     void members_answer() {
@@ -121,7 +113,6 @@ protected:
         return all;
     }
     static constexpr uint32_t stripe = 4 * 128;
-    std::vector<io_uring_sqe> fetches_;
 };
 
 TEST_F(LatencyTurns, ARequestTakesFromItsTurnToThatOfItsAnswer) {

@@ -11,8 +11,6 @@
 
 namespace {
 
-using rr::test::next_request;
-
 constexpr uint32_t members = 4, cell = 128, cells = 4, chunk = cells * cell;
 constexpr uint32_t longest = 2;  // cells, that a member takes in one I/O
 
@@ -27,21 +25,17 @@ template <typename Sqe>
 class bundles : public ring_in_memory<Sqe> {
 protected:
     using base = ring_in_memory<Sqe>;
-    using base::answer, base::array_, base::nothing_sent, base::queue, base::run, base::sent;
+    using base::answer, base::array_, base::keep_fetches, base::nothing_sent, base::queue,
+        base::request, base::run, base::sent;
 
     bundles() : base(config()) {
         array_->user_base = reinterpret_cast<uint64_t>(array_.get());
         run();
-        for (uint32_t tag = 0; tag < array_->depth; tag++)
-            fetches_.push_back(sent());
+        keep_fetches();
     }
 
     void write(uint32_t tag, uint64_t sector, uint32_t sectors) {
-        next_request = {};
-        next_request.op_flags = UBLK_IO_OP_WRITE;
-        next_request.start_sector = sector;
-        next_request.nr_sectors = sectors;
-        answer(fetches_[tag], 0);
+        request(tag, UBLK_IO_OP_WRITE, sector, sectors);
         run();
     }
     std::vector<Sqe> all() {
@@ -69,8 +63,6 @@ protected:
     static std::span<const iovec> pieces(uint64_t address, uint32_t count) {
         return {reinterpret_cast<const iovec*>(address), count};
     }
-
-    std::vector<Sqe> fetches_;
 };
 
 class RingBundle : public bundles<io_uring_sqe> {

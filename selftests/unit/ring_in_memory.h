@@ -86,9 +86,24 @@ protected:
         cqe->res = result;
     }
 
+    // What a first turn has sent: it asks ublk for a request on each tag.
+    void keep_fetches() {
+        for (uint32_t tag = 0; tag < array_->depth; tag++)
+            fetches_.push_back(sent());
+    }
+    // ublk has one for the tag.
+    void request(uint32_t tag, uint32_t op_flags, uint64_t sector, uint32_t sectors) {
+        rr::test::next_request = {};
+        rr::test::next_request.op_flags = op_flags;
+        rr::test::next_request.start_sector = sector;
+        rr::test::next_request.nr_sectors = sectors;
+        answer(fetches_[tag], 0);
+    }
+
     rr::test::small_array array_;
     rr_ring ring_{};
     std::vector<rr_u8> sq_ = std::vector<rr_u8>(RR_RING_SQ_ENTRIES * sizeof(Sqe));
+    std::vector<Sqe> fetches_;
 
 private:
     static constexpr bool large = std::is_same_v<Sqe, rr::test::large_sqe>;

@@ -13,7 +13,6 @@
 namespace {
 
 using rr::test::large_sqe;
-using rr::test::next_request;
 
 constexpr uint32_t members = 4;
 constexpr uint32_t lba_shift = 12;
@@ -44,16 +43,11 @@ protected:
             ring_.nsid[role] = 7 + role;
         }
         run();
-        for (uint32_t tag = 0; tag < array_->depth; tag++)
-            fetches_.push_back(sent());
+        keep_fetches();
     }
 
     void request(uint32_t op_flags, uint64_t sector, uint32_t sectors) {
-        next_request = {};
-        next_request.op_flags = op_flags;
-        next_request.start_sector = sector;
-        next_request.nr_sectors = sectors;
-        answer(fetches_[0], 0);
+        ring_in_memory::request(0, op_flags, sector, sectors);
         run();
     }
     // What the client of the tag gets.
@@ -69,8 +63,6 @@ protected:
         answer(timer, -ETIME);
         run();
     }
-
-    std::vector<large_sqe> fetches_;
 };
 
 TEST_F(RingNvme, AReadGoesToTheClientsPages) {

@@ -145,18 +145,10 @@ TEST_F(RingFlush, AQueueThatWaitsForOneHasNotParked) {
 
 class RingPark : public RingStep {
 protected:
-    RingPark() {
-        for (uint32_t tag = 0; tag < array_->depth; tag++)
-            fetches_.push_back(sent());
-    }
+    RingPark() { keep_fetches(); }
     void request(uint32_t tag, uint64_t sector) {
-        next_request = {};
-        next_request.op_flags = UBLK_IO_OP_READ;
-        next_request.start_sector = sector;
-        next_request.nr_sectors = 8;
-        answer(fetches_[tag], 0);
+        ring_in_memory::request(tag, UBLK_IO_OP_READ, sector, 8);
     }
-    std::vector<io_uring_sqe> fetches_;
 };
 
 TEST_F(RingPark, WhatIsInFlightEndsAndWhatComesIsKept) {
