@@ -5,6 +5,4 @@
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 mapfile -t members < <(nvme 4 16M)
 guest fabrics "${members[@]}" --timeout 1500 --append nvme_core.multipath=0 \
-	--module nvmet --module nvmet-tcp --module nvme-tcp \
-	--file "${RINGRAID_BUILD:?}/vm-tests/reserve:/test/reserve" \
-	--allow-dmesg 'nvme|nvmet|I/O error|Buffer I/O|reservation conflict|critical (target|nexus|space) error'
+	"${over_fabrics[@]}" --file "${RINGRAID_BUILD:?}/vm-tests/reserve:/test/reserve"

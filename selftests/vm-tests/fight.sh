@@ -9,8 +9,7 @@ steps=200
 ! is_full || steps=2000
 mapfile -t members < <(nvme 4 16M)
 guest fight "${members[@]}" --timeout $((steps * 20)) --append nvme_core.multipath=0 \
-	--module nvmet --module nvmet-tcp --module nvme-tcp \
+	"${over_fabrics[@]}" \
 	--file "${RINGRAID_BUILD:?}/vm-tests/ledger:/test/ledger" \
 	--file "${RINGRAID_BUILD:?}/vm-tests/turns:/test/turns" \
-	--allow-dmesg 'nvme|nvmet|I/O error|Buffer I/O|reservation conflict|critical (target|nexus|space) error' \
 	-- "${RINGRAID_STEPS:-$steps}"

@@ -5,6 +5,4 @@
 . "${BASH_SOURCE[0]%/*}/lib/host.sh"
 mapfile -t members < <(nvme 4 16M)
 guest multipath "${members[@]}" --timeout 1200 --append nvme_core.multipath=1 \
-	--module nvmet --module nvmet-tcp --module nvme-tcp \
-	--file "${RINGRAID_BUILD:?}/vm-tests/reserve:/test/reserve" \
-	--allow-dmesg 'nvme|nvmet|I/O error|Buffer I/O|reservation conflict|critical (target|nexus|space) error'
+	"${over_fabrics[@]}" --file "${RINGRAID_BUILD:?}/vm-tests/reserve:/test/reserve"

@@ -120,7 +120,7 @@ moved() {
 	nqn=$(ringraid --json exports | jq -r '.exports[0].target')
 	client_of "$nqn"
 	client v "$client_disk" --bssplit=$mix --iodepth=8 --size=8m
-	busy_client
+	clients_write
 	at b
 	quietly ringraid assemble --take-over "${as_b[@]}" --engine "$engine"
 	eventually "host a ends its service" is_over
@@ -129,7 +129,7 @@ moved() {
 	quietly ringraid unexport t-nvme-tcp
 	at b
 	quietly ringraid export t nvme-tcp --port 4500
-	busy_client
+	clients_write
 	end_clients
 	echo 1 >"$reached/delete_controller"
 	quietly ringraid unexport t-nvme-tcp
@@ -146,11 +146,6 @@ client_of() {
 	eventually "the client has its disk" has_disk
 }
 has_disk() { client_disk=/dev/$(disk_of "$reached") && [ -b "$client_disk" ]; }
-busy_client() {
-	local before
-	before=$(counter writes)
-	eventually "the client writes" counts writes $((before + 20))
-}
 
 # alone: who looks around would take host b's paths for second ones of host a's members.
 alone() {

@@ -207,6 +207,12 @@ clients() {
 	client v "$block" "--bssplit=$mix" --iodepth=8 --numjobs=2 --size=8m --offset_increment=8m
 	eventually "clients write" counts writes $((before + 20))
 }
+# clients_write: they go on.
+clients_write() {
+	local before
+	before=$(counter writes)
+	eventually "clients write" counts writes $((before + 20))
+}
 waits() { [ "$(st 'waiting_for | length')" -ge 2 ]; }
 goes_on() { [ "$(st 'waiting_for | length')" = 0 ] && counts writes "$1"; }
 told() { on "$here" grep -c "event: $1 " "/run/ringraid/$(st uuid | tr : -)/log" || true; }

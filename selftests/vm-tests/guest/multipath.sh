@@ -50,11 +50,6 @@ nothing_seen() {
 	[ "$(told Fail)" = 0 ] || fail "a member was failed"
 	[ "$(told WaitingForMembers)" = 0 ] || fail "it has waited"
 }
-writes_on() {
-	local before
-	before=$(counter writes)
-	eventually "clients write" counts writes $((before + 20))
-}
 
 # What a head is taken for: one member each, by its name, with two ways to it.
 names() {
@@ -89,18 +84,18 @@ one_path() {
 	clients
 	for path in a c; do
 		cut $path 0 1 2 3
-		writes_on
+		clients_write
 		nothing_seen
 		mend $path 0 1 2 3
 	done
 	leave c 2
 	cut a 1
-	writes_on
+	clients_write
 	plug a 1
 	connect c 2
 	eventually "the paths are back" paths_live
 	cut a 2
-	writes_on
+	clients_write
 	mend a 2
 	end_clients
 	nothing_seen

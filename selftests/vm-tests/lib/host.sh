@@ -36,6 +36,12 @@ bad_sector() {
 	printf '[inject-error]\nevent = "write_aio"\nerrno = "5"\nsector = "%d"\niotype = "write"\n' $bad >"$dir/write"
 }
 
+# What a guest needs that is target and hosts of NVMe over TCP at once, and what its kernel
+# may say of it.
+# shellcheck disable=SC2034 # for tests
+over_fabrics=(--module nvmet --module nvmet-tcp --module nvme-tcp
+	--allow-dmesg 'nvme|nvmet|I/O error|Buffer I/O|reservation conflict|critical (target|nexus|space) error')
+
 # guest NAME [VM-OPTION]... [-- ARG]...: boots and runs guest/NAME.sh ARG...; with
 # RINGRAID_CASES only these cases of it, where it has some.
 guest() {
