@@ -125,6 +125,8 @@ stale_force_new_refused() {
 overtaken_without_a_member() {
 	cut_off healthy
 	eventually "md has the members" mdadm --assemble --force --run "$md" "${late[@]}"
+	# Without the member it could not be told later what was not resynced.
+	eventually "md ends its resync" grep -qx none "/sys/block/${md#/dev/}/md/resync_start"
 	quietly mdadm "$md" --fail "${late[1]}"
 	quietly dd if=/dev/urandom of="$md" bs=4k count=1 seek=1000 oflag=direct status=none
 	give
