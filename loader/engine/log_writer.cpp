@@ -40,7 +40,7 @@ log_writer::log_writer(rr_array* array, const md::uuid& set_uuid,
 }
 
 uint64_t log_writer::sectors_least(uint32_t cell_bytes) {
-    return header_sectors + cell_bytes / 512 + tail_sectors;
+    return 2 * header_sectors + cell_bytes / 512 + tail_sectors;
 }
 
 rr_slot* log_writer::slot_of(const ask& who) const {
@@ -158,8 +158,7 @@ void log_writer::begin(uint32_t role) {
         answer(l.waiting, false);
 }
 
-// Who comes into the next unit, and with what; its sectors.
-uint64_t log_writer::gather(log& l) {
+log_writer::gathered log_writer::gather(const log& l) {
     uint64_t sectors = header_sectors;
     size_t n = 0;
     entries_.clear();
@@ -168,17 +167,24 @@ uint64_t log_writer::gather(log& l) {
         const uint64_t pp = add_entries(l.waiting[n]);
         if (entries_.size() > md::ppl_entries_most ||
             (n != 0 && sectors + pp > header_sectors + pp_sectors_most) ||
-            sectors + pp + tail_sectors > l.sectors) {
+            header_sectors + sectors + pp + tail_sectors > l.sectors) {
             entries_.resize(before);
             break;
         }
         sectors += pp;
     }
     assert(n != 0);
-    const auto behind = l.waiting.begin() + static_cast<ptrdiff_t>(n);
-    l.in_unit.assign(l.waiting.begin(), behind);
-    l.waiting.erase(l.waiting.begin(), behind);
-    return sectors;
+    return {n, sectors};
+}
+
+// Of nobody, where the area ends: the header that it begins with.
+log_writer::gathered log_writer::next_unit(log& l) {
+    const gathered next = gather(l);
+    if (l.place + next.sectors + tail_sectors <= l.sectors)
+        return next;
+    entries_.clear();
+    l.place = 0;
+    return {0, header_sectors};
 }
 
 // Where it ends nobody finds a header. The sectors to write.
@@ -202,9 +208,10 @@ uint64_t log_writer::end_unit(log& l, uint64_t sectors) {
 
 void log_writer::write_unit(uint32_t role) {
     log& l = logs_[role];
-    const uint64_t sectors = gather(l);
-    if (l.place + sectors + tail_sectors > l.sectors)
-        l.place = 0;
+    const auto [slots, sectors] = next_unit(l);
+    const auto behind = l.waiting.begin() + static_cast<ptrdiff_t>(slots);
+    l.in_unit.assign(l.waiting.begin(), behind);
+    l.waiting.erase(l.waiting.begin(), behind);
     md::build_ppl_unit(l.unit->span(), set_uuid_, ++l.generation, entries_);
     l.entries = entries_.size();
     const uint64_t with_end = end_unit(l, sectors);
@@ -262,7 +269,8 @@ void log_writer::restart(uint32_t role, uint64_t sectors) {
     log& l = logs_[role];
     assert(!l.writing);
     l.sectors = sectors;
-    l.place = l.generation = 0;
+    l.place = header_sectors;
+    l.generation = 0;
     l.quiet.assign(sectors, true);
     const uint64_t most = std::min(sectors, header_sectors + pp_sectors_most) + header_sectors;
     if (sectors == 0)

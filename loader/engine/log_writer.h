@@ -16,6 +16,12 @@
 // end within 16 sectors of the area's end: md does not find a unit that ends in the last
 // eight. Generations rise by one, from 1 in an area that is empty (md::write_empty_ppl()).
 //
+// The area begins with a header that has no entries, as an empty one does; where units begin
+// anew a newer one is written there first, alone. A cut may leave any sectors of a write: if
+// it was a unit that went over several old ones, the first of them could be whole and the
+// others gone, and it would count, though its rows have been written again since. So each
+// pass through the area has a write more, of a block.
+//
 // What is behind a unit must not be taken for a newer one, and partial parity is clients'
 // data. `quiet` says where a header may be looked for: where there are zeroes still, or a
 // header of our own that is older. A unit that ends elsewhere has a block of zeroes behind
@@ -87,7 +93,7 @@ private:
     };
     struct log {
         uint64_t sectors = 0;
-        uint64_t place = 0;  // of the next unit
+        uint64_t place = 0;  // of the next unit; 0 is the empty header's
         uint64_t generation = 0;
         bool writing = false;
         size_t entries = 0;       // of the unit that is being written
@@ -97,9 +103,16 @@ private:
         std::optional<aligned_buffer> unit;
     };
 
+    // As many of those that wait as have room, whose entries are in entries_.
+    struct gathered {
+        size_t slots;
+        uint64_t sectors;
+    };
+
     [[nodiscard]] rr_slot* slot_of(const ask& who) const;
     uint64_t add_entries(const ask& who);
-    uint64_t gather(log& l);
+    gathered gather(const log& l);
+    gathered next_unit(log& l);
     [[nodiscard]] uint64_t end_unit(log& l, uint64_t sectors);
     [[nodiscard]] bool covers(const rr_slot& slot, uint32_t role, uint32_t sector,
                               uint32_t& end) const;

@@ -63,12 +63,14 @@ void log_disk::end() {
 }
 
 void log_disk::cut(rng& chance) {
-    // All, none, and a few torn ones.
-    const uint32_t kept = chance.below(4) == 0 ? 1000 : chance.below(4) == 0 ? 0 : 900;
-    for (size_t i = 0; i < flying_.size(); i += sector_bytes)
+    // All, none, most of them, or those behind some one.
+    const auto sectors = static_cast<uint32_t>(flying_.size() / sector_bytes);
+    const uint32_t what = chance.below(4);
+    const uint32_t kept = what == 0 ? 0 : what == 1 ? 900 : 1000;
+    for (size_t i = what == 2 && sectors != 0 ? chance.below(sectors) : 0; i < sectors; i++)
         if (chance.per_mille(kept))
-            std::copy_n(flying_.begin() + static_cast<ptrdiff_t>(i), sector_bytes,
-                        bytes_.begin() + static_cast<ptrdiff_t>(at_ * sector_bytes + i));
+            std::copy_n(flying_.begin() + static_cast<ptrdiff_t>(i * sector_bytes), sector_bytes,
+                        bytes_.begin() + static_cast<ptrdiff_t>((at_ + i) * sector_bytes));
     flying_.clear();
 }
 
