@@ -17,9 +17,10 @@
  *   D2  =====.......   D1's first half, that of D2 would be read directly.
  *
  * Where a stream's requests want a part of a stripe each, the others' rows come with other
- * requests. A read that goes on where one of late has ended is taken for part of a stream:
- * all that it wants goes through slots, which keep it (kept.h) until D1's turn has come,
- * and then what that has read. Others do not pay for what nobody will ask for.
+ * requests. A read that goes on where one of late has ended is taken for part of a stream,
+ * and so is one of a MiB: all that it wants goes through slots, which keep it (kept.h) until
+ * D1's turn has come, and then what that has read. Others do not pay for what nobody will
+ * ask for.
  */
 #ifndef RINGRAID_ENGINE_START_H
 #define RINGRAID_ENGINE_START_H
@@ -374,15 +375,26 @@ RR_STEP rr_lock_t *rr_read_end_at(rr_array_t *a, rr_u64 sector)
 	return rr_lock_at(a, rr_lock_index(sector) & (RR_READ_ENDS - 1));
 }
 
-/* 1: it goes on where a read of late has ended, or one of its length is between them. */
+RR_STEP int rr_read_has_ended(rr_array_t *a, rr_u64 sector)
+{
+	return rr_load(rr_read_end_at(a, sector)->read_end) == (rr_u32)sector;
+}
+
+#define RR_READ_STREAMS (1U << 11) /* sectors, that nobody reads by chance: 1 MiB */
+
+/*
+ * 1: it goes on where a read of late has ended, or one of its length is between them; or
+ * one such has come before it, from another queue. Or it is as long as what the block layer
+ * makes of a stream's first requests, where several are asked for at once.
+ */
 RR_STEP int rr_read_streams(rr_array_t *a, rr_request_t *r)
 {
 	rr_u64 end = r->sector + r->sectors;
-	rr_u64 before = r->sector - r->sectors;
 
 	rr_store(rr_read_end_at(a, end)->read_end, (rr_u32)end);
-	return rr_load(rr_read_end_at(a, r->sector)->read_end) == (rr_u32)r->sector ||
-	       rr_load(rr_read_end_at(a, before)->read_end) == (rr_u32)before;
+	return r->sectors >= RR_READ_STREAMS || rr_read_has_ended(a, r->sector) ||
+	       rr_read_has_ended(a, r->sector - r->sectors) ||
+	       rr_read_has_ended(a, end + r->sectors);
 }
 
 /* Decides whether a part of a stripe, in a degraded array, is read by rows. */
