@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # One flat KTAP report out of everything that tests: results are numbered and
 # counted here, whoever produced them. The counts are the last line; a run with
-# a failure, or without a single pass, fails. Before them the failures are said
-# again, each with the end of what it printed: of a long report a reader, or a
-# CI that keeps its last lines, sees what failed and why.
+# a failure, or without a single pass, fails. Before them is said what took the
+# time, and the failures again, each with the end of what it printed: of a long
+# report a reader, or a CI that keeps its last lines, sees what failed and why.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with run
 
 ktap_start() {
 	ktap_n=0 ktap_passed=0 ktap_failed=0 ktap_skipped=0
-	ktap_said=() ktap_failures=()
+	ktap_said=() ktap_failures=() ktap_times=()
 	echo 'KTAP version 1'
 }
 
@@ -28,10 +28,17 @@ ktap_say() {
 	[ ${#ktap_said[@]} -lt 300 ] || ktap_said=("${ktap_said[@]: -30}")
 }
 
+# ktap_took NAME SECONDS: a group, or a test that is a program of its own.
+ktap_took() { ktap_times+=("$2 s  $1"); }
+
 # Turns stdin into diagnostic lines.
 ktap_note() { sed 's/^/# /'; }
 
 ktap_end() {
+	if [ ${#ktap_times[@]} -gt 1 ]; then
+		echo '# what took longest:'
+		printf '%s\n' "${ktap_times[@]}" | sort -rn | sed -n '1,30s/^/#   /p'
+	fi
 	[ "$ktap_failed" -eq 0 ] || printf '%s\n' '# what failed:' "${ktap_failures[@]}"
 	echo "1..$ktap_n"
 	echo "$ktap_passed passed, $ktap_failed failed, $ktap_skipped skipped"

@@ -47,7 +47,7 @@ EOF
 }
 
 cmd_test() {
-	local groups=("${groups_all[@]}") args=() g named=''
+	local groups=("${groups_all[@]}") args=() g begun named=''
 	export RINGRAID_LEVEL=normal RINGRAID_RUN=$top/run RINGRAID_TOP=$top RINGRAID_BUILD=$build_dir
 	while [ $# -gt 0 ]; do
 		case $1 in
@@ -72,7 +72,11 @@ cmd_test() {
 	trap 'end_scripts; remove_work' EXIT
 	ktap_start
 	if (build_ensure) </dev/null; then
-		for g in "${groups[@]}"; do "group_$g" "${args[@]}"; done
+		for g in "${groups[@]}"; do
+			begun=$SECONDS
+			"group_$g" "${args[@]}"
+			ktap_took "$g" $((SECONDS - begun))
+		done
 	else
 		ktap_fail build
 	fi
@@ -163,16 +167,20 @@ start_script() {
 
 # Waits for one of them.
 report_script() {
-	local pid rc=0 test begun log
+	local pid rc=0 test begun log line
 	wait -n -p pid "${!scripts[@]}" || rc=$?
 	read -r test begun <<<"${scripts[$pid]}"
 	unset "scripts[$pid]"
 	log=$work/$test.log
 	echo "# $test: $((SECONDS - begun)) s"
+	ktap_took "$test" $((SECONDS - begun))
 	case $rc in
 	0) grep -E '^(seed | *[0-9]+ s  )' "$log" | ktap_note || true; ktap_pass "$test" ;;
 	77) ktap_skip "$test" "$(tail -n1 "$log")" ;;
-	*) ktap_note <"$log"; ktap_fail "$test" ;;
+	*)
+		while read -r line || [ -n "$line" ]; do ktap_say "$line"; done <"$log"
+		ktap_fail "$test"
+		;;
 	esac
 }
 
