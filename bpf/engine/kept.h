@@ -20,8 +20,9 @@
  *   planned       from here on payload is copied over old data: what was kept says
  *                 nothing before the write is through
  *   written       what was kept before, and what was written and read now
- *   released      the slot is the holder of the units that it had; or nobody is, if it
- *                 does not keep what it wrote, as a job
+ *   released      the slot is the holder of the units that it wrote, and those between them
+ *                 have the one that they had; or nobody is, if it does not keep what it
+ *                 wrote, as a job
  *
  * And nothing is kept, nor found, but in a whole array (no flag and no missing role), in
  * the epoch in which it was noted: not after a failure, an error, a bad block, a rebuild.
@@ -250,15 +251,18 @@ RR_FN int rr_kept_release(rr_array_t *a RR_ARG_ARENA, rr_queue_t *q RR_ARG_ARENA
 	rr_lock_t *l = rr_lock_at(a, s->lock);
 	rr_u32 who = s->keeps == RR_KEEPS ? rr_slot_who(a, q, slot) : 0;
 	rr_u64 __arena *all = (rr_u64 __arena *)l->holder;
+	rr_u32 units = s->lock_mask;
 	rr_u32 unit;
 
-	if (s->lock_mask == (1U << RR_UNITS_MAX) - 1) {
+	if (who && s->plan == RR_PLAN_RMW)
+		units &= s->units[s->parity & (RR_MEMBERS_MAX - 1)];
+	if (units == (1U << RR_UNITS_MAX) - 1) {
 		/* Four at once. */
 		for (unit = 0; unit < RR_UNITS_MAX / 4; unit++)
 			rr_store(all[unit], who * 0x0001000100010001ULL);
 		return 0;
 	}
-	rr_for_roles (unit, s->lock_mask)
+	rr_for_roles (unit, units)
 		rr_store(l->holder[unit], (rr_u16)who);
 	return 0;
 }

@@ -123,6 +123,18 @@ TEST_F(EngineKept, AnotherQueueFindsIt) {
     EXPECT_EQ(a_.queue(1)->borrowed_cells, 2U);
 }
 
+// Two blocks are one operation: what lies between them is locked, and not written.
+TEST_F(EngineKept, WhatLiesBetweenIsStillTheOthers) {
+    // More than is copied for others' sake.
+    EXPECT_EQ(write(4, 14, 1), 2U);
+    begin(20, 2, 0, 0);
+    begin(0, 2, 0, 1);
+    begin(30, 2, 0, 2);
+    (void)drain(0);
+    EXPECT_EQ(write(4, 14, 1), 0U);
+    EXPECT_EQ(write(0, 2, 1), 0U);
+}
+
 TEST_F(EngineKept, NothingIsBorrowedForAWholeStripe) {
     EXPECT_EQ(write(8, 4, 0), 2U);
     EXPECT_EQ(write(0, (members - 1) * chunk, 1), 0U);
