@@ -7,7 +7,7 @@
 #
 #   mutate.sh [DIR [NAME...]]   build in DIR (default, or empty: a temporary one)
 #
-# Without names every other one has its turn, by RINGRAID_SEED, which is printed; all
+# Without names every third one has its turn, by RINGRAID_SEED, which is printed; all
 # of them where RINGRAID_LEVEL is full or nothing.
 #
 # Prints KTAP with the killing seed; --steps and --schedules as below.
@@ -95,7 +95,7 @@ if [ $# -eq 0 ]; then
 	all=("$here"/mutations/*.sed)
 	for n in "${!all[@]}"; do
 		f=${all[n]##*/}
-		if [ "${RINGRAID_LEVEL:-full}" = full ] || [ $((n % 2)) = $((seed % 2)) ]; then names+=("${f%.sed}"); fi
+		if [ "${RINGRAID_LEVEL:-full}" = full ] || [ $((n % 3)) = $((seed % 3)) ]; then names+=("${f%.sed}"); fi
 	done
 fi
 for n in "${names[@]}"; do

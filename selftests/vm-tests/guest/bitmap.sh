@@ -221,4 +221,4 @@ of_md() {
 	judge "${disks[@]}"
 }
 
-play crashed returned copied changed under_load of_md
+take_turns crashed returned copied changed under_load of_md

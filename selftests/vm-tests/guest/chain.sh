@@ -145,4 +145,4 @@ by_nvme_commands() {
 	application run "/dev/ng${disk#nvme}" $pairs $((20 * more))
 }
 
-play on_ext4 on_xfs on_the_device killed two_share by_nvme_commands
+take_turns on_ext4 on_xfs on_the_device killed two_share by_nvme_commands

@@ -303,4 +303,4 @@ configured() {
 	rm $conf
 }
 
-play made killed torn of_md changed waits degraded unattended unwilling configured
+take_turns made killed torn of_md changed waits degraded unattended unwilling configured

@@ -182,4 +182,4 @@ unable() {
 	wipe "${disks[@]}" /dev/disk5
 }
 
-play announced all_shapes file_system degraded killed unable
+take_turns announced all_shapes file_system degraded killed unable

@@ -216,4 +216,4 @@ stop_by_force_cut_off() {
 
 is_being_stopped() { grep -qs 'ublk-[s]top' /proc/[0-9]*/cmdline; }
 
-play stop_cut_off idle_loss slow_survivor start_fails recovery_fails stop_by_force_cut_off
+take_turns stop_cut_off idle_loss slow_survivor start_fails recovery_fails stop_by_force_cut_off

@@ -292,5 +292,5 @@ away() {
 	give
 }
 
-play without_the_arena by_takeover by_stop_force by_force_new force_new_refused stale_force_new_refused \
+take_turns without_the_arena by_takeover by_stop_force by_force_new force_new_refused stale_force_new_refused \
 	overtaken_without_a_member of_another_version unwell_for_a_moment half_takes_no_writes one_takes_no_writes read_only_since late_at_stop_force given_up away

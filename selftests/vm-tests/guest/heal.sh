@@ -316,4 +316,4 @@ interrupted() {
 	stop
 }
 
-play under_load hot_spare stopped killed pulled_after_the_kill cut_off second_loss checked interrupted
+take_turns under_load hot_spare stopped killed pulled_after_the_kill cut_off second_loss checked interrupted

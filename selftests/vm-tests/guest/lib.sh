@@ -88,6 +88,16 @@ play() {
 	done
 }
 
+# take_turns CASE...: plays every other one, by the seed; of a full run all.
+take_turns() {
+	local n some=() all=("$@")
+	for n in "${!all[@]}"; do
+		# Not by its lowest bit: that chooses the engine.
+		if is_full || [ $((n % 2)) = $((seed / 2 % 2)) ]; then some+=("${all[n]}"); fi
+	done
+	play "${some[@]}"
+}
+
 # keep DISK...: remembers their superblocks and what is around; kept: they are the same.
 superblock() { dd if="$1" bs=64k count=4 iflag=direct status=none; }
 keep() {

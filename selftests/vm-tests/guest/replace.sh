@@ -354,4 +354,4 @@ meanwhile() {
 	replaced
 }
 
-play under_load by_a_spare stopped killed cut_off lost bad_sectors no_superblock meanwhile
+take_turns under_load by_a_spare stopped killed cut_off lost bad_sectors no_superblock meanwhile
