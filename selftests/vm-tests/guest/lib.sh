@@ -88,13 +88,19 @@ play() {
 	done
 }
 
-# take_turns CASE...: plays every other one, by the seed; of a full run all.
-take_turns() {
-	local n some=() all=("$@")
+# half_of WORD...: every other one, by the seed; of a full run all.
+half_of() {
+	local n all=("$@")
 	for n in "${!all[@]}"; do
 		# Not by its lowest bit: that chooses the engine.
-		if is_full || [ $((n % 2)) = $((seed / 2 % 2)) ]; then some+=("${all[n]}"); fi
+		if is_full || [ $((n % 2)) = $((seed / 2 % 2)) ]; then echo "${all[n]}"; fi
 	done
+}
+
+# take_turns CASE...: plays half of them.
+take_turns() {
+	local some
+	mapfile -t some < <(half_of "$@")
 	play "${some[@]}"
 }
 
