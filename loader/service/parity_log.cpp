@@ -71,8 +71,10 @@ Result<std::optional<md::ppl_unit>> read_log(const array_members& members, uint3
                         device.logical_block_bytes);
 }
 
-bool has_entries(const std::optional<md::ppl_unit>& unit) {
-    return unit && !unit->entries.empty();
+// An empty log's header is of generation 0, and one without entries that is not begins a
+// pass of the writer (log_writer.h).
+bool was_written(const std::optional<md::ppl_unit>& unit) {
+    return unit && unit->generation != 0;
 }
 
 // Sectors of its data that are there.
@@ -177,7 +179,7 @@ Status find_parity_logs(array_members& members, bool force) {
                 continue;
             }
             logs.sound = logs.sound && *unit && (*unit)->torn() == 0;
-            any = any || has_entries(*unit);
+            any = any || was_written(*unit);
             logs.units[role] = std::move(*unit);
         }
         logs.sound = logs.sound && any;

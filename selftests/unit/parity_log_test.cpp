@@ -237,6 +237,14 @@ TEST_F(ParityLog, WithoutEntriesParityIsRecomputed) {
     EXPECT_FALSE(recover_from_logs(m, 1)->parity_right);
 }
 
+// The writer had begun anew, and the next unit was not there yet.
+TEST_F(ParityLog, BetweenTwoPassesParityIsRight) {
+    put(1, 16, md::build_ppl_unit(superblocks_[0].set_uuid, 9, {}));
+    array_members m = members();
+    ASSERT_TRUE(find_parity_logs(m, false));
+    EXPECT_TRUE(recover_from_logs(m, 1)->parity_right);
+}
+
 TEST_F(ParityLog, WithATornEntryParityIsRecomputed) {
     log_entry(true);
     array_members m = members();
