@@ -125,6 +125,11 @@ is_left() { ! is_there "$1" "$2"; }
 host() {
 	local n
 	for n in 0 1 2 3; do connect "$1" "$n"; done
+	namespaces "$1"
+}
+
+# namespaces NAME: where the host's commands run.
+namespaces() {
 	unshare -m -u bash -c "mount --make-rprivate /
 		hostname gw-$1
 		mkdir -p /run/ringraid /dev/ringraid
