@@ -114,6 +114,27 @@ doctor_vm() {
 	fi
 }
 
+# doctor_fabrics CONTROLLERS: members over NVMe/TCP, of an array of this machine (demo
+# --native); what each would wait for `ringraid features` tells.
+doctor_fabrics() {
+	local controllers=$1 c count=0 patient=()
+	for c in "$controllers"/nvme*; do
+		[ -e "$c/fast_io_fail_tmo" ] || continue
+		count=$((count + 1))
+		[ "$(<"$c/fast_io_fail_tmo")" != off ] || patient+=("${c##*/}")
+	done
+	if [ ${#patient[@]} -gt 0 ]; then
+		doctor_item later fabrics "${patient[*]}: fast_io_fail_tmo is off, an array would wait for minutes" \
+			"echo 5 >$controllers/${patient[0]}/fast_io_fail_tmo, and nvme connect --fast_io_fail_tmo=5"
+	elif [ $count -gt 0 ]; then
+		doctor_item ok fabrics "$count connections to controllers"
+	elif modprobe -qn nvme-tcp 2>/dev/null; then
+		doctor_item ok fabrics "nvme-tcp is there, nothing is connected"
+	else
+		doctor_item ok fabrics "no nvme-tcp in the running kernel: members over TCP in the VM only"
+	fi
+}
+
 json_string() { printf '"%s"' "$(sed -z 's/[\\"]/\\&/g; s/[\t\n]/ /g' <<<"$1" | sed 's/ *$//')"; }
 
 doctor_json() {
@@ -141,6 +162,7 @@ cmd_doctor() {
 	doctor_environment
 	doctor_disk
 	doctor_vm
+	doctor_fabrics /sys/class/nvme
 	doctor_patched normal patched-kernel ''
 	doctor_patched debug debug-kernel ' --debug'
 	if [ "${1:-}" = --json ]; then doctor_json; else doctor_text; fi

@@ -246,6 +246,7 @@ group_tidy() {
 	tidy_check shellcheck tidy_shellcheck
 	tidy_check licence tidy_licence
 	tidy_check become-root bash "$vm_dir/become-root-test.sh" "$top/run"
+	tidy_check doctor bash "$vm_dir/doctor-test.sh"
 	if [ -e "$top/.clang-format" ]; then
 		tidy_check format tidy_format
 	else

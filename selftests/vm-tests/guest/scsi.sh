@@ -59,7 +59,7 @@ session_of() {
 	return 1
 }
 # scsi_disk HOST N: its name.
-scsi_disk() { basename "$(session_of "$1")"/device/target*/*:$2/block/sd*; }
+scsi_disk() { basename "$(session_of "$1")"/device/target*/*:"$2"/block/sd*; }
 has_disks() {
 	local n
 	for n in 0 1 2 3; do [ -b "/dev/$(scsi_disk "$1" $n)" ] || return 1; done
