@@ -219,6 +219,7 @@ outage_of() {
 	end_clients
 	state healthy
 	[ "$(told Fail)" = 0 ] || fail "a member was failed"
+	on a grep -q 'clients wait up to 60 s$' "/run/ringraid/$(st uuid | tr : -)/log" || fail "it does not wait as long as it should by default"
 	[ "$(told WaitingForMembers)" = 2 ] || fail "told of waiting $(told WaitingForMembers) times"
 	[ "$(told MembersBack)" = 2 ] || fail "told of the end $(told MembersBack) times"
 	held_by a || fail "not reserved any more"
@@ -298,6 +299,40 @@ returned() {
 	together
 }
 
+# connect_anew N: host a makes the connection again, and what was its name is another's, which
+# is added to $others.
+connect_anew() {
+	local old
+	old=$(namespace a "$1")
+	leave a "$1"
+	eventually "the array is degraded" is_state degraded
+	reach $((${first_port[a]} + 3)) nqn.test:m3 "33333333-3333-3333-3333-33333333333$1" ctrl_loss_tmo=600
+	others+=("$reached")
+	connect a "$1"
+	[ "$(namespace a "$1")" != "$old" ] || fail "member $1 has its old name"
+}
+
+# A member that comes back by another name is known by what is on it.
+renamed() {
+	local c others=()
+	alone
+	array --bitmap-chunk 1M
+	clients
+	connect_anew 2
+	quietly ringraid add t /dev/a2
+	quietly on a timeout 300 ringraid wait t
+	state healthy
+	quietly ringraid set t re-add=yes
+	connect_anew 0
+	eventually "the member is back" is_back 0
+	end_clients
+	[ "$(readlink -f "$(st 'members[0].device')")" = "/dev/$(namespace a 0)" ] || fail "member 0 is $(st 'members[0].device')"
+	stop
+	judge "${disks[@]}"
+	for c in "${others[@]}"; do echo 1 >"$c/delete_controller"; done
+	together
+}
+
 # forced: an array that waits is stopped by force under an export, whose client waits for it:
 # nothing waits for the client.
 forced() {
@@ -369,4 +404,4 @@ taken_while_away() {
 	judge "${disks[@]}"
 }
 
-play reserved told_before taken_over taken_while_away moved succeeded outage booted lost returned forced patience
+play reserved told_before taken_over taken_while_away moved succeeded outage booted lost returned renamed forced patience
