@@ -12,8 +12,10 @@ trap 'rm -rf -- "$dir"' EXIT
 says() {
 	doctor_items=()
 	doctor_fabrics "$dir"
-	[ "${doctor_items[0]}" = "$1" ] && [[ ${doctor_items[2]}${doctor_items[3]} == *"$2"* ]] ||
-		{ echo "FAIL: not $1 and $2, but ${doctor_items[*]}"; exit 1; }
+	if [ "${doctor_items[0]}" != "$1" ] || [[ ${doctor_items[2]}${doctor_items[3]} != *"$2"* ]]; then
+		echo "FAIL: not $1 and $2, but ${doctor_items[*]}"
+		exit 1
+	fi
 }
 
 says ok nvme-tcp

@@ -306,7 +306,7 @@ connect_anew() {
 	old=$(namespace a "$1")
 	leave a "$1"
 	eventually "the array is degraded" is_state degraded
-	reach $((${first_port[a]} + 3)) nqn.test:m3 "33333333-3333-3333-3333-33333333333$1" ctrl_loss_tmo=600
+	reach $((first_port[a] + 3)) nqn.test:m3 "33333333-3333-3333-3333-33333333333$1" ctrl_loss_tmo=600
 	others+=("$reached")
 	connect a "$1"
 	[ "$(namespace a "$1")" != "$old" ] || fail "member $1 has its old name"
