@@ -23,6 +23,12 @@ constexpr uint64_t tail_sectors = 16;
 constexpr uint64_t pp_sectors_most = 512;
 static_assert(pp_sectors_most >= RR_CELL_BYTES_MAX / 512);
 
+// With the header that the area begins with.
+constexpr uint64_t area_least(uint32_t cell_bytes) {
+    return 2 * header_sectors + cell_bytes / 512 + tail_sectors;
+}
+static_assert(md::ppl_sectors_least >= area_least(RR_CELL_BYTES_MAX));
+
 }  // namespace
 
 log_writer::log_writer(rr_array* array, const md::uuid& set_uuid,
@@ -40,7 +46,7 @@ log_writer::log_writer(rr_array* array, const md::uuid& set_uuid,
 }
 
 uint64_t log_writer::sectors_least(uint32_t cell_bytes) {
-    return 2 * header_sectors + cell_bytes / 512 + tail_sectors;
+    return area_least(cell_bytes);
 }
 
 rr_slot* log_writer::slot_of(const ask& who) const {

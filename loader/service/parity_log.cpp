@@ -6,14 +6,11 @@
 #include <random>
 
 #include "base/log.h"
-#include "ringraid/abi.h"
 
 namespace rr {
 namespace {
 
 constexpr uint32_t stripes_looked_at = 32;
-// Of a cell as long as there is, with md's tail: less than mdadm's least.
-static_assert(md::ppl_sectors_least >= 2 * 8 + RR_CELL_BYTES_MAX / 512 + 16);
 constexpr size_t lost_lines_most = 20;
 
 // The log's feature is off with the next superblock, and what else may be named in its place.
