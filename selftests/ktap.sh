@@ -28,6 +28,12 @@ ktap_say() {
 	[ ${#ktap_said[@]} -lt 300 ] || ktap_said=("${ktap_said[@]: -30}")
 }
 
+# ktap_say_all: the lines of stdin.
+ktap_say_all() {
+	local line
+	while IFS= read -r line || [ -n "$line" ]; do ktap_say "$line"; done
+}
+
 # ktap_took NAME SECONDS: a group, or a test that is a program of its own.
 ktap_took() { ktap_times+=("$2 s  $1"); }
 

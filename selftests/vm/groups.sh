@@ -167,7 +167,7 @@ start_script() {
 
 # Waits for one of them.
 report_script() {
-	local pid rc=0 test begun log line
+	local pid rc=0 test begun log
 	wait -n -p pid "${!scripts[@]}" || rc=$?
 	read -r test begun <<<"${scripts[$pid]}"
 	unset "scripts[$pid]"
@@ -177,10 +177,7 @@ report_script() {
 	case $rc in
 	0) grep -E '^(seed | *[0-9]+ s  )' "$log" | ktap_note || true; ktap_pass "$test" ;;
 	77) ktap_skip "$test" "$(tail -n1 "$log")" ;;
-	*)
-		while read -r line || [ -n "$line" ]; do ktap_say "$line"; done <"$log"
-		ktap_fail "$test"
-		;;
+	*) ktap_say_all <"$log"; ktap_fail "$test" ;;
 	esac
 }
 
@@ -198,7 +195,7 @@ tidy_check() {
 	if "$@" >"$work/tidy.log" 2>&1; then
 		ktap_pass "tidy.$name"
 	else
-		ktap_note <"$work/tidy.log"
+		ktap_say_all <"$work/tidy.log"
 		ktap_fail "tidy.$name"
 	fi
 }
