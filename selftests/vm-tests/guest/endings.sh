@@ -63,7 +63,7 @@ stop_cut_off() {
 	for health in healthy degraded; do
 		[ $health = healthy ] || quietly ringraid fail t 1
 		after_the_last_io $health
-		for at in $(half_of 0.02 0.1 0.3 0.6 1 1.5); do
+		for at in $(half_of 2 0.02 0.1 0.3 0.6 1 1.5); do
 			killed_while_it_stops "$at"
 			comes_back $health
 		done

@@ -88,19 +88,19 @@ play() {
 	done
 }
 
-# half_of WORD...: every other one, by the seed; of a full run all.
+# half_of BIT WORD...: every other one, by that bit of the seed; of a full run all. The lowest
+# chooses the engine, the next one the cases, and what a case chooses has another one.
 half_of() {
-	local n all=("$@")
+	local n bit=$1 all=("${@:2}")
 	for n in "${!all[@]}"; do
-		# Not by its lowest bit: that chooses the engine.
-		if is_full || [ $((n % 2)) = $((seed / 2 % 2)) ]; then echo "${all[n]}"; fi
+		if is_full || [ $((n % 2)) = $((seed >> bit & 1)) ]; then echo "${all[n]}"; fi
 	done
 }
 
 # take_turns CASE...: plays half of them.
 take_turns() {
 	local some
-	mapfile -t some < <(half_of "$@")
+	mapfile -t some < <(half_of 1 "$@")
 	play "${some[@]}"
 }
 
