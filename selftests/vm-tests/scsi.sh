@@ -10,5 +10,4 @@ mapfile -t members < <(nvme 4 16M)
 options=()
 for p in iscsid iscsiadm; do options+=(--file "$from/usr/sbin/$p:usr/sbin/$p"); done
 guest scsi "${members[@]}" "${options[@]}" --module sd_mod --module iscsi_tcp --module iscsi_target_mod --module target_core_iblock \
-	--allow-dmesg 'reservation conflict|I/O error|Buffer I/O|critical (target|nexus) error|iSCSI|connection[0-9]+:[0-9]+:' \
-	--file "${RINGRAID_BUILD:?}/vm-tests/reserve:/test/reserve"
+	--allow-dmesg 'reservation conflict|I/O error|Buffer I/O|critical (target|nexus) error|iSCSI|connection[0-9]+:[0-9]+:'

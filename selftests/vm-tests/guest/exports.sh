@@ -265,10 +265,7 @@ leave_vhost_user() {
 	kill "$(cat "$tmp/nbdkit.pid")"
 }
 client_of_iscsi() {
-	mkdir -p /etc/iscsi /run/lock
-	echo InitiatorName=iqn.2026-01.org.example:me >/etc/iscsi/initiatorname.iscsi
-	printf 'node.startup = manual\n' >/etc/iscsi/iscsid.conf
-	pidof iscsid >/dev/null || iscsid
+	pidof iscsid >/dev/null || initiator
 	quietly iscsiadm -m discovery -t st -p 127.0.0.1
 	quietly iscsiadm -m node -l
 	eventually "the disk is there" found_scsi

@@ -19,41 +19,14 @@ superblock() { dd if="$1" bs=4k skip=1 count=1 iflag=direct status=none; }
 
 # cannot_write HOST N: it reaches the member, and is refused.
 cannot_write() {
-	local disk
 	eventually "host $1 reaches member $2" is_live "$1" "$2"
 	eventually "host $1 sees member $2" is_there "$1" "$2"
-	disk=/dev/$(namespace "$1" "$2")
-	! dd if=/dev/zero of="$disk" bs=4k count=1 seek=1000 oflag=direct conv=nocreat 2>"$tmp/log" ||
-		{ st fence; ls -l "$disk"; fail "host $1 has written"; }
+	writes_nothing "$1" "/dev/$(namespace "$1" "$2")"
 }
 
-# Made and reserved; nobody else starts it, or writes to it. Free after a stop.
-reserved() {
-	local rc=0
-	array
-	held_by a || fail "the members are not reserved: $(st fence)"
-	[ "$(st fence.host)" = gw-a ] || fail "the key names $(st fence.host)"
-	keep "${disks[@]}"
-	at b
-	refused "reserved for host gw-a" ringraid assemble "${as_b[@]}"
-	ringraid assemble "${as_b[@]}" >"$tmp/log" 2>&1 || rc=$?
-	[ $rc = 76 ] || fail "refused with exit code $rc"
-	kept "${disks[@]}"
-	cannot_write b 1
-	at a
-	state healthy
-	read_all "before the stop"
-	stop
-	again "${as_b[@]}"
-	stop
-	at b
-	again "${as_b[@]}"
-	held_by b || fail "host b has not reserved the members: $(st fence)"
-	state healthy
-	read_all "on host b"
-	stop
-	at a
-}
+# They are reserved unasked.
+# shellcheck disable=SC2119 # no options
+reserved() { one_has_them; }
 
 # What would make an array wait, and whether its members are fenced, is told before it happens.
 # shellcheck disable=SC2016 # jq's
@@ -83,30 +56,9 @@ told_before() {
 	stop
 }
 
-# The other host takes it while clients write: errors, and not one member is blamed.
+# shellcheck disable=SC2119
 taken_over() {
-	array
-	follow
-	load_until_error "$block"
-	at b
-	quietly ringraid assemble --take-over "${as_b[@]}" --engine "$engine"
-	block=$(st block_device)
-	eventually "host a ends its service" is_over
-	# By now the number of its device may be host b's.
-	on a sh -c 'rm -f /sys/class/ublk-char/*'
-	wait "$client" || true
-	eventually "host a says so" grep -q 'fenced: host gw-b' "$tmp/log-of-a"
-	! grep -q 'member [0-9] failed' "$tmp/log-of-a" || fail "host a blames a member"
-	at b
-	eventually "parity is right" is_state healthy
-	quietly on b timeout 300 ringraid wait "$(st uuid)"
-	[ "$(st 'members | map(.state) | unique | join(" ")')" = active ] || fail "a member was failed"
-	at a
-	refused "reserved for host gw-b" ringraid assemble "${as_a[@]}"
-	at b
-	stop
-	kill $follower
-	at a
+	other_takes_them
 	judge "${disks[@]}"
 }
 

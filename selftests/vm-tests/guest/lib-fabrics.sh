@@ -3,14 +3,12 @@
 #
 # Each disk is a target of its own, as if each were a node, with a port for each host, which
 # is closed and opened (unplug, plug); it forgets its reservations as a node does that boots
-# (boot). A host is a hostid, under which it connects, and namespaces of its own for what
-# ringraid keeps beside the members. /dev/a0.. are the members as host a has them, /dev/b0..
-# as b has them.
+# (boot). A host is also a hostid, under which it connects.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of the test that sources this
+. "${BASH_SOURCE[0]%/*}/lib-hosts.sh"
 nvmet=/sys/kernel/config/nvmet
 declare -A hostid=([a]=11111111-1111-1111-1111-111111111111 [b]=22222222-2222-2222-2222-222222222222)
 declare -A first_port=([a]=4420 [b]=4430)
-declare -A holder=() # the process whose namespaces are the host's
 
 fabrics_up() {
 	modprobe nvme-fabrics
@@ -128,96 +126,4 @@ host() {
 	namespaces "$1"
 }
 
-# namespaces NAME: where the host's commands run.
-namespaces() {
-	unshare -m -u bash -c "mount --make-rprivate /
-		hostname gw-$1
-		mkdir -p /run/ringraid /dev/ringraid
-		mount -t tmpfs -o mode=0755 tmpfs /run
-		mount -t tmpfs tmpfs /dev/ringraid
-		mount -t bpf bpf /sys/fs/bpf
-		mount -t tmpfs tmpfs /sys/class/ublk-char
-		touch $tmp/host-$1
-		exec sleep 100000" &
-	holder[$1]=$!
-	eventually "host $1 is up" test -e "$tmp/host-$1"
-}
-
-# on HOST COMMAND...
-on() {
-	local host=$1
-	shift
-	nsenter -t "${holder[$host]}" -m -u -- "$@"
-}
-
-# Which ublk devices there are is the same for both: names of the other's stay hidden.
-owns() { on "$1" touch "/sys/class/ublk-char/ublkc${2#/dev/ublkb}"; }
-
-# members HOST: all of them.
-members() { echo "/dev/${1}0" "/dev/${1}1" "/dev/${1}2" "/dev/${1}3"; }
-
-# at HOST: whom the verbs of lib.sh ask from here on.
-at() { here=$1; }
-ringraid() {
-	local rc=0 device
-	on "${here:-a}" /usr/local/bin/ringraid "$@" || rc=$?
-	case " $* " in *" create "* | *" assemble "*)
-		device=$(on "${here:-a}" /usr/local/bin/ringraid --json status 2>/dev/null | jq -r .block_device)
-		[[ $device != /dev/ublkb* ]] || owns "${here:-a}" "$device"
-		;;
-	# Its number may be the other's next.
-	*" stop "*) [ $rc != 0 ] || on "${here:-a}" sh -c 'rm -f /sys/class/ublk-char/*' ;;
-	esac
-	return $rc
-}
-
-# A new array of host a's, full of known data.
-array() {
-	at a
-	wipe "${disks[@]}"
-	start t "${as_a[@]}" --chunk 64K --assume-clean --size 8M --engine "$engine" --clean-after 0 "$@"
-	fill
-}
-
-# held_by HOST: the members' reservations, as the daemon of HOST has seen them last.
-# shellcheck disable=SC2016 # jq's
-held_by() {
-	at "$1"
-	[ "$(st 'fence as $f | $f.members | length == 4 and all(.holder == $f.key)')" = true ]
-}
-is_over() { ! at a || [ -z "$(st state)" ] || [ "$(st state)" = null ]; }
-
 is_away() { ! is_live "$1" "$2"; }
-
-# follow: what host a's daemon says, also when its files are gone.
-follow() {
-	on a tail -n 1000 -f "/run/ringraid/$(st uuid | tr : -)/log" >"$tmp/log-of-a" 2>/dev/null &
-	follower=$!
-}
-
-# load_until_error DISK: clients that write until they are told that nothing works any more.
-load_until_error() {
-	local before
-	before=$(counter writes)
-	fio --name=l --filename="$1" --direct=1 --ioengine=libaio --rw=randwrite "--bssplit=$mix" --iodepth=16 \
-		--size=20m --time_based --runtime=30000 >"$tmp/fio" 2>&1 &
-	client=$!
-	eventually "clients write" counts writes $((before + 20))
-}
-
-# clients: who verify what they write, until end_clients.
-clients() {
-	local before
-	before=$(counter writes)
-	client v "$block" "--bssplit=$mix" --iodepth=8 --numjobs=2 --size=8m --offset_increment=8m
-	eventually "clients write" counts writes $((before + 20))
-}
-# clients_write: they go on.
-clients_write() {
-	local before
-	before=$(counter writes)
-	eventually "clients write" counts writes $((before + 20))
-}
-waits() { [ "$(st 'waiting_for | length')" -ge 2 ]; }
-goes_on() { [ "$(st 'waiting_for | length')" = 0 ] && counts writes "$1"; }
-told() { on "$here" grep -c "event: $1 " "/run/ringraid/$(st uuid | tr : -)/log" || true; }

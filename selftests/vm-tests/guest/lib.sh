@@ -414,3 +414,11 @@ read_all() {
 	same "$tmp/ref" "$tmp/got" "$*"
 	rm -f "$tmp/got"
 }
+
+# initiator: the guest's of iSCSI, which logs in by hand.
+initiator() {
+	mkdir -p /etc/iscsi /run/lock
+	echo InitiatorName=iqn.2026-01.org.example:me >/etc/iscsi/initiatorname.iscsi
+	printf 'node.startup = manual\n' >/etc/iscsi/iscsid.conf
+	iscsid
+}

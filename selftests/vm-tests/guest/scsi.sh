@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # A host whose reservations of SCSI disks are gone writes nothing and blames no member.
 . "${0%/*}/lib.sh"
-. "${0%/*}/lib-fabrics.sh"
+. "${0%/*}/lib-hosts.sh"
 read -ra disks < <(disks 4)
 read -r engine _ < <(engines)
 read -ra as_a < <(members a)
@@ -17,7 +17,7 @@ target_up() {
 	[ -d $lio ] || mount -t configfs none /sys/kernel/config
 	ip link set lo up
 	# What is registered is kept there over a loss of power, as sd asks for.
-	mkdir -p /var/target/pr /etc/iscsi /run/lock
+	mkdir -p /var/target/pr
 	mkdir -p "$tpg/np/127.0.0.1:3260"
 	for n in 0 1 2 3; do
 		mkdir -p $lio/core/iblock_$n/m$n
@@ -36,9 +36,6 @@ target_up() {
 		done
 	done
 	echo 1 >"$tpg/enable"
-	echo "InitiatorName=$iqn:a" >/etc/iscsi/initiatorname.iscsi
-	printf 'node.startup = manual\n' >/etc/iscsi/iscsid.conf
-	iscsid
 }
 
 # log_in HOST: a session of its own; its disks are HOST0 to HOST3.
@@ -65,65 +62,26 @@ has_disks() {
 	for n in 0 1 2 3; do [ -b "/dev/$(scsi_disk "$1" $n)" ] || return 1; done
 }
 
-# Made and reserved; nobody else starts it, or writes to it. Free after a stop.
+cannot_write() { writes_nothing "$1" "/dev/$1$2"; }
+
+# At the target nothing is left of it, either.
 reserved() {
-	local rc=0 n
-	array --reserve yes
-	held_by a || fail "the members are not reserved: $(st fence)"
-	[ "$(st fence.host)" = gw-a ] || fail "the key names $(st fence.host)"
-	keep "${disks[@]}"
-	at b
-	refused "reserved for host gw-a" ringraid assemble "${as_b[@]}" --reserve yes
-	ringraid assemble "${as_b[@]}" --reserve yes >"$tmp/log" 2>&1 || rc=$?
-	[ $rc = 76 ] || fail "refused with exit code $rc"
-	kept "${disks[@]}"
-	! dd if=/dev/zero of=/dev/b1 bs=4k count=1 seek=1000 oflag=direct conv=nocreat 2>"$tmp/log" ||
-		fail "host b has written"
-	at a
-	state healthy
-	read_all "before the stop"
-	stop
+	local n
+	one_has_them --reserve yes
 	for n in 0 1 2 3; do
 		grep -q '^No SPC-3 Reservation holder' $lio/core/iblock_$n/m$n/pr/res_holder || fail "member $n is still reserved"
 		grep -q '^None' $lio/core/iblock_$n/m$n/pr/res_pr_registered_i_pts || fail "a key is left on member $n"
 	done
-	at b
-	again "${as_b[@]}" --reserve yes
-	held_by b || fail "host b has not reserved the members: $(st fence)"
-	state healthy
-	read_all "on host b"
-	stop
-	at a
 }
 
-# The host that has them is fenced while it writes: its clients have errors, no member is
-# blamed, and nothing is lost.
+# The target has the disks, so md is shown what host a sees.
 taken_over() {
-	array --reserve yes
-	follow
-	load_until_error "$block"
-	at b
-	quietly ringraid assemble --take-over "${as_b[@]}" --reserve yes --engine "$engine"
-	block=$(st block_device)
-	eventually "host a ends its service" is_over
-	on a sh -c 'rm -f /sys/class/ublk-char/*'
-	! wait "$client" || fail "clients saw no error"
-	eventually "host a says so" grep -q 'fenced: host gw-b' "$tmp/log-of-a"
-	! grep -q 'member [0-9] failed' "$tmp/log-of-a" || fail "host a blames a member"
-	at b
-	eventually "parity is right" is_state healthy
-	quietly on b timeout 300 ringraid wait "$(st uuid)"
-	[ "$(st 'members | map(.state) | unique | join(" ")')" = active ] || fail "a member was failed"
-	at a
-	refused "reserved for host gw-b" ringraid assemble "${as_a[@]}" --reserve yes
-	at b
-	stop
-	kill $follower
-	at a
+	other_takes_them --reserve yes
 	judge "${as_a[@]}"
 }
 
 target_up
+initiator
 for h in a b; do
 	log_in $h
 	namespaces $h
